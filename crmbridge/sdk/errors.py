@@ -6,13 +6,14 @@
     ├── RetryableError        exit 1   wait and try again: rate limit, overload, lost connection
     ├── ConflictError         exit 1   the record has changed since it was read: read it and plan again
     ├── RecordError           exit 1   this record is dead-lettered, the others go on
+    ├── CursorExpiredError    exit 1   the system forgot the position: the engine reads the stream in full
     ├── FatalError            exit 1   this system stops, the other systems go on
     ├── LimitError            exit 5   a safety limit stopped the run: look at the plan, then allow it by the flag
     ├── LockedError           exit 11  another run holds the lock: wait for it to end
     └── StateError            exit 13  the state is damaged, newer or unreachable: restore or upgrade
 
-A connector raises AuthError, RetryableError, ConflictError, RecordError or FatalError, and ConfigError
-for settings that it cannot use. The engine recovers by the class alone and never reads the message.
+A connector raises AuthError, RetryableError, ConflictError, RecordError, CursorExpiredError or FatalError,
+and ConfigError for settings that it cannot use. The engine recovers by the class alone and never reads the message.
 
 `exit_code` is what the command ends with when the error reaches the top. A run that gets to its end with
 dead letters ends with 3, which is an outcome and not an error; hence RecordError, which reaches the top only
@@ -31,6 +32,7 @@ __all__ = [
     "ConfigError",
     "ConflictError",
     "CrmbridgeError",
+    "CursorExpiredError",
     "FatalError",
     "LimitError",
     "LockedError",
@@ -126,6 +128,10 @@ class RecordError(CrmbridgeError):
     def where(self) -> str | None:
         parts = (self.system, self.stream, self.native_id)
         return "/".join(part or "?" for part in parts) if any(parts) else None
+
+
+class CursorExpiredError(CrmbridgeError):
+    """The system no longer knows the cursor (a delta token or a window of days that ran out)."""
 
 
 class FatalError(CrmbridgeError):
