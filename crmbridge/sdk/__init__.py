@@ -22,12 +22,14 @@ from crmbridge.sdk.connector import (
     Tombstone,
 )
 from crmbridge.sdk.errors import (
+    AnswerLostError,
     AuthError,
     ConfigError,
     ConflictError,
     CrmbridgeError,
     CursorExpiredError,
     FatalError,
+    HttpStatusError,
     LimitError,
     LockedError,
     RecordError,
@@ -37,6 +39,7 @@ from crmbridge.sdk.errors import (
 from crmbridge.sdk.hookspecs import Candidate, Codec, RunEvent, SurvivorshipRule, hookimpl
 
 __all__ = [
+    "AnswerLostError",
     "AuthError",
     "Candidate",
     "Capabilities",
@@ -51,6 +54,7 @@ __all__ = [
     "FatalError",
     "FieldInfo",
     "Finding",
+    "HttpStatusError",
     "LimitError",
     "ListPatch",
     "LockedError",

@@ -2,18 +2,21 @@
 
     CrmbridgeError            exit 1   anything below
     ├── ConfigError           exit 2   correct the command line, crmbridge.yaml or a mapping
-    ├── AuthError             exit 12  renew the credentials; the engine first tries one refresh and one replay
+    ├── AuthError             exit 12  renew the credentials (after one refresh and one replay)
     ├── RetryableError        exit 1   wait and try again: rate limit, overload, lost connection
+    ├── AnswerLostError       exit 1   a write was sent, its outcome is unknown: look it up, don't send it again
     ├── ConflictError         exit 1   the record has changed since it was read: read it and plan again
     ├── RecordError           exit 1   this record is dead-lettered, the others go on
     ├── CursorExpiredError    exit 1   the system forgot the position: the engine reads the stream in full
     ├── FatalError            exit 1   this system stops, the other systems go on
-    ├── LimitError            exit 5   a safety limit stopped the run: look at the plan, then allow it by the flag
+    │   └── HttpStatusError   exit 1   one request was refused: in push, make it a rejection or a conflict
+    ├── LimitError            exit 5   a safety limit stopped the run: look at the plan, allow it by the flag
     ├── LockedError           exit 11  another run holds the lock: wait for it to end
     └── StateError            exit 13  the state is damaged, newer or unreachable: restore or upgrade
 
-A connector raises AuthError, RetryableError, ConflictError, RecordError, CursorExpiredError or FatalError,
-and ConfigError for settings that it cannot use. The engine recovers by the class alone and never reads the message.
+A connector raises AuthError, RetryableError, AnswerLostError, ConflictError, RecordError, CursorExpiredError
+or FatalError, and ConfigError for settings that it cannot use. The engine recovers by the class alone and
+never reads the message.
 
 `exit_code` is what the command ends with when the error reaches the top. A run that gets to its end with
 dead letters ends with 3, which is an outcome and not an error; hence RecordError, which reaches the top only
@@ -25,15 +28,17 @@ message, and the hint on a line of its own. Never put a secret in either.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
+    "AnswerLostError",
     "AuthError",
     "ConfigError",
     "ConflictError",
     "CrmbridgeError",
     "CursorExpiredError",
     "FatalError",
+    "HttpStatusError",
     "LimitError",
     "LockedError",
     "RecordError",
@@ -100,6 +105,20 @@ class RetryableError(CrmbridgeError):
         self.retry_after = retry_after
 
 
+class AnswerLostError(CrmbridgeError):
+    """A write that must not be sent twice was sent, and nobody knows whether it happened.
+
+    A connector answers `Result.uncertain`; if this leaves `push`, all unanswered operations are uncertain.
+    It is no RetryableError, so that no code which repeats those can create a record twice.
+
+    status: the HTTP status where there was one (500 or 504 to a create), or None.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
 class ConflictError(CrmbridgeError):
     """The record's version is not the one the operation was planned against; nothing was written."""
 
@@ -135,7 +154,27 @@ class CursorExpiredError(CrmbridgeError):
 
 
 class FatalError(CrmbridgeError):
-    """This system cannot go on in this run: wrong tenant, unsupported version, an answer that makes no sense."""
+    """This system cannot go on in this run: wrong tenant, unsupported version, senseless answer."""
+
+
+class HttpStatusError(FatalError):
+    """The system refused one request: an HTTP status from 400 on that no other error stands for.
+
+    Inside `push` a connector makes `Result.rejected` or `Result.conflict` (409, 412) of it. One that nobody
+    catches means that the connector asks for what the system doesn't have, hence a FatalError.
+
+    status: the HTTP status code.
+    excerpt: the start of the body, at most 300 characters, without secrets.
+    body: the decoded JSON body, None where it was no JSON. Not redacted: never show it whole.
+    """
+
+    def __init__(
+        self, message: str, *, status: int, excerpt: str = "", body: Any = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.excerpt = excerpt
+        self.body = body
 
 
 class LimitError(CrmbridgeError):
@@ -149,7 +188,8 @@ class LimitError(CrmbridgeError):
 
     def __init__(self, message: str, *, limit: str, flag: str, hint: str | None = None) -> None:
         super().__init__(
-            message, hint=hint or f"if that is intended, pass {flag} for this run or change {limit} in crmbridge.yaml"
+            message,
+            hint=hint or f"if that is intended, pass {flag} for this run or change {limit} in crmbridge.yaml",
         )
         self.limit = limit
         self.flag = flag
