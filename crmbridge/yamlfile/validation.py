@@ -1,0 +1,219 @@
+"""From a Document to a pydantic model, or to one error that lists every mistake with its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic.errors import PydanticUserError
+from pydantic_core import ErrorDetails
+
+from crmbridge.sdk.errors import ConfigError
+from crmbridge.yamlfile.document import Document, Loc, Node, Position
+
+MAX_PROBLEMS = 50
+
+_SECRET_KEY = re.compile("passw|passphrase|token|secret|credential|authorization|cookie|key$", re.IGNORECASE)
+_SECRET_URL = re.compile(r"://[^/\s]*@")
+_PREFIXES = re.compile("^(Value error, |Assertion failed, |Input (?=should|was))")
+_REASONS = {
+    "model_type": "should be a mapping (key: value)",
+    "dict_type": "should be a mapping (key: value)",
+    "list_type": "should be a list",
+    "string_type": "should be text",
+}
+
+M = TypeVar("M", bound=BaseModel)
+_Path = tuple[str | int, ...]
+
+
+def validate(document: Document, model: type[M], at: Loc = ()) -> M:
+    """The model made of the document, or of its part `at`.
+
+    Raises one ConfigError for all mistakes, one a line and in the file's order, each with its position; the
+    error's own `position` is the first one's. KeyError if the document has no part `at`.
+    """
+    part = document.find(at)
+    if part.path != tuple(at):
+        raise KeyError(tuple(at))
+    try:
+        return model.model_validate(part.node.plain())
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+    # Outside of the except clause, so that no traceback shows pydantic's error, which repeats the input.
+    raise _listed(_Judge(document, model, tuple(at)).lines(details))
+
+
+def _listed(lines: list[tuple[Position, str]]) -> ConfigError:
+    (first_at, first), *others = sorted(lines)
+    text = [first, *(f"{at}: {message}" for at, message in others[: MAX_PROBLEMS - 1])]
+    if len(lines) > MAX_PROBLEMS:
+        text.append(f"... and {len(lines) - MAX_PROBLEMS} more")
+    return ConfigError("\n".join(text), position=str(first_at))
+
+
+class _Problem(NamedTuple):
+    path: _Path
+    at: Position
+    reason: str
+    suggestion: str = ""
+    shown: str = ""  # the value, as far as it may be shown
+    wrong_type: bool = False
+
+
+class _Judge:
+    """Turns pydantic's details of what is wrong with one document into positions and sentences."""
+
+    def __init__(self, document: Document, model: type[BaseModel], start: _Path) -> None:
+        self._document = document
+        self._schema = _json_schema(model)
+        self._start = start
+
+    def lines(self, details: Iterable[ErrorDetails]) -> list[tuple[Position, str]]:
+        """One line for each place. Of a union's branches, those that got furthest into the value speak."""
+        problems = [self._problem(detail) for detail in details]
+        inner = {problem.path[:length] for problem in problems for length in range(len(problem.path))}
+        at_path: dict[_Path, list[_Problem]] = {}
+        for problem in problems:
+            if not (problem.wrong_type and problem.path in inner):
+                at_path.setdefault(problem.path, []).append(problem)
+        return [(group[0].at, _sentence(group)) for group in at_path.values()]
+
+    def _problem(self, detail: ErrorDetails) -> _Problem:
+        kind, loc = detail["type"], detail["loc"]
+        discriminator = str(detail.get("ctx", {}).get("discriminator", "")).strip("'")
+        if kind in ("union_tag_not_found", "union_tag_invalid") and discriminator.isidentifier():
+            loc = (*loc, discriminator)
+            kind = "missing" if kind == "union_tag_not_found" else kind
+        found = self._document.find((*self._start, *loc))
+        if kind == "missing":
+            return _Problem((*found.path, loc[-1]), found.key_at, "this key is required, but missing")
+        if kind == "extra_forbidden":
+            return _Problem(found.path, found.key_at, "unknown key", self._meant_key(loc))
+        if loc[-1:] == ("[key]",):
+            return _Problem(
+                found.path,
+                found.key_at,
+                "this key is not allowed: " + _reason(detail, found.node, found.path),
+            )
+        return _Problem(
+            found.path,
+            found.node.at,
+            _reason(detail, found.node, found.path),
+            _meant_value(detail, found.node),
+            _shown(found.node, found.path),
+            wrong_type=kind.endswith("_type"),
+        )
+
+    def _meant_key(self, loc: _Path) -> str:
+        known = _known_keys(self._schema, loc[:-1])
+        close = _did_you_mean(str(loc[-1]), known)
+        return close or (f"; known here: {', '.join(known)}" if known else "")
+
+
+def _sentence(group: list[_Problem]) -> str:
+    first = group[0]
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first.path)
+    reasons = " or ".join(dict.fromkeys(problem.reason for problem in group))
+    suggestion = next((problem.suggestion for problem in group if problem.suggestion), "")
+    where = f"{name.removeprefix('.')}: " if name else ""
+    not_this = f", not {first.shown}" if first.shown else ""
+    return where + reasons + not_this + suggestion
+
+
+def _reason(detail: ErrorDetails, node: Node, path: _Path) -> str:
+    kind = detail["type"]
+    if kind == "string_type" and not isinstance(node.value, list | dict):
+        return "should be text: put it in quotes"
+    if kind == "union_tag_invalid":
+        return f"should be one of {detail['ctx']['expected_tags']}"
+    reason = _REASONS.get(kind) or _PREFIXES.sub("", detail["msg"])
+    for secret in _secrets(node, path):
+        for written in (secret, repr(secret)[1:-1]):
+            reason = re.sub(rf"(?<!\w){re.escape(written)}(?!\w)", "***", reason)
+    return reason
+
+
+def _meant_value(detail: ErrorDetails, node: Node) -> str:
+    context = detail.get("ctx", {})
+    expected = re.findall("'([^']*)'", str(context.get("expected", context.get("expected_tags", ""))))
+    return _did_you_mean(node.value, expected) if isinstance(node.value, str) else ""
+
+
+def _did_you_mean(written: str, known: list[str]) -> str:
+    close = get_close_matches(written, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _shown(node: Node, path: _Path) -> str:
+    """The value as an error may show it: nothing if it is long, nested, or may hold a secret."""
+    if isinstance(node.value, list | dict) or any(_looks_secret(part) for part in path):
+        return ""
+    text = repr(node.value) if isinstance(node.value, str) else str(node.value).lower()
+    return "" if len(text) > 60 or _SECRET_URL.search(text) else text
+
+
+def _secrets(node: Node, path: _Path) -> Iterator[str]:
+    """The scalars in `node` that are at or below a key that looks secret."""
+    if isinstance(node.value, dict):
+        for key, child in node.value.items():
+            yield from _secrets(child, (*path, key))
+    elif isinstance(node.value, list):
+        for child in node.value:
+            yield from _secrets(child, path)
+    elif node.value not in (None, "") and any(_looks_secret(part) for part in path):
+        yield str(node.value)
+
+
+def _looks_secret(part: str | int) -> bool:
+    return isinstance(part, str) and _SECRET_KEY.search(part) is not None
+
+
+def _json_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The model's JSON Schema, the one form in which unions, aliases and nesting all look alike."""
+    try:
+        return model.model_json_schema()
+    except PydanticUserError:  # a model that has none only goes without suggestions
+        return {}
+
+
+def _known_keys(schema: dict[str, Any], loc: _Path) -> list[str]:
+    level = [schema]
+    for part in loc:
+        branches = [branch for one in level for branch in _branches(one, schema)]
+        level = (
+            [{"$ref": tags[part]} for tags in map(_tags, branches) if part in tags]
+            or [below for branch in branches for below in _below(branch, part)]
+            or [branch for branch in branches if branch.get("title") == part]
+            or level  # pydantic's name of another kind of branch
+        )
+    branches = [branch for one in level for branch in _branches(one, schema)]
+    return sorted({key for branch in branches for key in branch.get("properties", {})})
+
+
+def _branches(schema: dict[str, Any], root: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The schema and all that it refers to or chooses from."""
+    yield schema
+    if "$ref" in schema:
+        yield from _branches(root["$defs"][schema["$ref"].removeprefix("#/$defs/")], root)
+    for word in ("anyOf", "oneOf", "allOf"):
+        for branch in schema.get(word, ()):
+            yield from _branches(branch, root)
+
+
+def _tags(schema: dict[str, Any]) -> dict[str | int, str]:
+    tags: dict[str | int, str] = schema.get("discriminator", {}).get("mapping", {})
+    return tags
+
+
+def _below(schema: dict[str, Any], part: str | int) -> Iterator[dict[str, Any]]:
+    if isinstance(part, int):
+        below = [schema.get("items"), *schema.get("prefixItems", ())]
+    elif part in schema.get("properties", {}):
+        below = [schema["properties"][part]]
+    else:
+        below = [schema.get("additionalProperties"), *schema.get("patternProperties", {}).values()]
+    yield from (one for one in below if isinstance(one, dict))
