@@ -4,7 +4,7 @@
     ├── ConfigError           exit 2   correct the command line, crmbridge.yaml or a mapping
     ├── AuthError             exit 12  renew the credentials (after one refresh and one replay)
     ├── RetryableError        exit 1   wait and try again: rate limit, overload, lost connection
-    ├── AnswerLostError       exit 1   a write was sent, its outcome is unknown: look it up, don't send it again
+    ├── AnswerLostError       exit 1   a write was sent, its outcome is unknown: look it up, don't repeat it
     ├── ConflictError         exit 1   the record has changed since it was read: read it and plan again
     ├── RecordError           exit 1   this record is dead-lettered, the others go on
     ├── CursorExpiredError    exit 1   the system forgot the position: the engine reads the stream in full

@@ -30,15 +30,10 @@ from __future__ import annotations
 import logging
 import random
 import re
-import ssl
 import time
-import urllib.request
-import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
 import httpcore
@@ -46,55 +41,22 @@ import httpx
 
 from crmbridge import __version__
 from crmbridge.sdk import jsontext
-from crmbridge.sdk.deadline import DeadlineBackend, DeadlinePassed, deadline, mute_libraries
-from crmbridge.sdk.errors import (
-    AnswerLostError,
-    AuthError,
-    ConfigError,
-    CrmbridgeError,
-    FatalError,
-    HttpStatusError,
-    RecordError,
-    RetryableError,
-)
+from crmbridge.sdk.answers import Exchange, HttpResponse, judge, lost, refused_redirect, uncertain
+from crmbridge.sdk.deadline import deadline, mute_libraries
+from crmbridge.sdk.errors import ConfigError, CrmbridgeError, FatalError, RecordError, RetryableError
+from crmbridge.sdk.network import BrokenBodyError, HttpSettings, TooLargeError, decompressed, open_pool
 from crmbridge.sdk.redact import Redactor
-from crmbridge.sdk.retry import RateBudget, Retrier, RetryPolicy, parse_http_date, parse_retry_after
+from crmbridge.sdk.retry import RateBudget, Retrier
 
 __all__ = ["HttpClient", "HttpResponse", "HttpSettings", "RequestOptions", "Surroundings"]
 
 logger = logging.getLogger(__name__)
 mute_libraries(["httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy"])
 
-_EXCERPT = 300
 _MOST_REDIRECTS = 5
-_LOGIN = re.compile(r"log-?[io]n|sign-?in|sso|auth", re.IGNORECASE)
-_NO_CREDENTIALS = "the credentials may have expired or lack a right: renew them, then run `crmbridge check`"
-
-
-# -- what a client is made of ------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class HttpSettings:
-    """What an operator sets per system. Times are seconds."""
-
-    connect_timeout: float = 10.0
-    read_timeout: float = 60.0
-    """The longest silence inside an answer, and the longest stop in sending."""
-    deadline: float = 300.0
-    """One attempt as a whole, from the connection to the last byte."""
-    max_bytes: int = 100_000_000
-    """The largest body of an answer, after decompression."""
-    proxy: str | None = None
-    """`http://user:password@host:port`. None: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY; "": no proxy."""
-    ca_file: Path | None = None
-    """PEM certificates to trust besides the well-known ones."""
-    client_certificate: Path | None = None
-    """PEM: the certificate by which we show who we are, and its key unless that is in `client_key`."""
-    client_key: Path | None = None
-    verify: bool = True
-    """False trusts every certificate: whoever sits in between can read and change everything."""
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?")
+_DOTS = re.compile(r"(?:^|/)(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,43 +88,6 @@ class RequestOptions(TypedDict, total=False):
     """The statuses that mean AuthError; 401 and 403 unless told."""
     cost: float
     """The units that it takes from the rate budget; 1 unless told."""
-
-
-class HttpResponse:
-    """An answer, read to its end.
-
-    status: the HTTP status code. headers: names in any case. body: decompressed.
-    """
-
-    __slots__ = ("_data", "_decoded", "body", "headers", "status")
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-        self._data: Any = None
-        self._decoded = False
-
-    def __repr__(self) -> str:
-        return f"<HttpResponse {self.status}, {len(self.body)} bytes>"
-
-    def json(self) -> Any:
-        """The body as JSON-like values, with Decimal for fractions; None where it is empty.
-
-        Raises ValueError if it is no JSON.
-        """
-        if not self._decoded:
-            self._data = jsontext.decode(self.body) if self.body.strip() else None
-            self._decoded = True
-        return self._data
-
-    @property
-    def server_time(self) -> datetime | None:
-        """The system's clock when it answered (the `Date` header, whole seconds), aware, UTC."""
-        return parse_http_date(self.headers.get("date", ""))
-
-
-# -- the client --------------------------------------------------------------------------------
 
 
 class HttpClient:
@@ -197,7 +122,7 @@ class HttpClient:
         self._client = httpx.Client(
             headers={**defaults, "Accept-Encoding": "gzip, deflate", **self._checked_headers(headers or {})},
             timeout=httpx.Timeout(self._settings.read_timeout, connect=self._settings.connect_timeout),
-            transport=_Transport(self._settings, self._base, self._redact),
+            transport=_Transport(open_pool(self._settings, self._base.scheme, self._base.host, self._redact)),
             trust_env=False,
         )
         self.warnings: tuple[str, ...] = ()
@@ -243,21 +168,107 @@ class HttpClient:
     def request(self, method: str, path: str, **options: Unpack[RequestOptions]) -> HttpResponse:
         """One request with its retries; the whole answer.
 
-        path: relative to the base URL (`/customers`, with or without the slash, quoted where needed), or an
-        absolute link inside the same origin, as `next` links are. See the module for what it raises.
+        path: relative to the base URL (`/customers`, with or without the slash), or an absolute link inside
+        the same origin, as `next` links are. Ids inside it go through `urllib.parse.quote(id, safe="")`.
+        See the module's docstring for what this raises.
         """
-        method = method.upper()
-        exchange = _Exchange(
-            request=self._build(method, path, options),
-            safe=method in ("GET", "HEAD"),
-            idempotent=bool(options.get("idempotent") or method in ("GET", "HEAD")),
+        request = self._build(method.upper(), path, options)
+        reads = request.method in ("GET", "HEAD")
+        idempotent = options.get("idempotent")
+        exchange = Exchange(
+            name=self._redact(f"{request.method} {request.url.copy_with(query=None)}"),
+            method=request.method,
+            idempotent=reads if idempotent is None else idempotent,
             wants_json=options.get("expect", "json") == "json",
-            auth_statuses=frozenset(options.get("auth_statuses", (401, 403))) | {407},
-            cost=options.get("cost", 1.0),
+            auth_statuses=frozenset(options.get("auth_statuses", (401, 403))),
+            redact=self._redact,
         )
-        return self._retrier.call(lambda: self._attempt(exchange))
+        cost = options.get("cost", 1.0)
+        return self._retrier.call(lambda: self._attempt(exchange, request, cost))
 
-    # -- before ----------------------------------------------------------------------------
+    def _attempt(self, exchange: Exchange, request: httpx.Request, cost: float) -> HttpResponse:
+        for _ in range(_MOST_REDIRECTS + 1):
+            if self._budget:
+                self._budget.take(cost)
+            response = self._send(exchange, request)
+            if response.status not in (301, 302, 303, 307, 308):
+                self._settle(exchange, response)
+                return response
+            request = self._redirected(exchange, request, response)
+        raise FatalError(f"{exchange.name}: more than {_MOST_REDIRECTS} redirects in a row")
+
+    def _settle(self, exchange: Exchange, response: HttpResponse) -> None:
+        """Correct the rate budget by the answer; raise the error that the answer stands for."""
+        error = judge(exchange, response, now=self._world.now())
+        if self._budget:
+            self._budget.learn(response.headers)
+            if isinstance(error, RetryableError) and error.retry_after is not None:
+                self._budget.pause(error.retry_after)
+        if error:
+            raise error
+
+    def _send(self, exchange: Exchange, request: httpx.Request) -> HttpResponse:
+        """One message there and back; raises the error for what went wrong on the way."""
+        settings = self._settings
+        started = time.monotonic()
+        failure: CrmbridgeError
+        try:
+            with deadline(settings.deadline):
+                response = self._receive(exchange, request)
+        except (httpcore.NetworkError, httpcore.TimeoutException) as error:
+            failure = lost(exchange, error, read_timeout=settings.read_timeout, deadline=settings.deadline)
+        except (httpcore.ProtocolError, httpcore.ProxyError) as error:
+            failure = lost(exchange, error, read_timeout=settings.read_timeout, deadline=settings.deadline)
+        except BrokenBodyError as error:
+            failure = uncertain(exchange, f"the answer is broken: {error}")
+        else:
+            passed = (time.monotonic() - started) * 1000
+            logger.debug(
+                "%s: %d, %d bytes in %d ms", exchange.name, response.status, len(response.body), passed
+            )
+            return response
+        logger.debug("%s", failure.message)
+        # Raised out here: inside the except block the library's error, which may hold headers, would be
+        # its context.
+        raise failure
+
+    def _receive(self, exchange: Exchange, request: httpx.Request) -> HttpResponse:
+        limit = self._settings.max_bytes
+        response = self._client.send(request, stream=True)
+        try:
+            for cookie in response.headers.get_list("set-cookie"):
+                self._redact_cookie(cookie)
+            encoding = response.headers.get("content-encoding", "")
+            body = decompressed(response.iter_raw(), encoding, limit)
+        except TooLargeError:
+            raise FatalError(
+                f"{exchange.name}: the answer is larger than {limit:,} bytes",
+                hint="ask for smaller pages, or raise max_bytes if that much is right",
+            ) from None
+        finally:
+            response.close()
+        return HttpResponse(response.status_code, response.headers, body)
+
+    def _redact_cookie(self, text: str) -> None:
+        value = text.partition(";")[0].partition("=")[2].strip().strip('"')
+        # Session cookies are long; short ones are a language or a flag, and would mask half of a message.
+        if len(value) >= 8:
+            self._redact.add(value)
+
+    def _redirected(
+        self, exchange: Exchange, request: httpx.Request, response: HttpResponse
+    ) -> httpx.Request:
+        """The request to send instead; raises where the redirect is not to be followed."""
+        location = response.headers.get("location", "")
+        try:
+            target = request.url.join(location)
+        except httpx.InvalidURL:
+            target = httpx.URL("")
+        if not (exchange.reads and location and _may_follow(request.url, target)):
+            raise refused_redirect(exchange, response)
+        # Host and cookies are made anew for the target; the rest is what the caller asked for.
+        headers = [item for item in request.headers.items() if item[0].lower() not in ("host", "cookie")]
+        return self._client.build_request(request.method, target, headers=headers)
 
     def _build(self, method: str, path: str, options: RequestOptions) -> httpx.Request:
         url = self._url(path)
@@ -271,23 +282,25 @@ class HttpClient:
             try:
                 content = jsontext.encode(options["json"])
             except ValueError as error:
-                raise RecordError(self._redact(str(error))) from None
+                raise RecordError(f"{method} {path}: {error}") from None
         return self._client.build_request(method, url, headers=headers, content=content)
 
     def _url(self, path: str) -> httpx.URL:
+        """The whole URL of a path or link. Refuses what leads, or may lead, out of the base URL's origin."""
         problem = None
+        absolute = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|[/\\]{2}", path) is not None
         try:
-            absolute = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:|[/\\]{2}", path) is not None
             url = self._base.join(path) if absolute else httpx.URL(f"{self._base}/{path.lstrip('/')}")
         except httpx.InvalidURL:
             url, problem = self._base, "is no URL"
         if _origin(url) != _origin(self._base) or url.userinfo:
-            problem = f"leads away from {self._base.scheme}://{self._base.netloc.decode('ascii')}"
-        elif "\\" in path or re.search(r"(^|/)(\.|%2e){2}(/|$)", path.partition("?")[0], re.IGNORECASE):
-            problem = "contains .. or a backslash"
+            problem = "leads elsewhere"
+        elif _DOTS.search(path.partition("?")[0]) or "\\" in path or "#" in path:
+            problem = "contains a segment of dots, a backslash or a #"
         if problem:
             raise FatalError(
-                self._redact(f"the path or link {path!r} {problem}, and credentials are for that system only")
+                self._redact(f"{self._base}: the path or link {path!r} {problem}; it is refused"),
+                hint="credentials are sent to that address only; ids inside a path have to be quoted",
             )
         return url
 
@@ -295,216 +308,12 @@ class HttpClient:
         self._redact.add_headers(headers)
         for name, value in headers.items():
             # Said here, by name: what the libraries raise about a bad header shows its value.
-            if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not re.fullmatch(
-                r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?|", value
-            ):
+            if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
                 raise ConfigError(
-                    f"the header {name!r} can't be sent: a header is printable ASCII without a line break",
-                    hint="look for a line break or a non-ASCII letter in the token or password",
+                    f"{self._base.host}: the header {name!r} can't be sent: it may hold printable ASCII only",
+                    hint="look for a line break, a space at an end or a letter with an accent in the token",
                 )
         return dict(headers)
-
-    # -- one attempt -----------------------------------------------------------------------
-
-    def _attempt(self, exchange: _Exchange) -> HttpResponse:
-        for _ in range(_MOST_REDIRECTS + 1):
-            if self._budget:
-                self._budget.take(exchange.cost)
-            response = self._send(exchange)
-            if self._budget:
-                self._budget.learn(response.headers)
-            if response.status in (301, 302, 303, 307, 308):
-                exchange.request = self._redirected(exchange, response)
-                continue
-            self._judge(exchange, response)
-            return response
-        raise FatalError(f"{self._name(exchange)}: more than {_MOST_REDIRECTS} redirects in a row")
-
-    def _send(self, exchange: _Exchange) -> HttpResponse:
-        """The answer, or the error that stands for what went wrong on the way."""
-        started = time.monotonic()
-        failure: CrmbridgeError
-        try:
-            with deadline(self._settings.deadline):
-                response = self._receive(exchange)
-        except (
-            httpcore.NetworkError,
-            httpcore.TimeoutException,
-            httpcore.ProtocolError,
-            httpcore.ProxyError,
-        ) as error:
-            failure = self._failure(exchange, error)
-        except _BrokenBodyError as error:
-            failure = self._uncertain(exchange, f"the answer is broken: {error}", status=error.status)
-        else:
-            logger.debug(
-                "%s: %d, %d bytes in %d ms",
-                self._name(exchange),
-                response.status,
-                len(response.body),
-                (time.monotonic() - started) * 1000,
-            )
-            return response
-        logger.debug("%s", failure.message)
-        # Raised out here so that the library's own error, which may hold headers, isn't its context.
-        raise failure
-
-    def _receive(self, exchange: _Exchange) -> HttpResponse:
-        response = self._client.send(exchange.request, stream=True)
-        try:
-            for name, value in response.headers.multi_items():
-                if name == "set-cookie":
-                    self._redact_cookie(value)
-            body = _read_body(response, self._settings.max_bytes, self._name(exchange))
-        finally:
-            response.close()
-        return HttpResponse(response.status_code, response.headers, body)
-
-    def _redact_cookie(self, text: str) -> None:
-        value = text.partition(";")[0].partition("=")[2].strip().strip('"')
-        # Session cookies are long; short ones are a language or a flag, and would mask half of a message.
-        if len(value) >= 8:
-            self._redact.add(value)
-
-    # -- after -----------------------------------------------------------------------------
-
-    def _failure(self, exchange: _Exchange, error: Exception) -> CrmbridgeError:
-        name = self._name(exchange)
-        text = self._redact(" ".join(str(error).split())) or type(error).__name__
-        if isinstance(error, httpcore.ConnectError) and "CERTIFICATE_VERIFY_FAILED" in text:
-            return FatalError(
-                f"{name}: the certificate is not trusted: {text}",
-                hint="if it is from your own authority, name that authority's certificate in ca_file",
-            )
-        if isinstance(error, httpcore.ProxyError) and "407" in text:
-            return AuthError(
-                f"{name}: the proxy refuses us: {text}", hint="check user and password in `proxy`"
-            )
-        if isinstance(
-            error,
-            httpcore.ConnectError | httpcore.ConnectTimeout | httpcore.PoolTimeout | httpcore.ProxyError,
-        ):
-            return RetryableError(
-                f"{name}: no connection: {text}", hint="is the URL right, and does the system run?"
-            )
-        if isinstance(error, DeadlinePassed):
-            text = f"not complete after {self._settings.deadline:g} s, the deadline for one request"
-        elif isinstance(error, httpcore.TimeoutException):
-            text = f"nothing came for {self._settings.read_timeout:g} s"
-        else:
-            text = f"the connection broke: {text}"
-        return self._uncertain(exchange, text)
-
-    def _uncertain(
-        self, exchange: _Exchange, text: str, *, status: int | None = None, retry_after: float | None = None
-    ) -> CrmbridgeError:
-        """The request may have been carried out: only an idempotent one can simply be sent again."""
-        message = f"{self._name(exchange)}: {text}"
-        if exchange.idempotent:
-            return RetryableError(message, retry_after=retry_after)
-        return AnswerLostError(f"{message}; it may have been carried out or not", status=status)
-
-    def _judge(self, exchange: _Exchange, response: HttpResponse) -> None:
-        """Raises the error that the answer stands for, if it stands for one."""
-        status = response.status
-        if status < 300:
-            if exchange.wants_json:
-                self._judge_json(exchange, response)
-            return
-        said = f"{status} {_phrase(status)}"
-        excerpt = self._excerpt(response.body)
-        text = f"{said}: {excerpt}" if excerpt else said
-        if status in exchange.auth_statuses:
-            raise AuthError(f"{self._name(exchange)}: {text}", hint=_NO_CREDENTIALS)
-        if status == 429 or (status >= 500 and status not in (501, 505)):
-            now = response.server_time or self._world.now()
-            retry_after = parse_retry_after(response.headers.get("retry-after"), now=now)
-            if self._budget and retry_after is not None:
-                self._budget.pause(retry_after)
-            if status == 429 or (status == 503 and retry_after is not None):
-                raise RetryableError(f"{self._name(exchange)}: {text}", retry_after=retry_after)
-            raise self._uncertain(exchange, text, status=status, retry_after=retry_after)
-        raise HttpStatusError(
-            f"{self._name(exchange)}: {text}", status=status, excerpt=excerpt, body=_json_or_none(response)
-        )
-
-    def _judge_json(self, exchange: _Exchange, response: HttpResponse) -> None:
-        """No JSON where it should be: a web page means a login, anything else a broken answer."""
-        if not response.body.strip():
-            if exchange.safe and response.status == 200 and exchange.request.method != "HEAD":
-                raise self._uncertain(exchange, "the answer is empty, where JSON was expected", status=200)
-            return
-        try:
-            response.json()
-        except ValueError as error:
-            problem = str(error)
-        else:
-            return
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if response.body.lstrip().startswith(b"<") or (kind and "json" not in kind):
-            raise AuthError(
-                f"{self._name(exchange)}: {kind or 'a web page'} instead of JSON, status {response.status}: "
-                f"{self._excerpt(response.body)}",
-                hint="this is how a login page looks; "
-                + _NO_CREDENTIALS
-                + "; or the URL is not that of the API",
-            )
-        raise self._uncertain(exchange, f"the answer is no complete JSON: {problem}", status=response.status)
-
-    def _redirected(self, exchange: _Exchange, response: HttpResponse) -> httpx.Request:
-        """The request to send instead, or an error that says where the redirect pointed."""
-        location = response.headers.get("location", "")
-        old = exchange.request.url
-        try:
-            new = old.join(location)
-        except httpx.InvalidURL:
-            new = httpx.URL("")
-        if exchange.safe and location and not new.userinfo and _may_follow(old, new):
-            request = self._client.build_request(exchange.request.method, new)
-            # The client's own Host header and cookies are made anew; the rest is what the caller asked for.
-            kept = {k: v for k, v in exchange.request.headers.items() if k.lower() not in ("host", "cookie")}
-            request.headers.update(kept)
-            return request
-        message = self._redact(
-            f"{self._name(exchange)}: redirected ({response.status}) to {location[:_EXCERPT]!r}"
-        )
-        if response.status == 303 and not exchange.idempotent:
-            raise AnswerLostError(f"{message}; that often follows a write that was carried out", status=303)
-        if _LOGIN.search(new.path):
-            raise AuthError(f"{message}, which looks like a login page", hint=_NO_CREDENTIALS)
-        raise FatalError(
-            f"{message}, which is not followed: the credentials are for {old.scheme}://{old.host} only",
-            hint="if the system has moved, write its new address into the config",
-        )
-
-    def _name(self, exchange: _Exchange) -> str:
-        """`GET https://host/path`: without the query, which may hold personal data."""
-        url = exchange.request.url.copy_with(query=None, fragment=None)
-        return self._redact(f"{exchange.request.method} {url}")
-
-    def _excerpt(self, body: bytes) -> str:
-        # Redacted before it is cut: half a secret would not be recognised.
-        text = " ".join(self._redact(body[:20_000].decode("utf-8", "replace")).split())
-        return text if len(text) <= _EXCERPT else text[:_EXCERPT] + "…"
-
-
-@dataclass(slots=True)
-class _Exchange:
-    request: httpx.Request
-    safe: bool
-    idempotent: bool
-    wants_json: bool
-    auth_statuses: frozenset[int]
-    cost: float
-
-
-class _BrokenBodyError(Exception):
-    def __init__(self, text: str, status: int) -> None:
-        super().__init__(text)
-        self.status = status
-
-
-# -- parts -------------------------------------------------------------------------------------
 
 
 class _Stream(httpx.SyncByteStream):
@@ -519,33 +328,17 @@ class _Stream(httpx.SyncByteStream):
 
 
 class _Transport(httpx.BaseTransport):
-    """A connection pool that keeps to deadlines; httpx's own takes no network backend."""
+    """Sends over our own pool; httpx's own transport takes none that keeps to deadlines."""
 
-    def __init__(self, settings: HttpSettings, base: httpx.URL, redact: Redactor) -> None:
-        context = _ssl_context(settings)
-        backend = DeadlineBackend()
-        proxy = _proxy(settings.proxy, base)
-        self._pool: httpcore.ConnectionPool
-        if proxy is None:
-            self._pool = httpcore.ConnectionPool(context, network_backend=backend)
-            return
-        if proxy.password:
-            redact.add(proxy.password)
-        auth = (proxy.username, proxy.password) if proxy.username else None
-        self._pool = httpcore.HTTPProxy(
-            str(proxy.copy_with(userinfo=b"")), auth, ssl_context=context, network_backend=backend
-        )
+    def __init__(self, pool: httpcore.ConnectionPool) -> None:
+        self._pool = pool
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
         response = self._pool.handle_request(
             httpcore.Request(
                 request.method,
-                httpcore.URL(
-                    scheme=request.url.raw_scheme,
-                    host=request.url.raw_host,
-                    port=request.url.port,
-                    target=request.url.raw_path,
-                ),
+                httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
                 headers=request.headers.raw,
                 content=request.stream,
                 extensions=request.extensions,
@@ -557,52 +350,16 @@ class _Transport(httpx.BaseTransport):
         self._pool.close()
 
 
-def _ssl_context(settings: HttpSettings) -> ssl.SSLContext:
-    context = httpx.create_ssl_context(verify=settings.verify)
-    path = settings.ca_file
-    try:
-        if settings.ca_file:
-            context.load_verify_locations(settings.ca_file)
-        path = settings.client_certificate
-        if settings.client_certificate:
-            context.load_cert_chain(settings.client_certificate, settings.client_key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            f"{path}: cannot be used as certificate: {error.strerror or error}",
-            hint="it has to be a PEM file (-----BEGIN CERTIFICATE-----) that we may read",
-        ) from None
-    return context
-
-
-def _proxy(setting: str | None, base: httpx.URL) -> httpx.URL | None:
-    """The proxy for the system: as set, or as the environment says."""
-    text = setting
-    if text is None and not urllib.request.proxy_bypass(base.host):
-        known = urllib.request.getproxies()
-        text = known.get(base.scheme) or known.get("all")
-    if not text:
-        return None
-    try:
-        proxy = httpx.URL(text if "://" in text else f"http://{text}")
-    except httpx.InvalidURL:
-        proxy = httpx.URL("")
-    if proxy.scheme not in ("http", "https") or not proxy.host:
-        raise ConfigError("the proxy has to be http://[user:password@]host:port or https://…")
-    return proxy
-
-
 def _checked_base(text: str) -> httpx.URL:
     try:
         url = httpx.URL(text.strip())
     except httpx.InvalidURL:
         url = httpx.URL("")
-    if url.userinfo:
-        raise ConfigError(
-            "a URL with user and password in it is refused: use the settings that are made for them"
-        )
+    if url.userinfo or "@" in text:
+        raise ConfigError("a URL with user and password in it is refused: use the settings made for them")
     if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
         raise ConfigError(f"{text!r} is no usable URL: it has to look like https://host:port/path")
-    return url.copy_with(path=url.path.rstrip("/"))
+    return httpx.URL(str(url).rstrip("/"))
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int]:
@@ -610,48 +367,9 @@ def _origin(url: httpx.URL) -> tuple[str, str, int]:
 
 
 def _may_follow(old: httpx.URL, new: httpx.URL) -> bool:
+    if new.userinfo:
+        return False
     if _origin(old) == _origin(new):
         return True
     upgraded = old.scheme == "http" and new.scheme == "https" and old.host == new.host
-    return upgraded and (_origin(new)[2] in (443, old.port))
-
-
-def _read_body(response: httpx.Response, limit: int, name: str) -> bytes:
-    """The decompressed body, never more than `limit` bytes of it in memory."""
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    if encoding in ("identity", ""):
-        decoder = None
-    elif encoding in ("gzip", "x-gzip", "deflate"):
-        decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: zlib and gzip are told apart by their header
-    else:
-        raise FatalError(f"{name}: the answer is compressed with {encoding!r}, which we did not ask for")
-    parts, size = [], 0
-    try:
-        for chunk in response.iter_raw():
-            part = decoder.decompress(chunk, limit - size + 1) if decoder else chunk
-            size += len(part)
-            if size > limit:
-                raise FatalError(
-                    f"{name}: the answer is larger than {limit:,} bytes",
-                    hint="ask for smaller pages, or raise max_bytes if that is right",
-                )
-            parts.append(part)
-    except zlib.error as error:
-        raise _BrokenBodyError(str(error), response.status_code) from None
-    if decoder and size and not decoder.eof:
-        raise _BrokenBodyError("it ends in the middle of the compressed data", response.status_code)
-    return b"".join(parts)
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "(unknown status)"
-
-
-def _json_or_none(response: HttpResponse) -> Any:
-    try:
-        return response.json()
-    except ValueError:
-        return None
+    return upgraded and _origin(new)[2] in (443, old.port)
