@@ -1,0 +1,207 @@
+"""Applying a mapping: native record -> canonical document -> native fields. Pure.
+
+A *canonical document* is JSON-ready data as `crmbridge_schemas.base.canonical` gives it: an absent key is
+unset, None is null, exact numbers are strings, elements of set-lists carry the native child id as `id`, or
+`slot:NAME`, or none where the system has no ids for them.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from collections.abc import Mapping as MappingOf
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pydantic import BaseModel, ValidationError
+
+from crmbridge.mapping.errors import MappingError
+from crmbridge.mapping.expressions import Expression
+from crmbridge.mapping.paths import UNSET
+from crmbridge.mapping.rules import FieldRule, ListRule, RuleSet
+
+__all__ = ["AlsoMapping", "Mapping"]
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """How records of one stream become documents of one entity, and back."""
+
+    system: str
+    stream: str
+    entity: str
+    position: str
+    """`file:line:column` of the mapping."""
+    model: type[BaseModel]
+    fingerprint: str
+    """Changes whenever this mapping may read or write otherwise than before."""
+    fields: MappingOf[str, FieldRule]
+    """All but set-lists, by canonical name."""
+    lists: MappingOf[str, ListRule]
+    """The set-lists, by canonical name."""
+    rules: RuleSet
+    """`fields`, and the lists as far as they are read, as one."""
+    when: Expression | None = None
+    """Which native records are taken."""
+    create_when: Expression | None = None
+    """Which golden records may be created here; None: those that `when` and the constants fit."""
+    also: tuple[AlsoMapping, ...] = ()
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def admits(self, native: MappingOf[str, Any]) -> bool:
+        """Whether this mapping takes the record. Raises MappingError if `when` cannot be decided."""
+        return self.when is None or _decide(self.when, native, "when", self.position)
+
+    def read(self, native: dict[str, Any]) -> Document:
+        """The canonical document, checked by the entity's model. Raises MappingError."""
+        model = self._validated(native)
+        found = self.model.__pydantic_serializer__.to_python(model, mode="json", exclude_unset=True)
+        return cast(Document, found)
+
+    def read_json(self, native: dict[str, Any]) -> bytes:
+        """The same as JSON text in UTF-8, keys in the order of the entity's fields. Raises MappingError."""
+        model = self._validated(native)
+        return self.model.__pydantic_serializer__.to_json(model, exclude_unset=True)
+
+    def unsaid_slots(self, native: dict[str, Any]) -> dict[str, frozenset[str]]:
+        """List field -> ids of the slots of which this record says nothing: their elements stay."""
+        unsaid = {}
+        for name, rule in self.lists.items():
+            silent = frozenset(slot.id for slot in rule.slots if slot.read(native) is UNSET)
+            if silent:
+                unsaid[name] = silent
+        return unsaid
+
+    def _validated(self, native: dict[str, Any]) -> BaseModel:
+        raw = self.rules.read(native)
+        try:
+            return cast(BaseModel, self.model.__pydantic_validator__.validate_python(raw))
+        except ValidationError as error:
+            raise self.rules.invalid(error) from error
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def reads(self, field: str) -> bool:
+        """Whether this mapping reads the canonical field."""
+        rule = self.fields.get(field)
+        return field in self.lists if rule is None else rule.read is not None
+
+    def writes(self, field: str) -> bool:
+        """Whether this mapping can write the canonical field (a transition is no field that is written)."""
+        if field in self.lists:
+            return self.lists[field].writable
+        rule = self.fields.get(field)
+        return rule is not None and rule.write is not None and not rule.transition
+
+    def write(self, document: MappingOf[str, Any]) -> Document:
+        """The native fields to set for these canonical fields; references hold the target's native ids.
+
+        Fields that are not written, set-lists and the transition field are passed over. Raises MappingError.
+        """
+        skip = self.transition_field
+        return self.rules.write(
+            {n: v for n, v in document.items() if n not in self.lists and (skip is None or n != skip)}
+        )
+
+    def project(self, field: str, value: Any) -> Any:
+        """What would be read back after `value` was written to a field that is no set-list.
+
+        Compare with this, not with `value`: a target that keeps less is then no difference. Raises
+        MappingError if the value cannot be written here.
+        """
+        return self.fields[field].project(value)
+
+    def native_fields(self, field: str) -> tuple[str, ...]:
+        """The native fields that the canonical field stands in, dotted, without filters."""
+        rule = self.lists.get(field)
+        return rule.native_fields if rule is not None else self.fields[field].native
+
+    # -- documents -----------------------------------------------------------------------------
+
+    @property
+    def transition_field(self) -> str | None:
+        """The status field whose changes are transitions."""
+        return next((name for name, rule in self.fields.items() if rule.transition), None)
+
+    def transition(self, value: str) -> str:
+        """The native state that the canonical status `value` means. Raises MappingError."""
+        rule = self.fields[self.transition_field or ""]
+        native: Document = {}
+        try:
+            assert rule.write is not None
+            rule.write(native, value)
+        except Exception as error:
+            raise rule.failure(error) from error
+        return str(_only_leaf(native))
+
+    # -- creating ------------------------------------------------------------------------------
+
+    def fits(self, golden: MappingOf[str, Any]) -> bool:
+        """Whether a golden record that is in no stream of this system would be created in this one.
+
+        `create_when` decides where the mapping has one. Otherwise neither a constant (an accounts stream
+        says `kind: organization`) nor `when`, asked about what would be written, may contradict it.
+        """
+        if self.create_when is not None:
+            return _decide(self.create_when, golden, "create_when", self.position)
+        for name, rule in self.fields.items():
+            said = golden.get(name)
+            if rule.const and said is not None and rule.read is not None and rule.read({}) != said:
+                return False
+        return self.when is None or self._when_admits(golden)
+
+    def _when_admits(self, golden: MappingOf[str, Any]) -> bool:
+        native: Document = {}
+        for name, rule in self.fields.items():
+            if name in golden and rule.write is not None:
+                try:
+                    rule.write(native, golden[name])
+                except Exception:  # noqa: BLE001 - a value that has no place here; the plan reports it
+                    return False
+        assert self.when is not None
+        try:
+            found = self.when(native)
+        except ValueError:
+            return False
+        return found is UNSET or self.when.holds(native)
+
+
+@dataclass(frozen=True)
+class AlsoMapping(Mapping):
+    """A further canonical document in the same native record: a guest order's party, a customer's company."""
+
+    name: str = ""
+    content_key: Callable[[Any], Any] | None = None
+    write_back: bool = False
+    """Whether what it yields may be written; by default it informs identity and fills gaps, no more."""
+
+    def key(self, native: MappingOf[str, Any]) -> str | None:
+        """The content key: the document's id is `<native id>#<name>:<key>`. None: there is no such document.
+
+        Normalised, so that `Beta ` and `BETA` stay the same company.
+        """
+        assert self.content_key is not None
+        try:
+            value = self.content_key(native)
+        except ValueError as error:
+            raise MappingError(f"also.{self.name}.key", str(error), position=self.position) from error
+        if value is UNSET or value is None:
+            return None
+        text = " ".join(unicodedata.normalize("NFKC", str(value)).casefold().split())
+        return text or None
+
+
+def _decide(expression: Expression, data: MappingOf[str, Any], name: str, position: str) -> bool:
+    try:
+        return expression.holds(data)
+    except Exception as error:
+        raise MappingError(name, str(error), position=position) from error
+
+
+def _only_leaf(native: Any) -> Any:
+    while isinstance(native, dict):
+        (native,) = native.values()
+    return native

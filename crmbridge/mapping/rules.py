@@ -1,0 +1,354 @@
+"""Compiled mapping rules: what one line of a mapping does to one record, in both directions.
+
+All of it is pure and made once when the mappings are loaded (see `compile.py`). Values on the native side are
+what connectors give and take: JSON-like, with Decimal. Values on the canonical side are JSON-ready data, as
+`crmbridge_schemas.base.canonical` gives it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from crmbridge.mapping.errors import MappingError
+from crmbridge.mapping.paths import UNSET, native_text
+
+__all__ = ["FieldRule", "ListRule", "RuleSet", "Slot"]
+
+Read = Callable[[Any], Any]
+"""Native record -> UNSET, None or a value that the entity's field accepts. Raises ValueError."""
+Write = Callable[[dict[str, Any], Any], None]
+"""(native record in the making, canonical value): puts it there. Raises ValueError."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRule:
+    """How one canonical field is read and written."""
+
+    name: str
+    position: str
+    """`file:line:column` of the rule."""
+    read: Read | None = None
+    write: Write | None = None
+    native: tuple[str, ...] = ()
+    """The native fields it stands in, dotted."""
+    required: bool = False
+    """The target refuses null here."""
+    const: bool = False
+    """Known without looking at the record: evidence, never written and never asserted against others."""
+    ref: str | None = None
+    """For a reference: the stream whose native id stands here."""
+    transition: bool = False
+    """A change is a step of the document's life (`Operation.transition`) and no field to set."""
+    key: str | None = None
+    """Read and written as it is, at this top-level key: the fast way."""
+    text: bool = False
+    """The canonical field is text: numbers, as spreadsheets have them, become text."""
+    adapter: TypeAdapter[Any] | None = None
+    """Validates one value of this field, where `read` or the field's type may change it."""
+    inner: RuleSet | None = None
+    """The rules of what is inside a composite or a list."""
+
+    def project(self, value: Any) -> Any:
+        """What is read back after `value` was written. Raises MappingError if it cannot be written."""
+        if self.write is None or self.read is None:
+            return value
+        try:
+            native: dict[str, Any] = {}
+            self.write(native, value)
+            found = self.read(native)
+            if found is UNSET:
+                return value
+            if found is None or self.adapter is None:
+                return found
+            valid = self.adapter.validate_python(found)
+            return self.adapter.dump_python(valid, mode="json", exclude_unset=True)
+        except MappingError as error:
+            raise error.inside(self.name) from error
+        except ValidationError as error:
+            raise MappingError(self.name, _reason(error.errors()[0]), position=self.position) from error
+        except Exception as error:
+            raise self.failure(error) from error
+
+    def failure(self, error: Exception) -> MappingError:
+        """What a codec, a path or a plugin's function raised, as an error of this field."""
+        if isinstance(error, MappingError):
+            return error.inside(self.name)
+        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        return MappingError(self.name, reason, position=self.position)
+
+
+class RuleSet:
+    """The rules of one object: a record, an element of a list, or a composite value."""
+
+    def __init__(self, rules: Mapping[str, FieldRule], absent: Any = UNSET) -> None:
+        self.rules = rules
+        self._absent = absent
+        readable = [rule for rule in rules.values() if rule.read is not None]
+        self._plain = tuple((r.name, r.key, r.text) for r in readable if r.key is not None)
+        self._others = tuple((r.name, r.read, r) for r in readable if r.key is None)
+        self._written = {rule.name: rule for rule in rules.values() if rule.write is not None}
+
+    def read(self, native: dict[str, Any]) -> dict[str, Any]:
+        """The canonical fields, not yet validated. Raises MappingError."""
+        if not isinstance(native, dict):
+            raise ValueError(f"expected an object, found {native_text(native)}")
+        absent = self._absent
+        found: dict[str, Any] = {}
+        get = native.get
+        for name, key, text in self._plain:
+            value = get(key, absent)
+            kind = value.__class__
+            if kind is str:
+                if not value or value.isspace():
+                    value = None
+            elif value is UNSET:
+                continue
+            elif text and (kind is int or kind is Decimal):
+                value = format(value, "f") if kind is Decimal else str(value)
+            found[name] = value
+        for name, read, rule in self._others:
+            try:
+                value = read(native)  # type: ignore[misc]  # only rules that can read are here
+            except Exception as error:
+                raise rule.failure(error) from error
+            if value is not UNSET:
+                found[name] = value
+        return found
+
+    def write(self, document: Mapping[str, Any], into: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Native fields for the canonical ones in `document` that can be written. Raises MappingError."""
+        native = {} if into is None else into
+        written = self._written
+        for name, value in document.items():
+            rule = written.get(name)
+            if rule is not None:
+                try:
+                    rule.write(native, value)  # type: ignore[misc]  # only rules that can write are here
+                except Exception as error:
+                    raise rule.failure(error) from error
+        return native
+
+    def native_fields(self) -> tuple[str, ...]:
+        """All native fields that these rules read or write, dotted, below this object."""
+        return tuple(dict.fromkeys(name for rule in self.rules.values() for name in rule.native))
+
+    def invalid(self, error: ValidationError) -> MappingError:
+        """A refusal by the entity's model as an error of the field that is to blame."""
+        details = error.errors(include_url=False)
+        first = details[0]
+        more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+        rule = self._blame(first["loc"])
+        return MappingError(
+            _dotted(first["loc"]),
+            _reason(first) + more,
+            _hint(first),
+            position=rule.position if rule else None,
+        )
+
+    def _blame(self, loc: tuple[int | str, ...]) -> FieldRule | None:
+        """The innermost rule on the way to `loc`."""
+        rules, found = self.rules, None
+        for part in loc:
+            rule = rules.get(part) if isinstance(part, str) else None
+            if rule is not None:
+                found = rule
+                rules = rule.inner.rules if rule.inner else {}
+        return found
+
+
+def _dotted(loc: tuple[int | str, ...]) -> str:
+    """`addresses[0].country`, elements counted from 0 as in JSON."""
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _reason(detail: ErrorDetails) -> str:
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"{message[:1].lower()}{message[1:]}, found {native_text(detail['input'])}"
+
+
+_HINTS = {
+    "timezone_aware": "say which zone these times are in: as: {instant: Europe/Berlin}",
+    "missing": "map this field too, or give it a const",
+    "date_from_datetime_inexact": "say how the date is written: as: iso_date",
+    "decimal_parsing": "say how the number is written: as: {decimal: ','}",
+    "bool_parsing": "say which words mean yes and no: as: {boolean: [ja, nein]}",
+    "literal_error": "say with values: what the system's words mean",
+    "enum": "say with values: what the system's words mean",
+}
+
+
+def _hint(detail: ErrorDetails) -> str | None:
+    kind = detail["type"]
+    if kind in {"date_parsing", "date_from_datetime_parsing"}:
+        return "say how the date is written: as: {iso_date: '%d.%m.%Y'}"
+    return _HINTS.get(kind)
+
+
+# -- lists -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One place of a system that holds one element of a list: the one e-mail, the billing address."""
+
+    name: str
+    position: str
+    const: Mapping[str, Any]
+    rules: RuleSet
+    present: FieldRule | None = None
+    """A truth value that says whether the element is there, for slots that have nothing else."""
+
+    @property
+    def id(self) -> str:
+        return f"slot:{self.name}"
+
+    @property
+    def native_fields(self) -> tuple[str, ...]:
+        return self.rules.native_fields() + (self.present.native if self.present else ())
+
+    def read(self, native: dict[str, Any]) -> Any:
+        """The element (not yet validated), None for an empty slot, UNSET where the record doesn't say."""
+        if self.present is not None:
+            here = self.present.read(native)  # type: ignore[misc]  # `present` always reads
+            if here is UNSET or not here:
+                return UNSET if here is UNSET else None
+        found = self.rules.read(native)
+        if not found and self.rules.rules:
+            return UNSET
+        if found and all(value is None for value in found.values()):
+            return None
+        return {"id": self.id, **self.const, **found}
+
+    def accepts(self, element: Mapping[str, Any]) -> bool:
+        """Whether this slot can show `element`."""
+        return _agrees(element, self.const) and _writable(self.rules, element)
+
+    def write(self, element: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The native fields that show `element`, or that empty the slot. Raises MappingError."""
+        native: dict[str, Any] = {}
+        if element is None:
+            element = dict.fromkeys(self.rules.rules)
+            shown = False
+        else:
+            element = {name: element.get(name) for name in self.rules.rules}
+            shown = True
+        self.rules.write(element, native)
+        if self.present is not None:
+            self.present.write(native, shown)  # type: ignore[misc]  # `present` always writes
+        return native
+
+
+@dataclass(frozen=True, slots=True)
+class ListRule:
+    """How a set-list is read and written: from a native child list, from slots, or read-only."""
+
+    field: str
+    position: str
+    read: Read
+    """Native record -> UNSET or a list of elements, not yet validated."""
+    adapter: TypeAdapter[Any]
+    """Validates one element."""
+    rules: RuleSet
+    """The rules of an element."""
+    element_fields: frozenset[str]
+    """The fields of an element that this mapping carries."""
+    native: str | None = None
+    """The native child list, dotted; None for slots and for lists that are only read."""
+    child_id: str | None = None
+    """The key of a child's own id inside the child."""
+    id_encode: Callable[[Any], Any] = str
+    slots: tuple[Slot, ...] = ()
+    const: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    when: Callable[[Any], Any] | None = None
+    scalar: bool = False
+    """The children are plain values, not objects."""
+    writable: bool = True
+    only_reads: bool = False
+    required: bool = False
+
+    @property
+    def refs(self) -> dict[str, str]:
+        """Element field -> the stream whose native id stands there."""
+        return {name: rule.ref for name, rule in self.rules.rules.items() if rule.ref is not None}
+
+    @property
+    def native_fields(self) -> tuple[str, ...]:
+        """The native fields of the record that this list stands in, dotted."""
+        if self.native is not None:
+            return (self.native,)
+        return tuple(dict.fromkeys(name for slot in self.slots for name in slot.native_fields))
+
+    def slot(self, element_id: str) -> Slot | None:
+        """The slot of `slot:NAME`."""
+        return next((slot for slot in self.slots if slot.id == element_id), None)
+
+    def expresses(self, element: Mapping[str, Any]) -> bool:
+        """Whether `element` could be written here: constants, value maps, codecs and `when` admit it.
+
+        What a list cannot express it never removes.
+        """
+        if not self.writable:
+            return False
+        if self.slots:
+            return any(slot.accepts(element) for slot in self.slots)
+        if not _agrees(element, self.const) or not _writable(self.rules, element):
+            return False
+        return self.when is None or self.when(self.write_element(element)) is not False
+
+    def write_element(self, element: Mapping[str, Any]) -> Any:
+        """The native child, without its id (see `identify`). Raises MappingError."""
+        native = self.rules.write(element)
+        return native.get("@") if self.scalar else native
+
+    def identify(self, child: dict[str, Any], child_id: str) -> dict[str, Any]:
+        """`child` with its native id, for lists that are replaced as a whole."""
+        return child if self.child_id is None else {**child, self.child_id: self.id_encode(child_id)}
+
+    def project_element(self, element: Mapping[str, Any]) -> dict[str, Any]:
+        """What is read back after `element` was written, with the id that it came with."""
+        try:
+            projected = self._read_back(element)
+            found = self.adapter.validate_python(projected)
+        except ValidationError as error:
+            raise self.rules.invalid(error).inside(self.field) from error
+        except MappingError as error:
+            raise error.inside(self.field) from error
+        result: dict[str, Any] = self.adapter.dump_python(found, mode="json", exclude_unset=True)
+        result.pop("id", None)
+        return {"id": element["id"], **result} if "id" in element else result
+
+    def _read_back(self, element: Mapping[str, Any]) -> dict[str, Any]:
+        if not self.slots:
+            child = self.write_element(element)
+            return {**self.rules.read({"@": child} if self.scalar else child), **self.const}
+        for slot in self.slots:
+            if slot.accepts(element) and (element.get("id") in (None, slot.id) or self._only(slot, element)):
+                return dict(slot.read(slot.write(element)) or {})
+        raise MappingError("", "no slot of this system can show this element", position=self.position)
+
+    def _only(self, slot: Slot, element: Mapping[str, Any]) -> bool:
+        """`slot` is the right one unless the element names another that accepts it too."""
+        named = self.slot(str(element.get("id")))
+        return named is None or named is slot or not named.accepts(element)
+
+
+def _agrees(element: Mapping[str, Any], const: Mapping[str, Any]) -> bool:
+    return all(element.get(name) == value for name, value in const.items())
+
+
+def _writable(rules: RuleSet, element: Mapping[str, Any]) -> bool:
+    try:
+        rules.write(element)
+    except MappingError:
+        return False
+    return True
