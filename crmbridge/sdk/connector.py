@@ -402,6 +402,14 @@ class Connector(ABC):
         for page in self.pull(stream, None):
             yield from (record for record in page.records if record.native_id in wanted)
 
+    def list_ids(self, stream: str) -> Iterator[Sequence[tuple[str, str]]] | None:
+        """(scope, native id) of every record, in chunks; its regular end proves that nothing is missing.
+
+        Lets a stream with `changed_since` and deletes by `sweep` find deletes without a full read.
+        None: cannot be listed apart from a full read.
+        """
+        return None
+
     def search(self, stream: str, key: str, value: str) -> Iterator[Record]:
         """Records whose native field `key` is exactly `value`. Override it if you can."""
         for page in self.pull(stream, None):

@@ -1,0 +1,431 @@
+"""What would be written: golden record + what each record holds -> operations. Pure.
+
+For each system that takes the entity:
+
+    record there    the fields in which it should hold something else   -> update
+    no record       and the create rule admits it                       -> create
+    a delete        that travels                                        -> archive or delete
+    the status      of a document whose owner moved on                  -> transition
+    nothing else makes a write.
+
+A field needs no write while the record holds the golden value, in the field's normal form and after the
+precision that the mapping loses, or while what we last sent is still in place (the system may have altered it).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from crmbridge.identity.link import UNSET, Link, Statement, digest
+from crmbridge.identity.policy import Policy
+from crmbridge.identity.shape import Shape, element_path
+from crmbridge.identity.survive import Decision, Golden, primaries
+from crmbridge.mapping.apply import ListRule, Mapping as StreamMapping, Slot
+from crmbridge.sdk.connector import Capabilities
+
+__all__ = ["Change", "Note", "PlanInput", "Planned", "RefState", "Target", "plan"]
+
+Kind = Literal["create", "update", "archive", "delete", "transition"]
+
+
+class RefState(NamedTuple):
+    """What a reference to a golden record is in one system."""
+
+    state: Literal["native", "pending", "impossible", "unknown"]
+    """native: it has a record there; pending: it will get one; impossible: never; unknown: unresolved."""
+    ref: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One system as the goal of a plan for one entity."""
+
+    system: str
+    mapping: StreamMapping
+    """Of the stream in which creates end, or in which the record lives."""
+    capabilities: Capabilities
+    create: bool
+    """The create rule admits this golden record, and nothing stands against it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field of one record that shall hold something else."""
+
+    path: str
+    old: Any
+    """What it holds; None where it does not say."""
+    new: Any
+    statement: Statement
+    """The statement behind `new`: its stamp and origin."""
+    source: str = ""
+    """The system in which the value originated."""
+
+
+@dataclass(slots=True)
+class Planned:
+    """One operation, in canonical terms. The push turns it into the system's own words."""
+
+    id: str
+    kind: Kind
+    system: str
+    stream: str
+    entity: str
+    golden_id: str
+    scope: str = ""
+    record_id: int | None = None
+    native_id: str | None = None
+    version: str | None = None
+    changes: list[Change] = field(default_factory=list)
+    slots: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    """List -> slot -> the element that it shall show (None: emptied)."""
+    transition: str | None = None
+    """The canonical status to reach."""
+    waits_for: list[str] = field(default_factory=list)
+    """Golden ids that need a record in this system first."""
+
+    @property
+    def clears(self) -> int:
+        """How many values it empties."""
+        return sum(1 for c in self.changes if c.new is None and c.old is not None)
+
+
+class Note(NamedTuple):
+    """Something that was found while planning and is no write."""
+
+    kind: str
+    """overruled, kept, not-cleared, held, closed, request, impossible, dead-link"""
+    system: str
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanInput:
+    """Everything that one golden record's plan depends on."""
+
+    golden_id: str
+    golden: Golden
+    links: Sequence[Link]
+    targets: Sequence[Target]
+    shape: Shape
+    policy: Policy
+    native_ref: Callable[[str, Any], RefState]
+    """(system, golden reference) -> what it is there."""
+
+
+def plan(given: PlanInput) -> tuple[list[Planned], list[Note]]:
+    """The operations that make every target hold what the golden record says."""
+    notes = [Note("overruled", s, path, f"{said.value!r} lost") for path, s, said in given.golden.overruled]
+    operations: list[Planned] = []
+    chosen = {link.system: link for link in primaries(given.links)}
+    for target in given.targets:
+        link = chosen.get(target.system)
+        if link is None:
+            if target.create and given.golden.delete is None:
+                operations.extend(_Step(given, target, _new_link(target), notes).create())
+        elif link.status == "live":
+            step = _Step(given, target, link, notes)
+            operations.extend(step.delete() if given.golden.delete else step.update())
+    return operations, notes
+
+
+def _new_link(target: Target) -> Link:
+    return Link(0, target.system, target.mapping.stream, "")
+
+
+@dataclass(slots=True)
+class _Step:
+    """The plan for one golden record in one system."""
+
+    given: PlanInput
+    target: Target
+    link: Link
+    notes: list[Note]
+    waits_for: list[str] = field(default_factory=list)
+    slots: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    blocked: bool = False
+
+    # the four kinds
+
+    def create(self) -> Iterator[Planned]:
+        changes = [c for c in self._changes() if c.new is not None]
+        if not changes or self.blocked:
+            return
+        yield self._planned("create", changes)
+
+    def update(self) -> Iterator[Planned]:
+        changes = list(self._changes())
+        if changes and self._closed():
+            for change in changes:
+                self._note("closed", change.path, "may no longer change there; it differs")
+            changes = []
+        if changes and not self.blocked and "update" in self.target.capabilities.operations:
+            yield self._planned("update", changes)
+        yield from self._transition()
+
+    def delete(self) -> Iterator[Planned]:
+        wanted: Kind = "archive" if self.given.policy.deletes == "archive" else "delete"
+        if wanted in self.target.capabilities.operations:
+            yield self._planned(wanted, [])
+        else:
+            self._note("kept", "", f"this system cannot {wanted} records; it keeps its copy")
+
+    def _transition(self) -> Iterator[Planned]:
+        name = self.target.mapping.transition_field
+        decision = self.given.golden.decisions.get(name) if name else None
+        if name is None or decision is None or "transition" not in self.target.capabilities.operations:
+            return
+        wanted, state = decision.winner.value, self.link.fields.get(name)
+        held = self.link.holds(name)
+        if wanted is None or decision.system == self.link.system or held == wanted:
+            return
+        if state and state.sent and state.sent.value == wanted:
+            return
+        own = state.own if state else None
+        if own is not None and own.time > decision.winner.time:
+            self._note("request", name, f"asks for {own.value!r}, which {decision.system} has to decide")
+            return
+        order = self.given.shape.status_order
+        if held in order and wanted in order and order.index(wanted) < order.index(held):
+            return
+        if self.target.mapping.writes(name):
+            change = Change(name, None if held is UNSET else held, wanted, decision.winner, decision.system)
+            planned = self._planned("transition", [change])
+            planned.transition = wanted
+            yield planned
+
+    # fields
+
+    def _changes(self) -> Iterator[Change]:
+        mapping = self.target.mapping
+        for name in self.given.shape.scalars:
+            if name != mapping.transition_field and mapping.writes(name):
+                yield from self._scalar(name)
+        for name, rule in mapping.lists.items():
+            if rule.slots:
+                yield from self._slots(name, rule)
+            elif mapping.writes(name):
+                yield from self._elements(name, rule)
+
+    def _scalar(self, name: str) -> Iterator[Change]:
+        decision = self._decision(name)
+        if decision is None or self.given.shape.meta(name).computed and self.link.record_id:
+            return
+        if self._clear_is_ignored(name, decision):
+            return
+        desired = decision.winner.value
+        if self.given.shape.scalars[name].is_ref and desired is not None:
+            resolved = self._reference(name, desired)
+            if resolved is UNSET:
+                return
+            yield from self._change(name, decision, resolved, resolved)
+            return
+        projected = desired if desired is None else self.target.mapping.project(name, desired)
+        yield from self._change(name, decision, desired, projected)
+
+    def _elements(self, name: str, rule: ListRule) -> Iterator[Change]:
+        golden, shown = self.given.golden, self.link.shown(name)
+        for element_id in golden.elements(name):
+            element = golden.element(name, element_id)
+            if not rule.expresses(element):
+                continue
+            path = element_path(name, element_id)
+            if element_id not in shown:
+                decision = golden.decisions[path]
+                yield Change(path, None, True, decision.winner, decision.system)
+            yield from self._parts(name, element_id, rule)
+        for element_id in shown:
+            path = element_path(name, element_id)
+            removed = golden.decisions.get(path)
+            if removed is not None and removed.winner.value is None:
+                yield Change(path, True, None, removed.winner, removed.system)
+
+    def _parts(self, name: str, element_id: str, rule: ListRule) -> Iterator[Change]:
+        projected = rule.project_element(self._native_refs(name, element_id))
+        for inner in sorted(rule.element_fields):
+            path = element_path(name, element_id, inner)
+            decision = self._decision(path)
+            if decision is None or self.given.shape.lists[name].fields[inner].meta.computed and self.link.record_id:
+                continue
+            desired = decision.winner.value
+            if self.given.shape.lists[name].fields[inner].is_ref and desired is not None:
+                desired = self._reference(path, desired)
+                if desired is UNSET:
+                    continue
+                yield from self._change(path, decision, desired, desired)
+            else:
+                yield from self._change(path, decision, desired, projected.get(inner, desired))
+
+    def _native_refs(self, name: str, element_id: str) -> dict[str, Any]:
+        element = self.given.golden.element(name, element_id)
+        fields = self.given.shape.lists[name].fields
+        return {k: v for k, v in element.items() if not (k in fields and fields[k].is_ref)}
+
+    def _slots(self, name: str, rule: ListRule) -> Iterator[Change]:
+        golden = self.given.golden
+        current = {local: element for element, local in self.link.shown(name).items()}
+        present = [e for e in self._by_seniority(name) if rule.expresses(golden.element(name, e))]
+        used = {e for local, e in current.items() if e in present}
+        for slot in rule.slots:
+            local = f"slot:{slot.name}"
+            shown = current.get(local)
+            chosen = shown if shown in present else self._candidate(name, slot, present, used)
+            if chosen is None:
+                yield from self._empty_slot(name, slot, shown)
+                continue
+            used.add(chosen)
+            if chosen != shown:
+                self.slots.setdefault(name, {})[slot.name] = chosen
+                yield from self._refill(name, chosen, rule, shown)
+            else:
+                yield from self._parts(name, chosen, rule)
+
+    def _refill(self, name: str, chosen: str, rule: ListRule, shown: str | None) -> Iterator[Change]:
+        """The slot shall show another element: all its parts are written."""
+        old = self.link.element(name, shown) if shown else {}
+        for inner in sorted(rule.element_fields):
+            path = element_path(name, chosen, inner)
+            decision = self.given.golden.decisions.get(path)
+            if decision is not None and decision.winner.value is not None:
+                yield Change(path, old.get(inner), decision.winner.value, decision.winner, decision.system)
+
+    def _empty_slot(self, name: str, slot: Slot, shown: str | None) -> Iterator[Change]:
+        if shown is None:
+            return
+        path = element_path(name, shown)
+        removed = self.given.golden.decisions.get(path)
+        if removed is not None and removed.winner.value is None:
+            self.slots.setdefault(name, {})[slot.name] = None
+            yield Change(path, True, None, removed.winner, removed.system)
+
+    def _candidate(self, name: str, slot: Slot, present: Sequence[str], used: set[str]) -> str | None:
+        free = (e for e in present if e not in used)
+        return next((e for e in free if slot.accepts(self.given.golden.element(name, e))), None)
+
+    def _by_seniority(self, name: str) -> list[str]:
+        """Element ids, the longest known first, then in the order of systems."""
+
+        def age(element_id: str) -> tuple[int, int, int, str]:
+            decision = self.given.golden.decisions[element_path(name, element_id)]
+            said = decision.winner
+            return said.time, self.given.policy.rank(decision.system), said.origin, element_id
+
+        return sorted(self.given.golden.elements(name), key=age)
+
+    # one field
+
+    def _decision(self, path: str) -> Decision | None:
+        """The golden decision; where its origin has left the cluster, the record's own word."""
+        decision = self.given.golden.decisions.get(path)
+        state = self.link.fields.get(path)
+        if decision is not None or state is None or state.sent is None:
+            return decision
+        own = state.own or Statement(None, 0, self.link.record_id)
+        return Decision(own, self.link.system, "own")
+
+    def _change(self, path: str, decision: Decision, desired: Any, projected: Any) -> Iterator[Change]:
+        state = self.link.fields.get(path)
+        held = state.seen if state else UNSET
+        element = self._element_of(path)
+        same = self.given.shape.same
+        if held is UNSET and desired is None:
+            return
+        if held is not UNSET and (same(path, held, desired, element) or same(path, held, projected, element)):
+            return
+        if state and state.sent and same(path, state.sent.value, desired, element):
+            return
+        if desired is None and not self._may_clear(path):
+            return
+        if state and self._oscillates(state.writes, desired):
+            self._note("held", path, f"keeps changing among the same values; {desired!r} is not written again")
+            return
+        yield Change(path, None if held is UNSET else held, desired, decision.winner, decision.system)
+
+    def _element_of(self, path: str) -> Mapping[str, Any] | None:
+        name, _, rest = path.partition("/")
+        return self.given.golden.element(name, rest.partition("/")[0]) if rest else None
+
+    def _may_clear(self, path: str) -> bool:
+        name = path.partition("/")[0]
+        fixed = set(self.target.capabilities.cannot_clear) | set(self.target.capabilities.required)
+        if self.target.mapping.required(name) or fixed & set(self.target.mapping.native_fields(name)):
+            self._note("not-cleared", path, "is empty elsewhere, but this system needs a value here")
+            return False
+        return True
+
+    def _clear_is_ignored(self, name: str, decision: Decision) -> bool:
+        """`clear: ignore`: who emptied it is left alone until the golden value changes."""
+        state = self.link.fields.get(name)
+        if name not in self.given.policy.ignore_clear or state is None or state.own is None:
+            return False
+        emptied = state.seen is None and state.own.value is None and state.own.time > 0
+        return emptied and decision.winner.time <= state.own.time
+
+    def _oscillates(self, writes: Sequence[str], desired: Any) -> bool:
+        return len(writes) >= 3 and writes.count(digest(desired)) >= 2
+
+    def _reference(self, path: str, golden_ref: Any) -> Any:
+        """The native reference; the golden one where it is still to come; UNSET where it can't be sent."""
+        found = self.given.native_ref(self.target.system, golden_ref)
+        required = self.target.mapping.required(path.partition("/")[0])
+        if found.state == "native":
+            return found.ref
+        if found.state == "pending" and (required or not self.link.record_id):
+            self.waits_for.append(golden_ref["golden"])
+            return golden_ref
+        if required and not self.link.record_id:
+            self.blocked = True
+            self._note(
+                "impossible" if found.state == "impossible" else "parked",
+                path,
+                f"refers to {golden_ref.get('golden') or golden_ref.get('id')}, which has no record here",
+            )
+        return UNSET
+
+    def _closed(self) -> bool:
+        for native, values in self.target.capabilities.closed_when.items():
+            for name in self.given.shape.scalars:
+                if native in self.target.mapping.native_fields(name):
+                    held = self.link.holds(name)
+                    if held is not UNSET and self.target.mapping.write({name: held}).get(native) in values:
+                        return True
+        return False
+
+    # results
+
+    def _planned(self, kind: Kind, changes: list[Change]) -> Planned:
+        link = self.link
+        return Planned(
+            id=self._operation_id(kind, changes),
+            kind=kind,
+            system=self.target.system,
+            stream=self.target.mapping.stream,
+            entity=self.given.shape.entity,
+            golden_id=self.given.golden_id,
+            scope=link.scope,
+            record_id=link.record_id or None,
+            native_id=link.native_id or None,
+            version=link.version,
+            changes=changes,
+            slots=dict(self.slots),
+            waits_for=list(dict.fromkeys(self.waits_for)),
+        )
+
+    def _operation_id(self, kind: Kind, changes: Sequence[Change]) -> str:
+        """The same for the same intent. A create is one intent whatever its values are."""
+        parts: list[Any] = [self.target.system, self.target.mapping.stream, kind, self.given.golden_id]
+        if kind == "create":
+            parts.append(sum(1 for link in self.given.links if link.system == self.target.system))
+        else:
+            parts.append(self.link.native_id)
+            parts.extend([c.path, c.old, c.new, c.statement.time, c.statement.origin] for c in changes)
+        return hashlib.blake2b(msgspec.json.encode(parts, order="sorted"), digest_size=10).hexdigest()
+
+    def _note(self, kind: str, path: str, text: str) -> None:
+        self.notes.append(Note(kind, self.target.system, path, text))

@@ -1,0 +1,417 @@
+"""What each linked record said, holds, was sent and held before: the base of the three-way merge.
+
+For every field of a linked record:
+
+    own     the last value that this record itself said, with its stamp; our writes never change it
+    seen    what the record holds, as last read
+    sent    what we last asked it to hold, and where that came from; kept while it still holds `seen`
+    before  what it held before our last write
+
+A *stamp* is the one time that a change gets when it is first observed. Time 0 is first contact: the value
+was there when the record was first read, which is no edit and never wins by time.
+
+A record that nobody but its own system ever touched needs no more than `seen`: then `own` is the same
+value at first contact. `dump` writes only what differs from that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from crmbridge.identity.shape import ListShape, Shape, element_path
+
+__all__ = ["UNSET", "FieldState", "Link", "Observation", "Stamp", "Statement", "Status", "observe", "wrote"]
+
+
+class _Unset:
+    def __repr__(self) -> str:
+        return "UNSET"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+UNSET: Any = _Unset()
+"""No value at all: the system does not carry the field, or did not say."""
+
+Status = Literal["live", "gone", "archived", "out"]
+"""live; gone or archived (a tombstone); out of scope (it left the stream's `when`)."""
+
+
+class Stamp(NamedTuple):
+    """When a change was first observed. time: microseconds since 1970 UTC, 0 at first contact; slack: the
+    uncertainty of it in microseconds, which never picks a winner."""
+
+    time: int
+    slack: int = 0
+
+
+FIRST_CONTACT = Stamp(0)
+
+
+class Statement(NamedTuple):
+    """A record said `value`. origin: the id of that record."""
+
+    value: Any
+    time: int
+    origin: int
+    slack: int = 0
+
+
+@dataclass(slots=True)
+class FieldState:
+    """See the module's docstring."""
+
+    seen: Any = UNSET
+    own: Statement | None = None
+    sent: Statement | None = None
+    before: Any = UNSET
+    over: Statement | None = None
+    """What stood in the record when `own` was said: the common ancestor of concurrent edits."""
+    said: Statement | None = None
+    """The last `own` that was a value, kept while `own` is a null."""
+    writes: list[str] = field(default_factory=list)
+    """Short hashes of the values we wrote since the record last spoke: they show oscillation."""
+
+    def current(self) -> Statement | None:
+        """What the record stands for now: our write while it is in place, else its own word."""
+        return self.sent or self.own
+
+
+@dataclass(slots=True)
+class Link:
+    """One record and the golden record it belongs to, with the state of each field."""
+
+    record_id: int
+    system: str
+    stream: str
+    native_id: str
+    scope: str = ""
+    version: str | None = None
+    status: Status = "live"
+    gone_at: int = 0
+    """Stamp of the delete, microseconds; 0 while it lives."""
+    deleted_by_us: bool = False
+    fields: dict[str, FieldState] = field(default_factory=dict)
+    elements: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Set-list -> native child id -> element id."""
+
+    @property
+    def alive(self) -> bool:
+        return self.status in ("live", "out")
+
+    def last_edit(self) -> int:
+        """The stamp of the latest edit that this record itself made; 0 if it never did."""
+        return max((s.own.time for s in self.fields.values() if s.own), default=0)
+
+    def holds(self, path: str) -> Any:
+        """What the record holds at `path`; UNSET where it does not say."""
+        state = self.fields.get(path)
+        return state.seen if state else UNSET
+
+    def element(self, name: str, element_id: str) -> dict[str, Any]:
+        """The fields of one element as this record holds them."""
+        prefix = element_path(name, element_id) + "/"
+        return {
+            path[len(prefix) :]: state.seen
+            for path, state in self.fields.items()
+            if path.startswith(prefix) and state.seen is not UNSET
+        }
+
+    def shown(self, name: str) -> dict[str, str]:
+        """Element id -> native child id of the elements that this record holds now."""
+        return {
+            element: local
+            for local, element in self.elements.get(name, {}).items()
+            if self.holds(element_path(name, element)) is True
+        }
+
+
+@dataclass(slots=True)
+class Observation:
+    """What one reading brought to light."""
+
+    changed: list[str] = field(default_factory=list)
+    """Paths in which the record said something new."""
+    reverted: list[str] = field(default_factory=list)
+    """Paths that fell back to exactly what we had overwritten: a lost write, not an edit."""
+
+
+# -- reading -----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The circumstances of one observation."""
+
+    shape: Shape
+    stamp: Stamp
+    versioned: bool
+    remapped: bool
+    result: Observation = field(default_factory=Observation)
+
+
+def observe(
+    link: Link,
+    doc: Mapping[str, Any],
+    shape: Shape,
+    stamp: Stamp,
+    *,
+    versioned: bool,
+    remapped: bool = False,
+) -> Observation:
+    """Take in what a record holds now (`doc`, canonical); changes `link`, returns what was new.
+
+    versioned: the stream has record versions, so that an old value cannot come back by a stale copy.
+    remapped: the native record is unchanged and only the mapping differs; stamps stay, and fields that
+    were not mapped before are first contact.
+    """
+    reading = _Reading(shape, stamp, versioned, remapped)
+    for name, value in doc.items():
+        if name in shape.lists:
+            _observe_list(link, shape.lists[name], value or (), reading)
+        else:
+            _observe_value(link, name, value, reading)
+    return reading.result
+
+
+def _observe_value(link: Link, path: str, value: Any, reading: _Reading) -> None:
+    state = link.fields.get(path)
+    if state is None or state.seen is UNSET and state.own is None and state.sent is None:
+        first = reading.remapped or reading.stamp.time == 0
+        stamp = FIRST_CONTACT if first else reading.stamp
+        link.fields[path] = FieldState(value, Statement(value, stamp.time, link.record_id, stamp.slack))
+        reading.result.changed.append(path)
+        return
+    if _same(link, path, state.seen, value, reading.shape):
+        state.seen = value
+        return
+    reading.result.changed.append(path)
+    if reading.remapped:
+        _remap(state, value, link.record_id)
+    elif not reading.versioned and state.before is not UNSET and state.before == value:
+        state.seen, state.sent = value, None
+        reading.result.reverted.append(path)
+    else:
+        _edit(state, value, reading.stamp, link.record_id)
+
+
+def _edit(state: FieldState, value: Any, stamp: Stamp, record_id: int) -> None:
+    if value is None and state.own is not None and state.own.value is not None:
+        state.said = state.own
+    if value is not None:
+        state.said = None
+    state.over = state.current()
+    state.own = Statement(value, stamp.time, record_id, stamp.slack)
+    state.seen, state.sent, state.before = value, None, UNSET
+    state.writes.clear()
+
+
+def _remap(state: FieldState, value: Any, record_id: int) -> None:
+    if state.own is not None and state.sent is None:
+        state.own = state.own._replace(value=value)
+    elif state.own is None and state.sent is None:
+        state.own = Statement(value, 0, record_id)
+    state.seen = value
+
+
+def _observe_list(
+    link: Link, shape: ListShape, elements: Iterable[Mapping[str, Any]], reading: _Reading
+) -> None:
+    known = link.elements.setdefault(shape.name, {})
+    now = dict(_with_local_ids(shape, elements))
+    fresh = [local for local in now if local not in known]
+    shown = link.shown(shape.name)
+    missing = [local for local in shown.values() if local not in now]
+    _follow_renamed(shape, known, now, (missing, fresh))
+    for local, element in now.items():
+        element_id = known.setdefault(local, _element_id(link, shape.name, local))
+        _observe_value(link, element_path(shape.name, element_id), True, reading)
+        for inner, value in element.items():
+            if inner != "id":
+                _observe_value(link, element_path(shape.name, element_id, inner), value, reading)
+    for local in missing:
+        if local in known and local not in now:
+            _observe_missing(link, element_path(shape.name, known[local]), reading)
+
+
+def _observe_missing(link: Link, path: str, reading: _Reading) -> None:
+    _observe_value(link, path, None, reading)
+    if path in reading.result.reverted or link.fields[path].seen is not None:
+        return
+    for inner, state in link.fields.items():
+        if inner.startswith(path + "/"):
+            state.seen, state.sent, state.before = UNSET, None, UNSET
+
+
+def _follow_renamed(
+    shape: ListShape,
+    known: dict[str, str],
+    now: Mapping[str, Mapping[str, Any]],
+    changes: tuple[list[str], list[str]],
+) -> None:
+    """One value gone and one come, in a list without child ids: that element was edited."""
+    missing, fresh = changes
+    gone, come = ([local for local in part if local.startswith("=")] for part in (missing, fresh))
+    if len(gone) == len(come) == 1 and _kind(gone[0]) == _kind(come[0]):
+        known[come[0]] = known.pop(gone[0])
+        missing.remove(gone[0])
+
+
+def _kind(local: str) -> str:
+    return local.split("\x1f")[0]
+
+
+def _with_local_ids(
+    shape: ListShape, elements: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Elements under their native child id, or under their natural key where they have none."""
+    used: dict[str, int] = {}
+    for element in elements:
+        local = element.get("id") or "=" + "\x1f".join(shape.merge_key(element))
+        count = used[local] = used.get(local, 0) + 1
+        yield (local if count == 1 else f"{local}\x1f{count}"), element
+
+
+def _element_id(link: Link, name: str, local: str) -> str:
+    """A new element's id: the same for the same record and child, whenever it is first seen."""
+    text = "\x1f".join((link.system, link.scope, link.stream, link.native_id, name, local))
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=6).hexdigest()
+
+
+def _same(link: Link, path: str, one: Any, other: Any, shape: Shape) -> bool:
+    if one is UNSET or other is UNSET:
+        return one is other
+    name, _, rest = path.partition("/")
+    if "/" not in rest:
+        return bool(one == other) if rest else shape.same(path, one, other)
+    return shape.same(path, one, other, link.element(name, rest.partition("/")[0]))
+
+
+# -- writing -----------------------------------------------------------------------------------
+
+
+def wrote(link: Link, path: str, sent: Statement, held: Any) -> None:
+    """Our write to one field is in place: the record now holds `held`, perhaps altered by its system."""
+    state = link.fields.setdefault(path, FieldState())
+    state.before = state.seen
+    state.sent = sent
+    state.seen = held
+    state.writes = [*state.writes[-7:], digest(sent.value)]
+
+
+def digest(value: Any) -> str:
+    """A short hash of a value, to recognise it again without keeping it."""
+    return hashlib.blake2b(msgspec.json.encode(value, order="sorted"), digest_size=4).hexdigest()
+
+
+# -- storing -----------------------------------------------------------------------------------
+
+
+def flatten(shape: Shape, link: Link, doc: Mapping[str, Any]) -> dict[str, Any]:
+    """A canonical document as path -> value, with the element ids that `link` knows."""
+    flat: dict[str, Any] = {}
+    for name, value in doc.items():
+        if name not in shape.lists:
+            flat[name] = value
+            continue
+        known = link.elements.setdefault(name, {})
+        for local, element in _with_local_ids(shape.lists[name], value or ()):
+            element_id = known.setdefault(local, _element_id(link, name, local))
+            flat[element_path(name, element_id)] = True
+            for inner, part in element.items():
+                if inner != "id":
+                    flat[element_path(name, element_id, inner)] = part
+    return flat
+
+
+def load(link: Link, shape: Shape, seen: str, state: str | None) -> Link:
+    """Fill `link` from what the store kept of it."""
+    extra = msgspec.json.decode(state) if state else {}
+    link.elements = extra.get("elements", {})
+    for path, value in flatten(shape, link, msgspec.json.decode(seen)).items():
+        link.fields[path] = FieldState(value, Statement(value, 0, link.record_id))
+    for path, parts in extra.get("fields", {}).items():
+        link.fields[path] = _field_from(parts, link.fields.get(path), link.record_id)
+    return link
+
+
+def dump(link: Link, shape: Shape) -> tuple[str, str | None]:
+    """What the store keeps: the document as last seen, and what of the state does not follow from it."""
+    fields = {path: parts for path, state in link.fields.items() if (parts := _field_to(state, link.record_id))}
+    extra: dict[str, Any] = {"fields": fields} if fields else {}
+    elements = {name: known for name, known in link.elements.items() if known}
+    if elements and (extra or not _ids_are_own(link, elements)):
+        extra["elements"] = elements
+    return _compact(seen_doc(link, shape)), _compact(extra) if extra else None
+
+
+def seen_doc(link: Link, shape: Shape) -> dict[str, Any]:
+    """The canonical document as the record holds it now."""
+    doc: dict[str, Any] = {}
+    for name in (*shape.scalars, *shape.lists):
+        if name in shape.lists:
+            shown = link.shown(name)
+            if shown or link.elements.get(name):
+                doc[name] = [{"id": local, **link.element(name, eid)} for eid, local in shown.items()]
+        elif (value := link.holds(name)) is not UNSET:
+            doc[name] = value
+    return doc
+
+
+def _ids_are_own(link: Link, elements: Mapping[str, Mapping[str, str]]) -> bool:
+    return all(
+        element_id == _element_id(link, name, local)
+        for name, known in elements.items()
+        for local, element_id in known.items()
+    )
+
+
+def _field_to(state: FieldState, record_id: int) -> dict[str, Any]:
+    parts: dict[str, Any] = {}
+    if state.own != Statement(state.seen, 0, record_id):
+        parts["own"] = _own_to(state.own)
+    if state.seen is None:
+        parts["null"] = 1
+    if state.sent:
+        parts["sent"] = list(state.sent)
+    if state.before is not UNSET:
+        parts["before"] = state.before
+    if state.over:
+        parts["over"] = list(state.over)
+    if state.said:
+        parts["said"] = _own_to(state.said)
+    if state.writes:
+        parts["writes"] = state.writes
+    return parts if set(parts) != {"null"} else {}
+
+
+def _own_to(own: Statement | None) -> list[Any] | None:
+    return [own.value, own.time, own.slack] if own else None
+
+
+def _own_from(parts: list[Any] | None, record_id: int) -> Statement | None:
+    return Statement(parts[0], parts[1], record_id, parts[2]) if parts else None
+
+
+def _field_from(parts: Mapping[str, Any], plain: FieldState | None, record_id: int) -> FieldState:
+    state = plain or FieldState()
+    if "own" in parts:
+        state.own = _own_from(parts["own"], record_id)
+    if "null" in parts:
+        state.seen = None
+    state.sent = Statement(*parts["sent"]) if "sent" in parts else None
+    state.before = parts.get("before", UNSET)
+    state.over = Statement(*parts["over"]) if "over" in parts else None
+    state.said = _own_from(parts.get("said"), record_id)
+    state.writes = list(parts.get("writes", ()))
+    return state
+
+
+def _compact(data: Any) -> str:
+    return msgspec.json.encode(data).decode()

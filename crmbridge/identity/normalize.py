@@ -1,0 +1,101 @@
+"""One value -> the form, or the keys, under which equal values meet. The raw value is never replaced.
+
+Version 1. E-mail: RFC 5321 leaves the case of the local part to the host; every large host ignores it.
+Phone: ITU-T E.164 by the phonenumbers library where the number says its country.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+import phonenumbers
+
+__all__ = ["VERSION", "email_form", "identity_keys", "name_tokens", "phone_form"]
+
+VERSION = 1
+
+PLACEHOLDER_MAILS = frozenset({"na@na.com", "none@none.com", "test@test.com", "noemail@noemail.com", "a@a.com"})
+PLACEHOLDER_TEXT = frozenset({"", "-", "n/a", "na", "none", "null", "unknown", "无", "暂无", "没有"})
+MASKS = ("*", "•", "xxxx", "XXXX")
+
+
+@lru_cache(maxsize=65536)
+def email_form(value: str) -> str:
+    """Lower case, without surrounding space."""
+    return value.strip().casefold()
+
+
+@lru_cache(maxsize=65536)
+def phone_form(value: str, region: str | None = None) -> str:
+    """E.164 where the number is a possible one of its country, otherwise its digits (with a leading +)."""
+    try:
+        number = phonenumbers.parse(value, region)
+    except phonenumbers.NumberParseException:
+        plus = "+" if value.strip().startswith("+") else ""
+        return plus + "".join(c for c in value if c.isdigit())
+    if not phonenumbers.is_possible_number(number):
+        return "+" * value.strip().startswith("+") + "".join(c for c in value if c.isdigit())
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def name_tokens(name: str) -> frozenset[str]:
+    """The words of a name, folded (NFKD, no accents, lower case); each Han character is a word."""
+    folded = unicodedata.normalize("NFKD", name).casefold()
+    words = "".join(c if c.isalnum() else " " for c in folded if not unicodedata.combining(c))
+    tokens: set[str] = set()
+    for word in words.split():
+        if any(_is_han(c) for c in word):
+            tokens.update(word)
+        else:
+            tokens.add(word)
+    return frozenset(tokens)
+
+
+def _is_han(char: str) -> bool:
+    return "㐀" <= char <= "鿿" or "𠀀" <= char <= "𯨟"
+
+
+def is_placeholder(value: str) -> bool:
+    """A filler or masked value: it says nothing about who somebody is."""
+    text = value.strip().casefold()
+    if text in PLACEHOLDER_TEXT or any(mask in value for mask in MASKS):
+        return True
+    digits = "".join(c for c in text if c.isdigit())
+    return bool(digits) and len(digits) == len(text.replace("-", "").replace(" ", "")) and len(set(digits)) == 1
+
+
+def identity_keys(doc: Mapping[str, Any], *, region: str | None = None) -> Iterator[str]:
+    """The exact keys of a party or product: checked e-mail, E.164 phone, tax id, declared identifiers.
+
+    A key is `KIND:VALUE`. Placeholders and masked values yield none, nor does a contact point that the
+    source marks as masked.
+    """
+    for point in doc.get("contact_points") or ():
+        yield from _contact_keys(point, region)
+    for identifier in doc.get("identifiers") or ():
+        value, scheme = identifier.get("value"), identifier.get("scheme")
+        if value and not is_placeholder(value):
+            form = "".join(value.split()).upper()
+            yield f"id:{scheme}:{identifier.get('issuer') or ''}:{form}"
+    for name in ("sku", "gtin"):
+        value = doc.get(name)
+        if isinstance(value, str) and not is_placeholder(value):
+            yield f"id:{name}::{value.strip().upper()}"
+
+
+def _contact_keys(point: Mapping[str, Any], region: str | None) -> Iterator[str]:
+    value, kind = point.get("value"), point.get("type")
+    if not value or point.get("masked") or is_placeholder(value):
+        return
+    if kind == "email":
+        mail = email_form(value)
+        local, _, domain = mail.partition("@")
+        if local and "." in domain and mail not in PLACEHOLDER_MAILS:
+            yield f"email:{mail}"
+    elif kind in ("phone", "mobile"):
+        phone = phone_form(value, region)
+        if phone.startswith("+") and len(phone) >= 8:
+            yield f"phone:{phone}"

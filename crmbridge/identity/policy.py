@@ -1,0 +1,55 @@
+"""Who may decide what, for one entity: the config in the form that merging and planning use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from crmbridge.sdk.hookspecs import SurvivorshipRule
+
+__all__ = ["HUB", "Owner", "Policy"]
+
+HUB = "hub"
+"""The pseudo-system of the stewards' values. It outranks every system."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who owns a document: `first` until its status is `until` or beyond, `then` afterwards."""
+
+    first: str
+    until: str
+    then: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How the records of one entity become one golden record."""
+
+    entity: str
+    systems: Sequence[str]
+    """In configured order: the earlier wins where nothing else decides."""
+    source: str | None = None
+    """In `from/to` flows the one system whose statements count."""
+    authority: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Field -> systems, the first decides. Ranked by where a value originated."""
+    survivorship: Mapping[str, str | SurvivorshipRule] = field(default_factory=dict)
+    """Field -> `latest` (default), `manual`, or a plugin's rule."""
+    ignore_clear: frozenset[str] = frozenset()
+    """Fields in which an emptied value says nothing (`clear: ignore`)."""
+    deletes: Literal["keep", "archive", "delete"] = "keep"
+    owner: Owner | None = None
+
+    def rank(self, system: str) -> int:
+        """Position in the configured order; the hub comes first, an unknown system last."""
+        if system == HUB:
+            return -1
+        return self.systems.index(system) if system in self.systems else len(self.systems)
+
+    def authority_rank(self, name: str, system: str) -> int:
+        """Position among those who may decide the field; all others are equally last."""
+        decides = self.authority.get(name, ())
+        if system == HUB:
+            return -1
+        return decides.index(system) if system in decides else len(decides)

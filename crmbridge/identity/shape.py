@@ -1,0 +1,186 @@
+"""What the fields of an entity are: the part of the schema that merging and planning look at.
+
+A field is a *scalar* (text, number, Money, Ref ...: decided as a whole) or a *set-list* (its elements are
+decided one by one, field by field). Paths are text: `legal_name` for a scalar, `contact_points/ID` for the
+presence of an element, `contact_points/ID/value` for a field of it. Element ids never hold a slash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal, Union, get_args, get_origin
+
+from crmbridge_schemas.base import Entity, FieldMeta, Money, Quantity, Ref, field_meta, list_element
+from pydantic import BaseModel
+
+from crmbridge.identity.normalize import email_form, phone_form
+
+__all__ = ["FieldShape", "ListShape", "Shape", "element_path", "shape_of"]
+
+Normal = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldShape:
+    """One scalar field, of an entity or of an element."""
+
+    name: str
+    meta: FieldMeta
+    is_ref: bool
+    normal: Normal | None
+    """value -> the form in which two equal values are equal; None: the value itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListShape:
+    """One set-list and the fields of its elements."""
+
+    name: str
+    meta: FieldMeta
+    fields: Mapping[str, FieldShape]
+
+    def merge_key(self, element: Mapping[str, Any]) -> tuple[str, ...]:
+        """What matches elements at first contact; empty where the element says nothing that could."""
+        marked = [f.name for f in self.fields.values() if f.meta.merge_key]
+        key = tuple(_text(self.normal(name, element)) for name in marked or sorted(self.fields))
+        return key if any(key) else ()
+
+    def normal(self, name: str, element: Mapping[str, Any]) -> Any:
+        """The normal form of one field; a contact point's value depends on its type."""
+        value = element.get(name)
+        if value is None:
+            return None
+        if name == "value" and "type" in self.fields:
+            return _contact_form(element.get("type"), value)
+        shape = self.fields.get(name)
+        return shape.normal(value) if shape and shape.normal else value
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One entity."""
+
+    entity: str
+    model: type[Entity]
+    scalars: Mapping[str, FieldShape]
+    lists: Mapping[str, ListShape]
+    status_field: str | None = None
+    """The field that holds the state of a document."""
+    status_order: tuple[str, ...] = ()
+    """Its values, from the first to the last."""
+
+    def meta(self, path: str) -> FieldMeta:
+        """The metadata that decides for `path`: a list's for its elements."""
+        name = path.partition("/")[0]
+        return self.lists[name].meta if name in self.lists else self.scalars[name].meta
+
+    def field(self, path: str) -> FieldShape | None:
+        """The scalar at `path`; None for the presence of an element."""
+        name, _, rest = path.partition("/")
+        if not rest:
+            return self.scalars.get(name)
+        return self.lists[name].fields.get(rest.partition("/")[2])
+
+    def same(self, path: str, one: Any, other: Any, element: Mapping[str, Any] | None = None) -> bool:
+        """Whether two values of one field are equal in its normal form."""
+        if one == other:
+            return True
+        if one is None or other is None:
+            return False
+        name, _, rest = path.partition("/")
+        if rest:
+            inner = rest.partition("/")[2]
+            base = dict(element or {})
+            shape = self.lists[name]
+            first, second = {**base, inner: one}, {**base, inner: other}
+            return bool(shape.normal(inner, first) == shape.normal(inner, second))
+        normal = self.scalars[name].normal
+        return bool(normal and normal(one) == normal(other))
+
+
+def element_path(name: str, element_id: str, inner: str = "") -> str:
+    """`contact_points/ID` or `contact_points/ID/value`."""
+    return f"{name}/{element_id}/{inner}" if inner else f"{name}/{element_id}"
+
+
+def shape_of(model: type[Entity]) -> Shape:
+    """The shape of an entity's model."""
+    scalars: dict[str, FieldShape] = {}
+    lists: dict[str, ListShape] = {}
+    for name in model.model_fields:
+        element = list_element(model, name)
+        if element is None:
+            scalars[name] = _field_shape(model, name)
+            continue
+        inner = {f: _field_shape(element, f) for f in element.model_fields if f != "id"}
+        lists[name] = ListShape(name, field_meta(model, name), inner)
+    status = next((name for name, field in scalars.items() if field.meta.status), None)
+    order = _choices(model.model_fields[status].annotation) if status else ()
+    return Shape(model.entity_name, model, scalars, lists, status, order)
+
+
+def _choices(annotation: Any) -> tuple[str, ...]:
+    """The values of the first Literal in an annotation."""
+    if get_origin(annotation) is Literal:
+        return tuple(get_args(annotation))
+    return next((found for part in get_args(annotation) if (found := _choices(part))), ())
+
+
+def _field_shape(model: type[BaseModel], name: str) -> FieldShape:
+    types = set(_leaf_types(model.model_fields[name].annotation))
+    meta = field_meta(model, name)
+    return FieldShape(name, meta, Ref in types, _normal_form(types, meta))
+
+
+def _leaf_types(annotation: Any) -> list[Any]:
+    if isinstance(annotation, type) and get_origin(annotation) is None:
+        return [annotation]
+    found: list[Any] = []
+    for part in get_args(annotation):
+        found.extend(_leaf_types(part))
+    return found if get_origin(annotation) is not Union or found else [annotation]
+
+
+def _normal_form(types: set[Any], meta: FieldMeta) -> Normal | None:
+    if Money in types:
+        return lambda v: (_number(v.get("amount")), v.get("currency"), v.get("tax_included"))
+    if Quantity in types:
+        return lambda v: (_number(v.get("value")), v.get("unit"))
+    if Ref in types:
+        return lambda v: v.get("golden") or (v.get("entity"), v.get("stream"), v.get("id"))
+    if Decimal in types:
+        return _number
+    if datetime in types:
+        return _instant
+    if date in types:
+        return None
+    if meta.identity == "email":
+        return email_form
+    return phone_form if meta.identity == "phone" else None
+
+
+def _contact_form(kind: Any, value: Any) -> Any:
+    if kind == "email":
+        return email_form(value)
+    return phone_form(value) if kind in ("phone", "mobile", "fax") else value
+
+
+def _number(value: Any) -> Any:
+    try:
+        return Decimal(str(value)).normalize()
+    except InvalidOperation:
+        return value
+
+
+def _instant(value: Any) -> Any:
+    try:
+        return datetime.fromisoformat(value).timestamp()
+    except (TypeError, ValueError):
+        return value
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value).casefold().strip()

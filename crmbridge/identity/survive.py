@@ -1,0 +1,400 @@
+"""Which value wins: linked records + policy -> golden record.
+
+A golden record is a pure function of what the records said (`crmbridge.identity.link`), of the links and of
+the policy. It is computed, never edited; in whatever order things arrived, the result is the same.
+
+For one field:
+
+1.  Each record has one statement: its own last word. A copy that we wrote is no word of its own.
+2.  No statement: a null at first contact (nobody emptied anything), and an emptied value under
+    `clear: ignore`, where the value said before it still counts.
+3.  A record that is gone speaks only where no living record says anything, unless a living record still
+    holds its value as our copy.
+4.  The winner is the first by authority (of the system where the value *originated*), then by time, then
+    by the configured order of systems, then by record. At first contact no time is known, so that
+    authority and order decide.
+5.  Whatever differs from the winner and was said without knowledge of it is a conflict: recorded.
+
+A set-list is decided element by element: whether an element is there is one field, each part of it another.
+An edit of a part is a word for the element's presence at the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from crmbridge.sdk.hookspecs import Candidate
+
+from crmbridge.identity.link import Link, Statement
+from crmbridge.identity.policy import HUB, Policy
+from crmbridge.identity.shape import Shape, element_path
+
+__all__ = ["Conflict", "Decision", "Golden", "merge", "primaries"]
+
+NO_VALUE = Statement(None, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The value of one golden field and why."""
+
+    winner: Statement
+    system: str
+    rule: str
+    """first contact, latest, authority, manual, source, owner, only, last resort, or a plugin's name"""
+    lost: tuple[tuple[str, Statement], ...] = ()
+    """(system, statement) of each different value that lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Systems said different things about one field, none knowing of the other."""
+
+    path: str
+    winner: tuple[str, Statement]
+    losers: tuple[tuple[str, Statement], ...]
+    rule: str
+    too_close: bool
+    """The times differ by less than they are known."""
+    undecided: bool = False
+    """`manual`: the agreed value stays until a person decides."""
+
+
+@dataclass(slots=True)
+class Golden:
+    """One merged record: path -> decision, with the conflicts met on the way."""
+
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    conflicts: list[Conflict] = field(default_factory=list)
+    overruled: list[tuple[str, str, Statement]] = field(default_factory=list)
+    """(path, system, statement) of edits that lost against a higher authority."""
+    delete: tuple[str, int] | None = None
+    """(system, stamp) of a delete that travels."""
+    relabelled: bool = False
+    """Elements of the links got other ids: the links have to be saved."""
+
+    def value(self, path: str) -> Any:
+        """The golden value; None where there is none."""
+        decision = self.decisions.get(path)
+        return decision.winner.value if decision else None
+
+    def elements(self, name: str) -> list[str]:
+        """The ids of the elements that are present."""
+        prefix = name + "/"
+        return sorted(
+            path[len(prefix) :]
+            for path, decision in self.decisions.items()
+            if path.startswith(prefix) and path.count("/") == 1 and decision.winner.value is True
+        )
+
+    def element(self, name: str, element_id: str) -> dict[str, Any]:
+        """The fields of one element, without those that are empty."""
+        prefix = element_path(name, element_id) + "/"
+        return {
+            path[len(prefix) :]: decision.winner.value
+            for path, decision in self.decisions.items()
+            if path.startswith(prefix) and decision.winner.value is not None
+        }
+
+    def doc(self, shape: Shape) -> dict[str, Any]:
+        """The golden record as a canonical document."""
+        doc = {name: self.decisions[name].winner.value for name in shape.scalars if name in self.decisions}
+        for name in shape.lists:
+            if any(path.startswith(name + "/") for path in self.decisions):
+                doc[name] = [{"id": eid, **self.element(name, eid)} for eid in self.elements(name)]
+        return doc
+
+
+def primaries(links: Iterable[Link]) -> list[Link]:
+    """One record of each system: the first linked one that lives, else the first. Records of one system
+    under one golden record are duplicates; no value flows between them."""
+    chosen: dict[tuple[str, str], Link] = {}
+    for link in sorted(links, key=lambda one: (not one.alive, one.record_id)):
+        chosen.setdefault((link.system, link.scope), link)
+    return list(chosen.values())
+
+
+def merge(
+    shape: Shape, policy: Policy, links: Sequence[Link], canonical_ref: Callable[[str, Any], Any]
+) -> Golden:
+    """Merge the records of one real-world thing.
+
+    canonical_ref(system, ref): a native reference of that system as a reference to a golden record.
+    """
+    chosen = sorted(primaries(links), key=lambda one: (policy.rank(one.system), one.record_id))
+    golden = Golden(relabelled=unify_elements(shape, chosen))
+    view = _View(shape, policy, {one.record_id: one for one in chosen}, canonical_ref, golden)
+    for path in _paths(chosen):
+        view.decide(path)
+    golden.delete = _travelling_delete(policy, chosen)
+    return golden
+
+
+def _paths(links: Sequence[Link]) -> list[str]:
+    """All paths, the parts of an element before its presence (their edits speak for it)."""
+    found = {path for link in links for path in link.fields}
+    return sorted(found, key=lambda path: (path.count("/") != 2, path))
+
+
+@dataclass(slots=True)
+class _View:
+    """One merge in progress."""
+
+    shape: Shape
+    policy: Policy
+    links: Mapping[int, Link]
+    canonical_ref: Callable[[str, Any], Any]
+    golden: Golden
+
+    def decide(self, path: str) -> None:
+        statements, rule = self._statements(path)
+        if not statements:
+            return
+        name = path.partition("/")[0]
+        ranked = sorted(statements, key=lambda s: self._precedence(name, s))
+        winner, named = self._winner(name, ranked)
+        rule = named or rule or self._rule(name, ranked, winner)
+        different = [s for s in ranked if s is not winner and not self._equal(path, s.value, winner.value)]
+        concurrent = [s for s in different if _concurrent(winner, s, self._over(path, winner), self._over(path, s))]
+        if rule == "manual" and concurrent and not self._settled(winner, concurrent):
+            agreed = self._over(path, winner) or NO_VALUE
+            self._record_conflict(path, winner, concurrent, rule)
+            winner = agreed
+        elif concurrent:
+            self._record_conflict(path, winner, concurrent, rule)
+        self._record_overruled(path, name, winner, different)
+        lost = tuple((self._system(s), s) for s in different)
+        self.golden.decisions[path] = Decision(winner, self._system(winner), rule, lost)
+
+    # candidates
+
+    def _statements(self, path: str) -> tuple[list[Statement], str]:
+        """What counts as said about `path`, and a rule name where only that could decide."""
+        alive = [s for link in self._speakers() if link.alive and (s := self._word(link, path))]
+        copies = [s for link in self._speakers() if link.alive and (s := self._copy_of_the_dead(link, path))]
+        if alive or copies:
+            return self._unique([*alive, *copies]), ""
+        dead = [s for link in self._speakers() if not link.alive and (s := self._word(link, path))]
+        return dead, "last resort"
+
+    def _speakers(self) -> Iterator[Link]:
+        for link in self.links.values():
+            if self.policy.source is None or link.system in (self.policy.source, HUB):
+                yield link
+
+    def _word(self, link: Link, path: str) -> Statement | None:
+        state = link.fields.get(path)
+        own = state.own if state else None
+        if path.count("/") == 1:
+            own = self._presence(link, path, own)
+        if own is None or own.value is not None:
+            return self._canonical(link, path, own)
+        if own.time == 0:
+            return None
+        if path.partition("/")[0] in self.policy.ignore_clear:
+            return self._canonical(link, path, state.said if state else None)
+        return own
+
+    def _presence(self, link: Link, path: str, own: Statement | None) -> Statement | None:
+        """An edit of a part of an element says that the element is there."""
+        edits = [
+            state.own
+            for inner, state in link.fields.items()
+            if inner.startswith(path + "/") and state.own and state.own.time
+        ]
+        latest = max(edits, key=lambda s: s.time, default=None)
+        if latest is None or (own is not None and own.time >= latest.time):
+            return own
+        return Statement(True, latest.time, latest.origin, latest.slack)
+
+    def _copy_of_the_dead(self, link: Link, path: str) -> Statement | None:
+        state = link.fields.get(path)
+        sent = state.sent if state else None
+        origin = self.links.get(sent.origin) if sent else None
+        return sent if origin is not None and not origin.alive else None
+
+    def _canonical(self, link: Link, path: str, said: Statement | None) -> Statement | None:
+        shape = self.shape.field(path)
+        if said is None or shape is None or not shape.is_ref or said.value is None:
+            return said
+        return said._replace(value=self.canonical_ref(link.system, said.value))
+
+    def _unique(self, statements: Iterable[Statement]) -> list[Statement]:
+        """One statement for each origin: its latest."""
+        latest: dict[int, Statement] = {}
+        for said in statements:
+            if said.origin not in latest or said.time > latest[said.origin].time:
+                latest[said.origin] = said
+        return list(latest.values())
+
+    # decision
+
+    def _precedence(self, name: str, said: Statement) -> tuple[int, int, int, int]:
+        system = self._system(said)
+        return self._authority(name, system), -said.time, self.policy.rank(system), said.origin
+
+    def _authority(self, name: str, system: str) -> int:
+        if self.policy.owner and name not in self.policy.authority:
+            return 0 if system == self._owner() else 1
+        return self.policy.authority_rank(name, system)
+
+    def _winner(self, name: str, ranked: Sequence[Statement]) -> tuple[Statement, str]:
+        rule = self.policy.survivorship.get(name, "latest")
+        if rule == "manual":
+            return ranked[0], "manual"
+        if callable(rule):
+            index = rule([Candidate(self._system(s), s.value, _moment(s.time)) for s in ranked])
+            return ranked[index], getattr(rule, "__name__", "plugin")
+        return ranked[0], ""
+
+    def _rule(self, name: str, ranked: Sequence[Statement], winner: Statement) -> str:
+        if self.policy.source:
+            return "source"
+        others = [s for s in ranked if s is not winner]
+        if not others:
+            return "only"
+        mine = self._authority(name, self._system(winner))
+        if any(self._authority(name, self._system(s)) > mine for s in others):
+            return "owner" if self.policy.owner and name not in self.policy.authority else "authority"
+        return "latest" if winner.time else "first contact"
+
+    def _owner(self) -> str:
+        owner = self.policy.owner
+        assert owner is not None
+        field_name, statuses = self.shape.status_field or "", list(self.shape.status_order)
+        for link in self.links.values():
+            held = link.holds(field_name)
+            if link.alive and held in statuses and statuses.index(held) >= statuses.index(owner.until):
+                if link.system == owner.then:
+                    return owner.then
+        return owner.first
+
+    def _equal(self, path: str, one: Any, other: Any) -> bool:
+        name, _, rest = path.partition("/")
+        if "/" not in rest:
+            return one == other if rest else self.shape.same(path, one, other)
+        element_id = rest.partition("/")[0]
+        element = next((e for link in self.links.values() if (e := link.element(name, element_id))), None)
+        return self.shape.same(path, one, other, element)
+
+    # records of what happened
+
+    def _over(self, path: str, said: Statement) -> Statement | None:
+        link = self.links.get(said.origin)
+        state = link.fields.get(path) if link else None
+        return state.over if state and state.own and state.own.time == said.time else None
+
+    def _settled(self, winner: Statement, concurrent: Sequence[Statement]) -> bool:
+        return self._system(winner) == HUB and all(s.time <= winner.time for s in concurrent)
+
+    def _record_conflict(self, path: str, winner: Statement, others: Sequence[Statement], rule: str) -> None:
+        close = any(abs(winner.time - s.time) <= max(winner.slack, s.slack) and s.time for s in others)
+        losers = tuple((self._system(s), s) for s in others)
+        undecided = rule == "manual"
+        self.golden.conflicts.append(
+            Conflict(path, (self._system(winner), winner), losers, rule, close and winner.time > 0, undecided)
+        )
+
+    def _record_overruled(
+        self, path: str, name: str, winner: Statement, different: Sequence[Statement]
+    ) -> None:
+        mine = self._authority(name, self._system(winner))
+        for said in different:
+            system = self._system(said)
+            if said.time > winner.time and self._authority(name, system) > mine:
+                self.golden.overruled.append((path, system, said))
+        if self.policy.source:
+            for link in self.links.values():
+                state = link.fields.get(path)
+                if link.system not in (self.policy.source, HUB) and state and state.own and state.own.time:
+                    if not self._equal(path, state.own.value, winner.value):
+                        self.golden.overruled.append((path, link.system, state.own))
+
+    def _system(self, said: Statement) -> str:
+        link = self.links.get(said.origin)
+        return link.system if link else ""
+
+
+def _concurrent(
+    winner: Statement, other: Statement, over: Statement | None, other_over: Statement | None
+) -> bool:
+    """Neither was said in knowledge of the other.
+
+    An edit knows what it replaced (`over`) and everything before it. Two first contacts are concurrent:
+    both were there when we came.
+    """
+    if winner.time == 0:
+        return other.time == 0
+    if over is not None and _is(over, other):
+        return False
+    if other_over is not None and _is(other_over, winner):
+        return False
+    return other.time > (over.time if over else 0)
+
+
+def _is(one: Statement, other: Statement) -> bool:
+    return one.origin == other.origin and one.time == other.time
+
+
+def _moment(time: int) -> datetime | None:
+    return datetime.fromtimestamp(time / 1_000_000, UTC) if time else None
+
+
+def _travelling_delete(policy: Policy, links: Sequence[Link]) -> tuple[str, int] | None:
+    """The delete that the others should follow: one that no living record was edited after."""
+    if policy.deletes == "keep":
+        return None
+    gone = [x for x in links if not x.alive and not x.deleted_by_us]
+    if policy.source is not None:
+        gone = [link for link in gone if link.system == policy.source]
+    latest = max(gone, key=lambda link: link.gone_at, default=None)
+    if latest is None or any(link.last_edit() > latest.gone_at for link in links if link.alive):
+        return None
+    return latest.system, latest.gone_at
+
+
+def unify_elements(shape: Shape, links: Sequence[Link]) -> bool:
+    """Give elements of different records one id where their natural keys agree. True if any id changed.
+
+    Elements of one record stay apart (two order lines may share a SKU); they pair off in order.
+    """
+    changed = False
+    for name, list_shape in shape.lists.items():
+        holders: dict[str, set[int]] = {}
+        for link in links:
+            for element_id in link.elements.get(name, {}).values():
+                holders.setdefault(element_id, set()).add(link.record_id)
+        by_key: dict[tuple[str, ...], list[str]] = {}
+        for link in links:
+            mine = set(link.elements.get(name, {}).values())
+            for element_id in list(link.shown(name)):
+                key = list_shape.merge_key(link.element(name, element_id))
+                if not key:
+                    continue
+                known = by_key.setdefault(key, [])
+                twin = next((e for e in known if e not in mine and not holders[e] & holders[element_id]), None)
+                if element_id in known:
+                    continue
+                if twin is None:
+                    known.append(element_id)
+                    continue
+                _rename(links, name, (element_id, twin))
+                holders[twin] |= holders.pop(element_id)
+                mine = set(link.elements.get(name, {}).values())
+                changed = True
+    return changed
+
+
+def _rename(links: Sequence[Link], name: str, ids: tuple[str, str]) -> None:
+    old, new = ids
+    prefix, target = element_path(name, old), element_path(name, new)
+    for link in links:
+        known = link.elements.get(name, {})
+        for local, element_id in known.items():
+            if element_id == old:
+                known[local] = new
+        for path in [p for p in link.fields if p == prefix or p.startswith(prefix + "/")]:
+            link.fields[target + path[len(prefix) :]] = link.fields.pop(path)

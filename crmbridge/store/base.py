@@ -1,0 +1,404 @@
+"""What the engine keeps between runs, and the promise that every backend makes.
+
+The promise (held by the suite in tests/store, which each backend passes):
+
+- `transaction()` is all or nothing, also for a process that is killed inside it. Every write belongs to one.
+- What a method returns is a copy: changing it changes nothing until it is put back.
+- Listings come in ascending order of their id and can go on after any id, so that nobody needs a table in
+  memory.
+- Times are integers, microseconds since 1970 UTC. JSON is text. Identifiers are text except record ids.
+- Only one run writes at a time: `lock()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+__all__ = [
+    "ConflictRow",
+    "DeadLetterRow",
+    "GoldenRow",
+    "IntentRow",
+    "KnownRecord",
+    "NoteRow",
+    "RecordRow",
+    "RunRow",
+    "Store",
+    "StreamRow",
+    "SystemRow",
+    "WriteRow",
+]
+
+RecordStatus = Literal["live", "gone", "archived", "out"]
+IntentStatus = Literal["planned", "sent", "accepted", "done", "uncertain", "rejected", "conflict", "parked", "stale"]
+
+
+@dataclass(slots=True)
+class RecordRow:
+    """One record of one system, with its link and its base. Unique: (system, scope, stream, native_id, part)."""
+
+    system: str
+    stream: str
+    native_id: str
+    entity: str
+    scope: str = ""
+    part: str = ""
+    """For a further canonical record of the same native one (`also:`): its name and content key."""
+    id: int = 0
+    """0 until it is first put."""
+    golden_id: str | None = None
+    status: RecordStatus = "live"
+    raw_hash: bytes = b""
+    version: str | None = None
+    seen: str = "{}"
+    """Canonical document as last read (JSON)."""
+    state: str | None = None
+    """What of the field states does not follow from `seen` (JSON)."""
+    mapped_by: str = ""
+    """Fingerprint of the mapping that made `seen`."""
+    read_at: int = 0
+    gone_at: int = 0
+    deleted_by_us: bool = False
+    unresolved: bool = True
+    """Its identity has to be looked at: it is new, or its keys may have changed."""
+
+
+class KnownRecord(NamedTuple):
+    """The little that decides whether a record has to be looked at again."""
+
+    raw_hash: bytes
+    mapped_by: str
+    status: str
+
+
+@dataclass(slots=True)
+class GoldenRow:
+    """One golden record as last computed: for finding and showing. The truth is in the records."""
+
+    id: str
+    entity: str
+    doc: str = "{}"
+    decisions: str = "{}"
+    """Path -> origin, stamp, rule and losers (JSON)."""
+    dirty: bool = True
+    """Something that it depends on changed: it has to be merged and planned."""
+    merged_into: str | None = None
+    updated_at: int = 0
+
+
+@dataclass(slots=True)
+class SystemRow:
+    """What is remembered of a system."""
+
+    name: str
+    connector: str = ""
+    fingerprint: str = ""
+    paused: bool = False
+    clock_offset: int = 0
+    """Its clock minus ours when last measured, microseconds."""
+    last_success: int = 0
+
+
+@dataclass(slots=True)
+class StreamRow:
+    """How far a stream was read, and what was agreed about it."""
+
+    system: str
+    stream: str
+    cursor: str | None = None
+    """Opaque JSON; None: nothing read yet, or always read in full."""
+    read_started: int = 0
+    """When the last complete pull began: what changed before it has been seen."""
+    complete_at: int = 0
+    """When a complete listing was last read."""
+    live_count: int = 0
+    """Records in that listing."""
+    reading_since: int = 0
+    """When the pull that is not finished began; 0: none is under way."""
+
+
+@dataclass(slots=True)
+class IntentRow:
+    """One operation, saved before it is sent."""
+
+    id: str
+    run: int
+    system: str
+    stream: str
+    entity: str
+    kind: str
+    golden_id: str
+    payload: str
+    """The planned operation (JSON)."""
+    status: IntentStatus = "planned"
+    record_id: int | None = None
+    native_id: str | None = None
+    handle: str | None = None
+    reason: str = ""
+    attempts: int = 0
+    not_before: int = 0
+    created_at: int = 0
+    updated_at: int = 0
+    position: int = 0
+    """Order within the run: parents before children."""
+
+
+@dataclass(slots=True)
+class DeadLetterRow:
+    """A record or an operation given up on, kept whole, replayable."""
+
+    kind: Literal["record", "operation"]
+    system: str
+    stream: str
+    native_id: str
+    """Of the record; for a create the golden id."""
+    error: str
+    raw: str
+    """The whole payload (JSON)."""
+    entity: str = ""
+    golden_id: str | None = None
+    id: int = 0
+    status: Literal["open", "replayed", "dropped"] = "open"
+    attempts: int = 1
+    first_at: int = 0
+    last_at: int = 0
+    run: int = 0
+
+
+@dataclass(slots=True)
+class RunRow:
+    """One run of the engine."""
+
+    id: int = 0
+    command: str = ""
+    started_at: int = 0
+    ended_at: int = 0
+    exit_code: int | None = None
+    counts: str = "{}"
+    """What was read and written, by system and entity (JSON)."""
+
+
+@dataclass(slots=True)
+class WriteRow:
+    """One field that a run wrote over: what `runs undo` needs."""
+
+    run: int
+    intent: str
+    system: str
+    record_id: int
+    golden_id: str
+    path: str
+    before: str
+    """JSON; the text `unset` for a field that held nothing."""
+    after: str
+    at: int = 0
+    id: int = 0
+
+
+@dataclass(slots=True)
+class ConflictRow:
+    """Two systems changed one field differently. Unique: (golden_id, path, winner, losers)."""
+
+    golden_id: str
+    entity: str
+    path: str
+    winner: str
+    """System, value, stamp (JSON)."""
+    losers: str
+    rule: str
+    too_close: bool = False
+    undecided: bool = False
+    at: int = 0
+    run: int = 0
+    id: int = 0
+
+
+@dataclass(slots=True)
+class NoteRow:
+    """Something a run found that is no write: overruled, reverted, altered, closed, held ..."""
+
+    run: int
+    kind: str
+    system: str
+    entity: str
+    golden_id: str
+    path: str
+    text: str
+    at: int = 0
+    id: int = 0
+
+
+class Store(Protocol):
+    """See the module's docstring. `after` and `limit` page through listings."""
+
+    # the whole
+    def transaction(self) -> AbstractContextManager[None]: ...
+    def lock(self, holder: str) -> AbstractContextManager[None]:
+        """Be the only run. Raises LockedError naming the holder; freed by the kernel when the process dies."""
+        ...
+
+    def scratch(self) -> AbstractContextManager[Store]:
+        """A copy to try things on; thrown away at the end. `plan` works on one."""
+        ...
+
+    def check(self) -> list[str]:
+        """Problems of the state as sentences; empty when it is sound."""
+        ...
+
+    def close(self) -> None: ...
+
+    # small things
+    def setting(self, key: str) -> str | None: ...
+    def put_setting(self, key: str, value: str | None) -> None: ...
+    def session(self, system: str) -> MutableMapping[str, str]:
+        """A durable key-value store of one system; each change is committed at once."""
+        ...
+
+    # systems and streams
+    def systems(self) -> list[SystemRow]: ...
+    def put_system(self, row: SystemRow) -> None: ...
+    def remove_system(self, name: str) -> None:
+        """Forget a system with its streams, records, intents and session."""
+        ...
+
+    def rename_system(self, old: str, new: str) -> None: ...
+    def stream(self, system: str, stream: str) -> StreamRow: ...
+    def put_stream(self, row: StreamRow) -> None: ...
+
+    # records
+    def known(
+        self, system: str, stream: str, native_ids: Sequence[str]
+    ) -> Mapping[tuple[str, str], KnownRecord]:
+        """(scope, native id) -> hash, mapping and status of the main record (part == "")."""
+        ...
+
+    def records(self, system: str, stream: str, native_ids: Sequence[str]) -> list[RecordRow]:
+        """All records of these native ids, every scope and part."""
+        ...
+
+    def put_records(self, rows: Iterable[RecordRow]) -> None:
+        """Insert (id 0) or replace; a row that exists under its unique key is replaced whatever its id says,
+        and keeps its id."""
+        ...
+
+    def records_by_id(self, ids: Sequence[int]) -> list[RecordRow]: ...
+    def records_of(self, golden_ids: Sequence[str]) -> dict[str, list[RecordRow]]: ...
+    def unresolved(self, entity: str, after: int, limit: int) -> list[RecordRow]: ...
+    def records_in(self, system: str, stream: str, after: int, limit: int) -> list[RecordRow]: ...
+    def set_links(self, links: Iterable[tuple[int, str]]) -> None:
+        """(record id, golden id): link them, and mark them resolved and the golden records dirty."""
+        ...
+
+    def golden_of(self, system: str, entity: str, native_ids: Sequence[str], stream: str | None) -> dict[str, str]:
+        """Native id -> golden id, of linked records of one system (main records only); golden ids that were
+        merged are followed."""
+        ...
+
+    def natives_of(self, system: str, golden_ids: Sequence[str]) -> dict[str, RecordRow]:
+        """Golden id -> the record that receives writes there: the first linked one that lives, else the first."""
+        ...
+
+    def count_records(self, system: str, entity: str) -> int:
+        """Live linked records."""
+        ...
+
+    # the sweep: what a complete listing lacks
+    def sweep_begin(self, system: str, stream: str) -> None: ...
+    def sweep_saw(self, system: str, stream: str, keys: Iterable[tuple[str, str]]) -> None:
+        """(scope, native id) of records in the listing."""
+        ...
+
+    def sweep_missing(self, system: str, stream: str, after: int, limit: int) -> list[RecordRow]:
+        """Live main and further records that the listing lacks."""
+        ...
+
+    def sweep_end(self, system: str, stream: str) -> None: ...
+
+    # identity
+    def put_keys(self, entity: str, keys: Mapping[int, Iterable[str]]) -> None:
+        """Record id -> its identity keys; replaces those it had."""
+        ...
+
+    def records_with_keys(self, entity: str, keys: Sequence[str]) -> dict[str, list[tuple[int, str | None]]]:
+        """Key -> (record id, golden id) of each record that has it."""
+        ...
+
+    # golden records
+    def goldens(self, ids: Sequence[str]) -> dict[str, GoldenRow]: ...
+    def put_goldens(self, rows: Iterable[GoldenRow]) -> None: ...
+    def golden_ids(self, entity: str, after: str, limit: int) -> list[str]: ...
+    def dirty_goldens(self, entity: str, after: str, limit: int) -> list[str]: ...
+    def mark_dirty(self, golden_ids: Iterable[str]) -> None: ...
+    def mark_all_dirty(self, entity: str) -> None: ...
+    def clear_dirty(self, golden_ids: Iterable[str]) -> None: ...
+    def referring(self, golden_ids: Sequence[str]) -> list[str]:
+        """Golden ids whose document refers to one of these."""
+        ...
+
+    def put_references(self, references: Mapping[str, Iterable[str]]) -> None:
+        """Golden id -> the golden ids its document refers to; replaces those it had."""
+        ...
+
+    def put_search(self, terms: Mapping[str, Iterable[str]]) -> None:
+        """Golden id -> its search terms; replaces those it had."""
+        ...
+
+    def search(self, terms: Sequence[str], limit: int) -> list[str]:
+        """Golden ids that have, for each of `terms`, a term that begins with it."""
+        ...
+
+    def journal(self, golden_id: str, event: str, details: str, at: int) -> None:
+        """Append to the identity journal: created, joined, moved, merged, split, judged, revoked."""
+        ...
+
+    def history(self, golden_id: str) -> list[tuple[int, str, str]]:
+        """(time, event, details) in order."""
+        ...
+
+    # intents
+    def put_intents(self, rows: Iterable[IntentRow]) -> None: ...
+    def intents(
+        self, run: int, system: str | None, statuses: Sequence[str], after: int, limit: int
+    ) -> list[IntentRow]:
+        """Of one run (and system) in order of `position`, after a position."""
+        ...
+
+    def intent_goldens(self, system: str, golden_ids: Sequence[str], kind: str, statuses: Sequence[str]) -> set[str]:
+        """Those of `golden_ids` that have an intent of this kind and status in this system."""
+        ...
+
+    def open_intents(self, system: str | None) -> list[IntentRow]:
+        """Sent, accepted or uncertain, of any run: to be settled before anything else."""
+        ...
+
+    def intents_with(self, statuses: Sequence[str], limit: int) -> list[IntentRow]: ...
+    def drop_intents(self, statuses: Sequence[str], ids: Sequence[str] | None = None) -> None:
+        """Delete those with one of these statuses (of any run; only `ids` where given) and mark their golden
+        records dirty: they will be planned again."""
+        ...
+
+    # what people look at
+    def put_dead_letter(self, row: DeadLetterRow) -> int:
+        """One open letter for each (kind, system, stream, native id): a repetition counts its attempts."""
+        ...
+
+    def dead_letters(self, status: str | None = "open", system: str | None = None) -> list[DeadLetterRow]: ...
+    def dead_letter(self, letter_id: int) -> DeadLetterRow | None: ...
+    def settle_dead_letter(self, letter_id: int, status: str) -> None: ...
+    def settle_dead_letters_of(self, kind: str, system: str, stream: str, native_ids: Sequence[str]) -> None:
+        """They succeeded after all."""
+        ...
+
+    def begin_run(self, row: RunRow) -> int: ...
+    def end_run(self, row: RunRow) -> None: ...
+    def runs(self, limit: int) -> list[RunRow]: ...
+    def put_writes(self, rows: Iterable[WriteRow]) -> None: ...
+    def writes(self, run: int, after: int, limit: int) -> list[WriteRow]: ...
+    def put_conflicts(self, rows: Iterable[ConflictRow]) -> None: ...
+    def conflicts(self, golden_id: str | None, run: int | None, limit: int) -> list[ConflictRow]: ...
+    def put_notes(self, rows: Iterable[NoteRow]) -> None: ...
+    def notes(self, run: int | None, golden_id: str | None, limit: int) -> list[NoteRow]: ...
+
