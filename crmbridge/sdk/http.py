@@ -267,7 +267,7 @@ class HttpClient:
         if not (exchange.reads and location and _may_follow(request.url, target)):
             raise refused_redirect(exchange, response)
         # Host and cookies are made anew for the target; the rest is what the caller asked for.
-        headers = [item for item in request.headers.items() if item[0].lower() not in ("host", "cookie")]
+        headers = [item for item in request.headers.raw if item[0].lower() not in (b"host", b"cookie")]
         return self._client.build_request(request.method, target, headers=headers)
 
     def _build(self, method: str, path: str, options: RequestOptions) -> httpx.Request:
@@ -282,7 +282,7 @@ class HttpClient:
             try:
                 content = jsontext.encode(options["json"])
             except ValueError as error:
-                raise RecordError(f"{method} {path}: {error}") from None
+                raise RecordError(self._redact(f"{method} {path}: {error}")) from None
         return self._client.build_request(method, url, headers=headers, content=content)
 
     def _url(self, path: str) -> httpx.URL:
@@ -355,9 +355,12 @@ def _checked_base(text: str) -> httpx.URL:
         url = httpx.URL(text.strip())
     except httpx.InvalidURL:
         url = httpx.URL("")
-    if url.userinfo or "@" in text:
+    if url.userinfo or (not url.host and "@" in text):
         raise ConfigError("a URL with user and password in it is refused: use the settings made for them")
-    if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
+    # Names that the socket module chokes on: an empty part, or one of more than 63 characters.
+    labels = url.raw_host.decode("ascii").removesuffix(".").split(".")
+    named = all(0 < len(label) < 64 for label in labels) and (url.port or 80) <= 65_535
+    if url.scheme not in ("http", "https") or not named or url.query or url.fragment:
         raise ConfigError(f"{text!r} is no usable URL: it has to look like https://host:port/path")
     return httpx.URL(str(url).rstrip("/"))
 
