@@ -5,26 +5,31 @@ or did not say), *null* (the system says that it is empty) or a *value*. In a mo
 `model_fields_set` and None; as JSON it is an absent key and `null`. Hence every field of an entity is
 optional, and `canonical(model)` writes only what was set.
 
-Exactness. Money and quantities are Decimal, written to JSON as strings in plain notation. Instants are
-aware; they are written as ISO 8601 with the offset that the source gave. Business dates stay dates.
-Text is Unicode NFC and otherwise untouched.
+Exactness. Money and quantities are Decimal, written to JSON as strings in plain notation without
+trailing zeros, so that equal numbers are equal text. Instants are aware; they are written as ISO 8601
+with the offset that the source gave (UTC as `Z`), and compared after `normal_form`. Business dates stay
+dates. Text is Unicode NFC and otherwise untouched. A number where text is wanted is its digits.
+
+Inside a `Value` there are two states only: absent and null are the same, and `canonical` leaves both out.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
-    Field,
+    GetJsonSchemaHandler,
     PlainSerializer,
     StringConstraints,
     WithJsonSchema,
@@ -33,6 +38,7 @@ from pydantic import (
 __all__ = [
     "CountryCode",
     "CurrencyCode",
+    "Day",
     "Element",
     "Entity",
     "Exact",
@@ -41,19 +47,26 @@ __all__ = [
     "Instant",
     "Meta",
     "Money",
+    "NativeId",
+    "NonEmpty",
     "Quantity",
     "Ref",
     "Text",
     "Value",
     "canonical",
+    "element_key",
     "field_meta",
+    "instant",
     "list_element",
+    "normal_form",
 ]
 
 
 # -- what the engine is told about a field -----------------------------------------------------
 
-PersonalData = Literal["none", "name", "contact", "location", "birth", "government-id", "financial", "content"]
+PersonalData = Literal[
+    "none", "name", "contact", "location", "birth", "government-id", "financial", "content"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +74,16 @@ class FieldMeta:
     """What the engine needs to know of a field beside its type."""
 
     identity: str | None = None
-    """The kind of evidence that it is in matching: `email`, `phone`, `name`, `tax-id`, `identifier`, `birth`."""
+    """The kind of evidence that it is in matching: `email`, `phone`, `name`, `tax-id`, `identifier`, `birth`;
+    `contact`: an e-mail address or phone number, as the element's `type` says."""
     personal: PersonalData = "none"
     """Class of personal data, for erase, export and redaction (GDPR, Art. 4(1))."""
     merge_key: bool = False
     """Part of the natural key of a list element: elements that agree on it are one at first contact."""
+    merge_as: tuple[tuple[str, str], ...] = ()
+    """Values that count as another one in the natural key (`mobile` as `phone`)."""
+    refers_to: str | None = None
+    """The entity that a `Ref` points to."""
     computed: bool = False
     """The owning system computes it (totals): compared and reported, never merged by time."""
     status: bool = False
@@ -74,6 +92,17 @@ class FieldMeta:
     """The rule where the config names none."""
     required: bool = False
     """A record without it makes no sense of its own and is rejected."""
+
+    def stated(self) -> dict[str, Any]:
+        """What differs from the default, as JSON-ready data."""
+        parts = {part.name: getattr(self, part.name) for part in fields(self)}
+        stated = {name: value for name, value in parts.items() if value != getattr(_NO_META, name)}
+        if self.merge_as:
+            stated["merge_as"] = dict(self.merge_as)
+        return stated
+
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(core_schema), "x-crmbridge": self.stated()}
 
 
 def Meta(**parts: Any) -> FieldMeta:  # noqa: N802 - reads as an annotation: Annotated[str, Meta(identity="email")]
@@ -97,33 +126,66 @@ def field_meta(model: type[BaseModel], name: str) -> FieldMeta:
 
 def _nfc(text: str) -> str:
     if "\x00" in text:
-        raise ValueError("contains the character NUL; remove it at the source")
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+        raise ValueError(
+            f"contains the character NUL at position {text.index(chr(0))}; remove it at the source"
+        )
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"is no valid Unicode: half of a surrogate pair (U+{ord(text[error.start]):04X}) at position"
+            f" {error.start}; the text was cut or decoded wrongly at the source"
+        ) from None
+    return unicodedata.normalize("NFC", text)
 
 
 def _plain(number: Decimal) -> str:
-    return format(number, "f")
+    """Plain notation; equal numbers give equal text. (`Decimal.normalize` would round to 28 digits.)"""
+    text = format(number, "f")
+    if "." in text:
+        text = text.rstrip("0").removesuffix(".")
+    return "0" if text == "-0" else text
 
 
-def _finite(number: Decimal) -> Decimal:
-    if not number.is_finite():
-        raise ValueError("must be a finite number")
-    return number
+def _iso_instant(value: Any) -> Any:
+    """Refuses what pydantic would take for seconds or milliseconds since 1970: which one is a guess."""
+    if isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-"):
+        return value
+    raise ValueError("must be an ISO 8601 instant with an offset, as 2026-03-29T14:05:00+02:00")
+
+
+def _iso_day(value: Any) -> Any:
+    """Refuses instants too: on which day one falls depends on the place."""
+    if isinstance(value, str) and len(value) == 10 and value[4] == "-":
+        return value
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    raise ValueError("must be an ISO 8601 date, as 2026-03-29")
 
 
 Text = Annotated[str, AfterValidator(_nfc)]
 """Unicode NFC, otherwise as the system gave it."""
 
+NonEmpty = Annotated[str, StringConstraints(min_length=1), AfterValidator(_nfc)]
+"""Text with at least one character."""
+
+NativeId = Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")]
+"""A system's own id: never empty, and handed back exactly as it came (hence not NFC)."""
+
 Exact = Annotated[
     Decimal,
-    AfterValidator(_finite),
     PlainSerializer(_plain, return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}),
 ]
-"""A decimal number without loss; JSON: a string in plain notation."""
+"""A finite decimal number without loss; JSON: a string in plain notation."""
 
-Instant = AwareDatetime
+Instant = Annotated[AwareDatetime, BeforeValidator(_iso_instant)]
 """A point in time with its offset (ISO 8601 / RFC 3339)."""
+
+Day = Annotated[date, BeforeValidator(_iso_day)]
+"""A business date, which has no time and no zone (ISO 8601)."""
 
 CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """ISO 4217, alphabetic."""
@@ -138,14 +200,16 @@ CountryCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 class Value(BaseModel):
     """A composite that is one value: it is set, compared and decided as a whole."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
 
 class Money(Value):
     """An amount in a currency (UBL Amount)."""
 
     amount: Exact
+    """How much, in whole units of the currency (12.5, not 1250 cents)."""
     currency: CurrencyCode
+    """ISO 4217 (UBL `currencyID`)."""
     tax_included: bool | None = None
     """Whether tax is inside the amount; None where the question does not arise (a payment)."""
 
@@ -154,6 +218,7 @@ class Quantity(Value):
     """A number of units (UBL Quantity)."""
 
     value: Exact
+    """How many or how much."""
     unit: Text = "C62"
     """UN/ECE Recommendation 20 code (C62: piece) or the system's own unit symbol."""
 
@@ -169,7 +234,8 @@ class Ref(Value):
     """The canonical type that is referred to: `party`, `product` ..."""
     stream: str | None = None
     """The stream of the same system in which `id` is a native id; None: the entity's only stream."""
-    id: str
+    id: NativeId
+    """The native id, or in the hub the golden id."""
 
 
 # -- elements of set-lists ---------------------------------------------------------------------
@@ -182,9 +248,9 @@ class Element(BaseModel):
     and wherever there is no child id.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
 
-    id: str | None = None
+    id: NativeId | None = None
     """The native id of the child, or the name of the slot that shows it (`slot:phone`)."""
 
 
@@ -194,6 +260,7 @@ class Identifier(Element):
     scheme: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$"), Meta(merge_key=True)]
     """`vat`, `cn.uscc`, `duns`, `gln`, `gtin`, `sku`, `email-login`, `shop-customer-no` ..."""
     value: Annotated[Text, Meta(merge_key=True, identity="identifier", personal="government-id")]
+    """The number or code, as its issuer writes it (UBL `ID`)."""
     issuer: Annotated[Text | None, Meta(merge_key=True)] = None
     """Who gave it, where the scheme alone does not say: a country, a system, a register."""
 
@@ -204,7 +271,7 @@ class Identifier(Element):
 class Entity(BaseModel):
     """A canonical type. Every field is optional in the model: unset, null or a value."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
 
     entity_name: ClassVar[str]
     """The name in config and mappings: `party`, `sales_order` ..."""
@@ -214,14 +281,102 @@ class Entity(BaseModel):
     """Records of different systems are matched by identity (party, product). The others keep the natural
     key in `natural_key`, or stay with the system that made them."""
     natural_key: ClassVar[tuple[str, ...]] = ()
-    """Fields that together name the thing in every system (an order's number)."""
+    """Fields that together name the thing in every system (who numbers it, and the number). A record that
+    lacks one of them has no natural key."""
     document: ClassVar[bool] = False
     """An order, shipment, invoice: it has an owner and a status, and closes."""
 
 
+# -- canonical data: a model as JSON-ready data -------------------------------------------------
+
+
 def canonical(model: BaseModel) -> dict[str, Any]:
     """The model as JSON-ready data with only the fields that were set."""
-    return model.model_dump(mode="json", exclude_unset=True)
+    data = model.model_dump(mode="json", exclude_unset=True)
+    _complete_values(type(model), data)
+    return data
+
+
+def _complete_values(model: type[BaseModel], data: dict[str, Any]) -> None:
+    """Gives every `Value` its one form: no nulls, and its defaults, whoever left them out."""
+    for name, inner, many in _nested(model, Value):
+        part = data.get(name)
+        if not part:
+            continue
+        for item in part if many else (part,):
+            if issubclass(inner, Value):
+                for key in [key for key, value in item.items() if value is None]:
+                    del item[key]
+                for key, default in _defaults(inner):
+                    item.setdefault(key, default)
+            _complete_values(inner, item)
+
+
+@cache
+def _defaults(model: type[Value]) -> tuple[tuple[str, Any], ...]:
+    declared = (
+        (name, field.get_default()) for name, field in model.model_fields.items() if not field.is_required()
+    )
+    return tuple((name, default) for name, default in declared if default is not None)
+
+
+def normal_form(model: type[BaseModel], data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Canonical data for comparison: instants are in UTC, so that what is equal is equal as text.
+
+    `data` is what `canonical` gives for a `model`, or some of its fields. It is not changed; where there
+    is no instant it is returned itself.
+    """
+    nested = _nested(model, AwareDatetime)
+    if not nested:
+        return data
+    normal = dict(data)
+    for name, inner, many in nested:
+        part = normal.get(name)
+        if part is None:
+            continue
+        if inner is AwareDatetime:
+            normal[name] = _utc(part)
+        else:
+            normal[name] = [normal_form(inner, item) for item in part] if many else normal_form(inner, part)
+    return normal
+
+
+def instant(text: str) -> datetime:
+    """An ISO 8601 instant as written by `canonical`."""
+    return datetime.fromisoformat(text)
+
+
+def _utc(text: str) -> str:
+    try:
+        moment = instant(text).astimezone(UTC)
+    except OverflowError:  # 0001-01-01T00:00:00+08:00, the empty date of some systems, has no UTC form
+        return text
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def element_key(model: type[Element], data: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The natural key of a list element given as canonical data; equal keys are one element at first contact.
+
+    A `Ref` in it must already be a golden one where elements of different systems are compared.
+    """
+    return tuple(_key_part(data.get(name), merge_as) for name, merge_as in _merge_key(model))
+
+
+@cache
+def _merge_key(model: type[Element]) -> tuple[tuple[str, dict[str, str]], ...]:
+    metas = ((name, field_meta(model, name)) for name in model.model_fields)
+    return tuple((name, dict(meta.merge_as)) for name, meta in metas if meta.merge_key)
+
+
+def _key_part(value: Any, merge_as: Mapping[str, str]) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, dict):
+        return tuple(sorted(value.items()))
+    return merge_as.get(value, value) if merge_as else value
+
+
+# -- what a model is made of --------------------------------------------------------------------
 
 
 def list_element(model: type[BaseModel], name: str) -> type[Element] | None:
@@ -235,6 +390,24 @@ def list_element(model: type[BaseModel], name: str) -> type[Element] | None:
     return None
 
 
+@cache
+def _nested(model: type[BaseModel], wanted: type) -> tuple[tuple[str, type[Any], bool], ...]:
+    """The fields that are, or have somewhere inside, a `wanted`: their names, types, and whether
+    set-lists."""
+    found: list[tuple[str, type[Any], bool]] = []
+    for name, field in model.model_fields.items():
+        element = list_element(model, name)
+        parts = [element] if element else _parts(field.annotation)
+        found.extend((name, part, element is not None) for part in parts if _leads_to(part, wanted))
+    return tuple(found)
+
+
+def _leads_to(part: Any, wanted: type) -> bool:
+    if not isinstance(part, type):
+        return False
+    return issubclass(part, wanted) or (issubclass(part, BaseModel) and bool(_nested(part, wanted)))
+
+
 def _parts(annotation: Any) -> Iterator[Any]:
     """The members of a union, through `Annotated`; the annotation itself where it is none."""
     origin = get_origin(annotation)
@@ -245,12 +418,3 @@ def _parts(annotation: Any) -> Iterator[Any]:
     else:
         for member in get_args(annotation):
             yield from _parts(member)
-
-
-def instant(text: str) -> datetime:
-    """An ISO 8601 instant as written by `canonical`."""
-    return datetime.fromisoformat(text)
-
-
-NonEmpty = Annotated[Text, Field(min_length=1)]
-"""Text with at least one character."""

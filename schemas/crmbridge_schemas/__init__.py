@@ -1,0 +1,1 @@
+"""The canonical records that crmbridge moves between systems."""
