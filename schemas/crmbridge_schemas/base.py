@@ -54,7 +54,6 @@ __all__ = [
     "Text",
     "Value",
     "canonical",
-    "element_key",
     "field_meta",
     "instant",
     "list_element",
@@ -87,7 +86,8 @@ class FieldMeta:
     computed: bool = False
     """The owning system computes it (totals): compared and reported, never merged by time."""
     status: bool = False
-    """The state of a document: kept per system, moved by transitions, never merged by time."""
+    """The state of a document: kept per system, moved by transitions, never merged by time. Its values are
+    declared in the order in which a document passes them."""
     survivorship: str = "latest"
     """The rule where the config names none."""
     required: bool = False
@@ -352,28 +352,6 @@ def _utc(text: str) -> str:
     except OverflowError:  # 0001-01-01T00:00:00+08:00, the empty date of some systems, has no UTC form
         return text
     return moment.isoformat().replace("+00:00", "Z")
-
-
-def element_key(model: type[Element], data: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The natural key of a list element given as canonical data; equal keys are one element at first contact.
-
-    A `Ref` in it must already be a golden one where elements of different systems are compared.
-    """
-    return tuple(_key_part(data.get(name), merge_as) for name, merge_as in _merge_key(model))
-
-
-@cache
-def _merge_key(model: type[Element]) -> tuple[tuple[str, dict[str, str]], ...]:
-    metas = ((name, field_meta(model, name)) for name in model.model_fields)
-    return tuple((name, dict(meta.merge_as)) for name, meta in metas if meta.merge_key)
-
-
-def _key_part(value: Any, merge_as: Mapping[str, str]) -> Any:
-    if isinstance(value, list):
-        return tuple(value)
-    if isinstance(value, dict):
-        return tuple(sorted(value.items()))
-    return merge_as.get(value, value) if merge_as else value
 
 
 # -- what a model is made of --------------------------------------------------------------------

@@ -91,7 +91,7 @@ class Invoice(Entity):
     """Sum of tax (EN 16931 BT-110)."""
     gross_total: Annotated[Money | None, Meta(computed=True)] = None
     """Sum with tax (EN 16931 BT-112)."""
-    open_amount: Annotated[Money | None, Meta(computed=True, personal="financial")] = None
+    open_amount: Annotated[Money | None, Meta(personal="financial")] = None
     """What is still to be paid (EN 16931 BT-115)."""
 
 

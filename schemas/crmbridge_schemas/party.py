@@ -210,7 +210,7 @@ class Party(Entity):
     """Date of birth of a person (schema.org `birthDate`)."""
     credit_limit: Annotated[Money | None, Meta(personal="financial")] = None
     """How much it may owe us; said by the ERP."""
-    open_balance: Annotated[Money | None, Meta(personal="financial", computed=True)] = None
+    open_balance: Annotated[Money | None, Meta(personal="financial")] = None
     """What it owes us now, by the ERP's books; negative: we owe."""
     payment_terms: Annotated[Text | None, Meta(personal="financial")] = None
     """When it must pay: the ERP's code or words, `net 30` (UBL `PaymentTerms`)."""

@@ -31,7 +31,7 @@ class PurchaseOrderLine(Element):
     """The text of the line (UBL `Item/Description`)."""
     quantity: Quantity | None = None
     """How many (UBL `Quantity`)."""
-    received: Annotated[Quantity | None, Meta(computed=True)] = None
+    received: Quantity | None = None
     """How many have arrived (UBL `ReceiptLine/ReceivedQuantity`)."""
     unit_price: Money | None = None
     """Price of one unit (UBL `Price/PriceAmount`)."""

@@ -53,9 +53,7 @@ class OrderLine(Element):
     """Quantity times price without tax, as the owning system rounds it (UBL `LineExtensionAmount`)."""
     requested_date: Day | None = None
     """When the buyer wants it (UBL `RequestedDeliveryPeriod`)."""
-    status: Annotated[
-        Literal["open", "partial", "shipped", "cancelled", "returned"] | None, Meta(status=True)
-    ] = None
+    status: Literal["open", "partial", "shipped", "cancelled", "returned"] | None = None
     """How far this line is (UBL `LineStatusCode`)."""
 
 
@@ -121,15 +119,12 @@ class SalesOrder(Entity):
     """`draft`: being written; `quoted`: offered; `placed`: the buyer ordered; `accepted`: we are bound;
     `processing`: being shipped and billed; `completed`; `on_hold`; `cancelled`; `rejected`: refused by us
     (schema.org `OrderStatus`, UBL `OrderResponse`)."""
-    fulfilment_status: Annotated[
-        Literal["none", "waiting", "partial", "shipped", "exception"] | None, Meta(status=True)
-    ] = None
-    """How far the goods are."""
-    payment_status: Annotated[
-        Literal["none", "pending", "authorized", "partial", "paid", "refunded", "exception"] | None,
-        Meta(status=True),
-    ] = None
-    """How far the money is."""
+    fulfilment_status: Literal["none", "waiting", "partial", "shipped", "exception"] | None = None
+    """How far the goods are, as the system says that ships them."""
+    payment_status: (
+        Literal["none", "pending", "authorized", "partial", "paid", "refunded", "exception"] | None
+    ) = None
+    """How far the money is, as the system says that collects it."""
     lines: list[OrderLine] | None = None
     """What is ordered (UBL `OrderLine`)."""
     net_total: Annotated[Money | None, Meta(computed=True)] = None
