@@ -1,0 +1,123 @@
+"""Writing products. Tryton splits one in two: the template holds what all variants share.
+
+A record of `product.product` shows both, and is written by one call to its template. Beside that:
+
+- `code` is the whole code; Tryton wants the part behind the template's prefix.
+- `list_price_used` is the price that counts: the variant's own, else the template's. A new product's price
+  goes to the template, as people enter it. Later it is written where it stands; of a template with several
+  variants it is never changed, because that would change the others' prices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from crmbridge.sdk.connector import Operation
+from crmbridge.sdk.errors import RecordError
+from crmbridge_tryton.writing import TableWriter, native_id, stamps
+
+__all__ = ["ProductWriter"]
+
+_TEMPLATE = "product.template"
+_PRICE = "list_price_used"
+
+
+class ProductWriter(TableWriter):
+    """`product.product`, written through `product.template`."""
+
+    def create(self, operations: Sequence[Operation]) -> list[int]:
+        """One template with one variant each."""
+        rows = []
+        for operation in operations:
+            product, template = _split(operation.data)
+            if "code" in product:
+                product["suffix_code"] = product.pop("code")
+            if _PRICE in product:
+                template["list_price"] = product.pop(_PRICE)
+            row = self.models.values(_TEMPLATE, self._with_defaults(template))
+            row["products"] = [["create", [self.models.values(self.model, product)]]]
+            rows.append(row)
+        templates = self.rpc.write(f"model.{_TEMPLATE}.create", rows)
+        made = {row["id"]: row["products"] for row in self._templates(templates, "products")}
+        return [made[template][0] for template in templates]
+
+    def update(self, operations: Sequence[Operation]) -> list[int]:
+        """Fields of the product and of its template, in one call."""
+        ids = [native_id(operation) for operation in operations]
+        now = {row["id"]: row for row in self._products(ids)}
+        pairs: list[Any] = []
+        for operation, product_id in zip(operations, ids, strict=True):
+            if product_id not in now:
+                raise RecordError(f"the product {product_id} no longer exists in Tryton")
+            row = now[product_id]
+            product, template = _split(operation.data)
+            if "code" in product:
+                product["suffix_code"] = _suffix(product.pop("code"), row["prefix_code"])
+            if _PRICE in product:
+                place = template if _price_is_shared(row) else product
+                place["list_price"] = product.pop(_PRICE)
+            values = self.models.values(_TEMPLATE, template)
+            values["products"] = [["write", [product_id], self.models.values(self.model, product)]]
+            pairs += [[row["template."]["id"]], values]
+        self.rpc.write(f"model.{_TEMPLATE}.write", *pairs, context=stamps(operations))
+        return ids
+
+    def delete(self, operations: Sequence[Operation]) -> list[int]:
+        """The product; its template too, where it was the only variant."""
+        ids = [native_id(operation) for operation in operations]
+        rows = self._products(ids)
+        lone = [row["template."]["id"] for row in rows if len(row["template."]["products"]) == 1]
+        others = [row["id"] for row in rows if len(row["template."]["products"]) > 1]
+        context = stamps(operations)
+        if lone:
+            self.rpc.write(f"model.{_TEMPLATE}.delete", lone, context=context)
+        if others:
+            self.rpc.write(f"model.{self.model}.delete", others, context=context)
+        return ids
+
+    def _with_defaults(self, template: Mapping[str, Any]) -> dict[str, Any]:
+        values: dict[str, Any] = {"type": "goods", "salable": True, **template}
+        if values["salable"]:
+            values.setdefault("sale_uom", values.get("default_uom"))
+        if "account_category" not in values and "account_category" in self.models.fields(_TEMPLATE):
+            # Without accounts an order of it can't be billed. With several, it takes somebody to choose.
+            found = self.rpc.read("model.product.category.search", [["accounting", "=", True]], 0, 2, None)
+            if len(found) == 1:
+                values["account_category"] = {"id": found[0]}
+        return values
+
+    def _templates(self, ids: Sequence[int], *names: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.rpc.read(f"model.{_TEMPLATE}.read", list(ids), list(names))
+        return rows
+
+    def _products(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        names = ["prefix_code", "list_price", "template.products"]
+        domain = [["id", "in", list(ids)], ["active", "in", [True, False]]]
+        rows: list[dict[str, Any]] = self.rpc.read(
+            f"model.{self.model}.search_read", domain, 0, None, None, names
+        )
+        return rows
+
+
+def _split(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The product's own fields, and its template's."""
+    product = dict(data)
+    template = dict(product.pop("template", None) or {})
+    template.pop("id", None)
+    return product, template
+
+
+def _suffix(code: str | None, prefix: str | None) -> str | None:
+    if not prefix or code is None:
+        return code
+    if not code.startswith(prefix):
+        raise RecordError(
+            f"the code {code!r} must begin with {prefix!r}, the code of the product's template in Tryton"
+        )
+    return code.removeprefix(prefix)
+
+
+def _price_is_shared(row: Mapping[str, Any]) -> bool:
+    """Whether the price that counts is the template's, and nobody else's."""
+    return row["list_price"] is None and len(row["template."]["products"]) == 1

@@ -1,0 +1,224 @@
+"""What is read from Tryton: streams, their fields, and where else a change of a record can show.
+
+Tryton keeps a time of change for every row, and only for that row: a new e-mail address of a customer
+changes the contact mechanism, not the party. A stream therefore names its *parts*: other models whose rows
+it shows. Their changes are polled as well and lead to the records that show them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from crmbridge.sdk.connector import Capabilities
+
+__all__ = [
+    "INVOICES",
+    "LOCATIONS",
+    "PARTIES",
+    "PRODUCTS",
+    "SALES",
+    "SHIPMENTS",
+    "STOCK",
+    "TABLES",
+    "Part",
+    "Table",
+]
+
+STOCK = "stock.quantity"
+"""The one stream that is no model: how much of a product is in a warehouse (see stock.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Another model whose rows a record shows."""
+
+    model: str
+    path: str
+    """Its field that leads to the records: a reference to one, a list of several."""
+    counted: bool = False
+    """Rows that people delete by themselves: it is noticed by counting them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A stream that is a model of Tryton."""
+
+    model: str
+    label: str
+    paths: tuple[str, ...]
+    """What is read, as dotted paths. Those that need a module which isn't active are left out."""
+    parts: tuple[Part, ...] = ()
+    watched: tuple[str, ...] = ()
+    """Relations whose time of change belongs to the record's: its child lists, a product's template."""
+    domain: tuple[object, ...] = ()
+    """Which rows belong to the stream, as a Tryton domain."""
+    company: bool = False
+    """Each row belongs to a company: only those of ours are read."""
+    supplied: frozenset[str] = frozenset()
+    """Required fields that Tryton fills by itself, beside those with a default."""
+    capabilities: Capabilities = field(default_factory=Capabilities)
+
+    @property
+    def models(self) -> Iterator[Part]:
+        """The model itself and its parts, each with the way to the record."""
+        yield Part(self.model, "id")
+        yield from self.parts
+
+
+_READ_ONLY = Capabilities(changed_since=True, deletes="sweep", versions=True, absent_means="unset")
+_CHILD_ID = "id"
+
+
+def _lists(*names: str) -> Mapping[str, str]:
+    return dict.fromkeys(names, _CHILD_ID)
+
+
+PARTIES = Table(
+    model="party.party",
+    label="Customers, suppliers and other parties",
+    paths=(
+        *("name", "code", "lang.code", "replaced_by", "active"),
+        *("categories.name", "customer_payment_term.name"),
+        *("addresses.party_name", "addresses.attn", "addresses.street", "addresses.postal_code"),
+        *("addresses.city", "addresses.country.code", "addresses.subdivision.code"),
+        *("addresses.subdivision.name", "addresses.invoice", "addresses.delivery"),
+        *("contact_mechanisms.type", "contact_mechanisms.value", "contact_mechanisms.name"),
+        *("identifiers.type", "identifiers.code"),
+    ),
+    parts=(
+        Part("party.address", "party", counted=True),
+        Part("party.contact_mechanism", "party", counted=True),
+        Part("party.identifier", "party", counted=True),
+    ),
+    watched=("addresses", "contact_mechanisms", "identifiers"),
+    supplied=frozenset({"code"}),
+    capabilities=Capabilities(
+        operations={"create", "update", "archive", "delete"},
+        changed_since=True,
+        deletes="sweep",
+        versions=True,
+        search_keys=("code", "name", "contact_mechanisms.value", "identifiers.code"),
+        batch_size=100,
+        child_lists={"addresses": "patch", "contact_mechanisms": "patch", "identifiers": "patch"},
+        child_ids=_lists("addresses", "contact_mechanisms", "identifiers"),
+        cannot_clear={"code", "contact_mechanisms.value", "contact_mechanisms.type", "identifiers.code"},
+    ),
+)
+
+PRODUCTS = Table(
+    model="product.product",
+    label="Products (each variant is one)",
+    paths=(
+        *("code", "list_price_used", "cost_price", "description", "active", "replaced_by"),
+        *("identifiers.type", "identifiers.code"),
+        *("template.name", "template.type", "template.salable", "template.active"),
+        *("template.default_uom.symbol", "template.sale_uom.symbol"),
+        *("template.account_category.name", "template.categories.name"),
+    ),
+    parts=(Part("product.template", "products"), Part("product.identifier", "product", counted=True)),
+    watched=("template", "identifiers"),
+    capabilities=Capabilities(
+        operations={"create", "update", "archive", "delete"},
+        changed_since=True,
+        deletes="sweep",
+        versions=True,
+        search_keys=("code", "identifiers.code"),
+        batch_size=100,
+        child_lists={"identifiers": "patch"},
+        child_ids=_lists("identifiers"),
+        cannot_clear={"template.name", "template.type", "template.default_uom", "identifiers.code"},
+        required={"template.name", "template.default_uom"},
+    ),
+)
+
+SALES = Table(
+    model="sale.sale",
+    label="Sales orders",
+    paths=(
+        *("number", "reference", "sale_date", "state", "invoice_state", "shipment_state", "comment"),
+        *("currency.code", "untaxed_amount", "tax_amount", "total_amount", "payment_term.name"),
+        *("party.code", "party.name", "shipment_party.code", "warehouse.code", "description"),
+        *(
+            f"{address}.{name}"
+            for address in ("invoice_address", "shipment_address")
+            for name in ("party_name", "street", "postal_code", "city", "country.code", "subdivision.code")
+        ),
+        *("lines.type", "lines.product.code", "lines.quantity", "lines.unit.symbol", "lines.unit_price"),
+        *("lines.amount", "lines.description", "lines.sequence"),
+    ),
+    parts=(Part("sale.line", "sale", counted=True),),
+    watched=("lines",),
+    company=True,
+    supplied=frozenset({"invoice_address", "shipment_address"}),
+    capabilities=Capabilities(
+        operations={"create", "update", "delete", "transition"},
+        changed_since=True,
+        deletes="sweep",
+        versions=True,
+        search_keys=("reference", "number"),
+        batch_size=50,
+        child_lists={"lines": "patch"},
+        child_ids=_lists("lines"),
+        cannot_clear={"party", "currency", "lines.quantity", "lines.unit_price"},
+        required={"party"},
+        closed_when={"state": {"quotation", "confirmed", "processing", "done", "cancelled"}},
+    ),
+)
+
+SHIPMENTS = Table(
+    model="stock.shipment.out",
+    label="Customer shipments",
+    paths=(
+        *("number", "reference", "state", "planned_date", "effective_date", "customer.code"),
+        *("warehouse.code", "delivery_address.party_name", "delivery_address.street"),
+        *("delivery_address.postal_code", "delivery_address.city", "delivery_address.country.code"),
+        *("delivery_address.subdivision.code", "outgoing_moves.product.code", "outgoing_moves.quantity"),
+        *("outgoing_moves.unit.symbol", "outgoing_moves.state", "outgoing_moves.origin"),
+    ),
+    parts=(Part("stock.move", "shipment"),),
+    watched=("outgoing_moves",),
+    company=True,
+    capabilities=_READ_ONLY,
+)
+
+INVOICES = Table(
+    model="account.invoice",
+    label="Customer invoices and credit notes",
+    paths=(
+        *("number", "reference", "type", "state", "invoice_date", "payment_term_date", "currency.code"),
+        *(
+            "untaxed_amount",
+            "tax_amount",
+            "total_amount",
+            "amount_to_pay",
+            "party.code",
+            "company.party.name",
+        ),
+        *("payment_term.name", "comment", "sales", "invoice_address.party_name", "invoice_address.street"),
+        *("invoice_address.postal_code", "invoice_address.city", "invoice_address.country.code"),
+        *("invoice_address.subdivision.code", "lines.type", "lines.product.code", "lines.quantity"),
+        *("lines.unit.symbol", "lines.unit_price", "lines.amount", "lines.description"),
+    ),
+    parts=(Part("account.invoice.line", "invoice"),),
+    watched=("lines",),
+    domain=(("type", "=", "out"),),
+    company=True,
+    capabilities=_READ_ONLY,
+)
+
+LOCATIONS = Table(
+    model="stock.location",
+    label="Warehouses",
+    paths=(
+        *("name", "code", "type", "active", "address.party_name", "address.street"),
+        *("address.postal_code", "address.city", "address.country.code", "address.subdivision.code"),
+    ),
+    domain=(("type", "=", "warehouse"),),
+    capabilities=_READ_ONLY,
+)
+
+TABLES: Mapping[str, Table] = {
+    table.model: table for table in (PARTIES, PRODUCTS, SALES, SHIPMENTS, INVOICES, LOCATIONS)
+}
+"""By stream name, which is the model's name."""
