@@ -160,7 +160,6 @@ class _Composer:
             if self._loader.check_event(DocumentStartEvent):
                 mark = self._loader.peek_event().start_mark
                 raise self._error(mark, "a second document starts here", "keep one in a file")
-            self._loader.get_event()  # stream end, unless something unreadable follows
         return root
 
     def _node(self, depth: int) -> Node:

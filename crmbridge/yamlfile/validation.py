@@ -187,8 +187,7 @@ def _known_keys(schema: dict[str, Any], loc: _Path) -> list[str]:
         level = (
             [{"$ref": tags[part]} for tags in map(_tags, branches) if part in tags]
             or [below for branch in branches for below in _below(branch, part)]
-            or [branch for branch in branches if branch.get("title") == part]
-            or level  # pydantic's name of another kind of branch
+            or level  # pydantic's name of a branch of a union
         )
     branches = [branch for one in level for branch in _branches(one, schema)]
     return sorted({key for branch in branches for key in branch.get("properties", {})})
