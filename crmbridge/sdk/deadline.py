@@ -20,7 +20,7 @@ import httpcore
 __all__ = ["DeadlineBackend", "DeadlinePassed", "deadline", "mute_libraries"]
 
 
-_PIECE = 65_536
+_PIECE = 16_384
 
 
 class DeadlinePassed(httpcore.TimeoutException):

@@ -54,6 +54,12 @@ logger = logging.getLogger(__name__)
 mute_libraries(["httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy"])
 
 _MOST_REDIRECTS = 5
+_TRANSPORT_ERRORS = (
+    httpcore.NetworkError,
+    httpcore.TimeoutException,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?")
 _DOTS = re.compile(r"(?:^|/)(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
@@ -123,7 +129,6 @@ class HttpClient:
             headers={**defaults, "Accept-Encoding": "gzip, deflate", **self._checked_headers(headers or {})},
             timeout=httpx.Timeout(self._settings.read_timeout, connect=self._settings.connect_timeout),
             transport=_Transport(open_pool(self._settings, self._base.scheme, self._base.host, self._redact)),
-            trust_env=False,
         )
         self.warnings: tuple[str, ...] = ()
         if not self._settings.verify:
@@ -215,9 +220,7 @@ class HttpClient:
         try:
             with deadline(settings.deadline):
                 response = self._receive(exchange, request)
-        except (httpcore.NetworkError, httpcore.TimeoutException) as error:
-            failure = lost(exchange, error, read_timeout=settings.read_timeout, deadline=settings.deadline)
-        except (httpcore.ProtocolError, httpcore.ProxyError) as error:
+        except _TRANSPORT_ERRORS as error:
             failure = lost(exchange, error, read_timeout=settings.read_timeout, deadline=settings.deadline)
         except BrokenBodyError as error:
             failure = uncertain(exchange, f"the answer is broken: {error}")

@@ -221,6 +221,12 @@ def test_a_login_page_with_200_is_an_auth_error_and_not_an_empty_list(
         http.request(method, "/customers")
 
 
+def test_plain_text_where_json_was_expected_is_an_auth_error_too(server: WebServer, http: HttpClient) -> None:
+    server.answer(Answer("会话信息已丢失".encode(), headers={"Content-Type": "text/plain"}))
+    with pytest.raises(AuthError, match="text/plain instead of JSON, status 200: 会话信息已丢失"):
+        http.get_json("/customers")
+
+
 def test_json_that_calls_itself_html_is_json(server: WebServer, http: HttpClient) -> None:
     server.answer(Answer(b'\xef\xbb\xbf{"a": 1}', headers={"Content-Type": "text/html"}))
     assert http.get_json("/x") == {"a": 1}
@@ -234,6 +240,7 @@ BROKEN: dict[str, Any] = {
     "JSON cut": Answer(b'{"a": [1, 2'),
     "not HTTP": Raw(b"hello\r\n\r\n"),
     "cut gzip": Answer(gzip.compress(b'{"a": 1}' * 50)[:-12], headers={"Content-Encoding": "gzip"}),
+    "gzip without its checksum": Answer(gzip.compress(b"{}")[:-4], headers={"Content-Encoding": "gzip"}),
     "damaged gzip": Answer(b"no gzip at all", headers={"Content-Encoding": "gzip"}),
     "500": Answer({"error": "x"}, 500),
     "502": Answer(b"<html>bad gateway</html>", 502, {"Content-Type": "text/html"}),
@@ -408,6 +415,27 @@ def test_a_server_that_does_not_take_the_request_is_stopped_by_the_deadline(
         client = make(f"http://127.0.0.1:{deaf.getsockname()[1]}", settings=settings)
         with pytest.raises(AnswerLostError, match="deadline"):
             client.request("POST", "/x", content=b"x" * 30_000_000)
+
+
+def test_a_server_that_takes_the_request_by_drips_is_stopped_by_the_deadline(
+    make: Callable[..., HttpClient],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def sip() -> None:
+            connection, _ = listening.accept()
+            pause = threading.Event()
+            with connection:
+                while connection.recv(65_536):
+                    pause.wait(0.01)
+
+        threading.Thread(target=sip, daemon=True).start()
+        settings = HttpSettings(deadline=1, retry=RetryPolicy(attempts=1))
+        client = make(f"http://127.0.0.1:{listening.getsockname()[1]}", settings=settings)
+        began = time.monotonic()
+        with pytest.raises(AnswerLostError, match="deadline"):
+            client.request("POST", "/x", content=b"x" * 40_000_000)
+        assert time.monotonic() - began < 3
 
 
 def test_a_gzip_bomb_is_stopped_at_the_limit(server: WebServer, make: Callable[..., HttpClient]) -> None:
@@ -648,6 +676,9 @@ LEAKY: dict[str, Any] = {
     ),
     "redirect that echoes": _echo(302, Location="https://evil.example/?t=c4nary%2F%2B%22%C3%BC%E7%8E%8B"),
     "session cookie": _echo(422, **{"Set-Cookie": "sid=c4nary-cookie-value"}),
+    "session cookie that echoes": Answer(
+        {"sid": "c4nary-cookie-value"}, 422, {"Set-Cookie": "sid=c4nary-cookie-value; HttpOnly"}
+    ),
     "reset": reset,
     "not HTTP": Raw(CANARY.encode()),
     "cut": Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\nSet-Cookie: a=c4nary-cookie-value\r\n\r\n"),
