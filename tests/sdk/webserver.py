@@ -79,6 +79,7 @@ class Drip:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     web: WebServer
 
     def answer(self) -> None:
