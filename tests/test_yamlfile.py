@@ -521,7 +521,7 @@ yaml_like = st.text(alphabet=st.sampled_from("ab1.:-?,[]{}#&*!|>'\"%@`~ \n\t\\<=
 any_text = st.one_of(st.text(alphabet=st.characters(), max_size=200), yaml_like)
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(any_text)
 def test_any_text_loads_or_has_an_error_with_a_position(text: str) -> None:
     try:
@@ -541,7 +541,7 @@ plain = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(plain, st.sampled_from([False, True, None]), st.booleans())
 def test_what_is_dumped_loads_back_equal(data: Any, flow: bool | None, unicode: bool) -> None:
     text = yaml.safe_dump(data, default_flow_style=flow, allow_unicode=unicode, sort_keys=False)
@@ -551,7 +551,7 @@ def test_what_is_dumped_loads_back_equal(data: Any, flow: bool | None, unicode: 
 
 
 # YAML ends a key on one line after 1,024 characters; json.dumps makes up to 12 of one.
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.dictionaries(st.text(max_size=80), st.none() | st.lists(st.text()), min_size=1, max_size=5))
 def test_the_place_of_a_key_is_where_the_key_is_written(data: dict[str, Any]) -> None:
     text = json.dumps(data, indent=1)
