@@ -58,6 +58,7 @@ OLD: dict[str, Any] = {
         "owner": {**text(), "x-crmbridge": {"refers_to": "party"}},
         "code": {"type": "string", "pattern": "^[A-Z]$"},
         "one": {"const": "x", "type": "string"},
+        "either": {"type": ["string", "integer"]},
     },
 }
 
@@ -91,6 +92,11 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("properties/count/minimum", 1, "count: minimum was 0 and is now 1"),
         ("properties/code/pattern", "^[a-z]$", 'code: pattern was "^[A-Z]$" and is now "^[a-z]$"'),
         ("properties/one/const", "y", 'one: const was "x" and is now "y"'),
+        (
+            "properties/either/type",
+            "string",
+            'either: the type was ["string", "integer"] and is now "string"',
+        ),
         ("required", ["number"], "number: is now required"),
         ("$defs/Part/required", ["kind", "parent"], "parts[].parent: is now required"),
         ("additionalProperties", False, "the entity: no longer takes further properties"),
