@@ -12,7 +12,7 @@ The promise (held by the suite in tests/store, which each backend passes):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
@@ -33,12 +33,14 @@ __all__ = [
 ]
 
 RecordStatus = Literal["live", "gone", "archived", "out"]
-IntentStatus = Literal["planned", "sent", "accepted", "done", "uncertain", "rejected", "conflict", "parked", "stale"]
+IntentStatus = Literal[
+    "planned", "sent", "accepted", "done", "uncertain", "rejected", "conflict", "parked", "stale"
+]
 
 
 @dataclass(slots=True)
 class RecordRow:
-    """One record of one system, with its link and its base. Unique: (system, scope, stream, native_id, part)."""
+    """A record of a system, with its link and its base. Unique: (system, stream, native_id, scope, part)."""
 
     system: str
     stream: str
@@ -237,7 +239,7 @@ class Store(Protocol):
     # the whole
     def transaction(self) -> AbstractContextManager[None]: ...
     def lock(self, holder: str) -> AbstractContextManager[None]:
-        """Be the only run. Raises LockedError naming the holder; freed by the kernel when the process dies."""
+        """Be the only run. Raises LockedError naming the holder. The kernel frees it when we die."""
         ...
 
     def scratch(self) -> AbstractContextManager[Store]:
@@ -292,13 +294,16 @@ class Store(Protocol):
         """(record id, golden id): link them, and mark them resolved and the golden records dirty."""
         ...
 
-    def golden_of(self, system: str, entity: str, native_ids: Sequence[str], stream: str | None) -> dict[str, str]:
+    def golden_of(
+        self, system: str, entity: str, native_ids: Sequence[str], stream: str | None
+    ) -> dict[str, str]:
         """Native id -> golden id, of linked records of one system (main records only); golden ids that were
         merged are followed."""
         ...
 
     def natives_of(self, system: str, golden_ids: Sequence[str]) -> dict[str, RecordRow]:
-        """Golden id -> the record that receives writes there: the first linked one that lives, else the first."""
+        """Golden id -> the record that receives writes there: the first linked main record that lives,
+        else the first."""
         ...
 
     def count_records(self, system: str, entity: str) -> int:
@@ -366,7 +371,9 @@ class Store(Protocol):
         """Of one run (and system) in order of `position`, after a position."""
         ...
 
-    def intent_goldens(self, system: str, golden_ids: Sequence[str], kind: str, statuses: Sequence[str]) -> set[str]:
+    def intent_goldens(
+        self, system: str, golden_ids: Sequence[str], kind: str, statuses: Sequence[str]
+    ) -> set[str]:
         """Those of `golden_ids` that have an intent of this kind and status in this system."""
         ...
 
@@ -401,4 +408,3 @@ class Store(Protocol):
     def conflicts(self, golden_id: str | None, run: int | None, limit: int) -> list[ConflictRow]: ...
     def put_notes(self, rows: Iterable[NoteRow]) -> None: ...
     def notes(self, run: int | None, golden_id: str | None, limit: int) -> list[NoteRow]: ...
-

@@ -1,0 +1,70 @@
+"""Operations that were saved before they are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, fields
+
+import sqlalchemy as sa
+
+from crmbridge.store.base import IntentRow
+from crmbridge.store.database import Database, upsert
+from crmbridge.store.tables import goldens, intents
+
+__all__ = ["Intents"]
+
+_INTENT = tuple(field.name for field in fields(IntentRow))
+_PUT = upsert(intents, _INTENT, ("id",))
+_OPEN = ("sent", "accepted", "uncertain")
+
+
+class Intents:
+    """See the protocol for what each method promises."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def _find(self, *conditions: sa.ColumnElement[bool], limit: int | None = None) -> list[IntentRow]:
+        c = intents.c
+        statement = sa.select(*(c[name] for name in _INTENT)).where(*conditions)
+        ordered = statement.order_by(c.run, c.position, c.id).limit(limit)
+        return [IntentRow(*row) for row in self.database.rows(ordered)]
+
+    def put_intents(self, rows: Iterable[IntentRow]) -> None:
+        self.database.write_many(_PUT, map(astuple, rows))
+
+    def intents(
+        self, run: int, system: str | None, statuses: Sequence[str], after: int, limit: int
+    ) -> list[IntentRow]:
+        c = intents.c
+        conditions = [c.run == run, c.status.in_(statuses), c.position > after, *_of(system)]
+        return self._find(*conditions, limit=limit)
+
+    def intent_goldens(
+        self, system: str, golden_ids: Sequence[str], kind: str, statuses: Sequence[str]
+    ) -> set[str]:
+        c = intents.c
+        wanted = sa.select(c.golden_id).where(
+            self.database.among(c.golden_id), c.system == system, c.kind == kind, c.status.in_(statuses)
+        )
+        return {row.golden_id for row in self.database.rows(wanted, {"ids": self.database.ids(golden_ids)})}
+
+    def open_intents(self, system: str | None) -> list[IntentRow]:
+        return self._find(intents.c.status.in_(_OPEN), *_of(system))
+
+    def intents_with(self, statuses: Sequence[str], limit: int) -> list[IntentRow]:
+        return self._find(intents.c.status.in_(statuses), limit=limit)
+
+    def drop_intents(self, statuses: Sequence[str], ids: Sequence[str] | None = None) -> None:
+        chosen: list[sa.ColumnElement[bool]] = [intents.c.status.in_(statuses)]
+        parameters = {}
+        if ids is not None:
+            chosen.append(self.database.among(intents.c.id))
+            parameters["ids"] = self.database.ids(ids)
+        touched = goldens.c.id.in_(sa.select(intents.c.golden_id).where(*chosen))
+        self.database.write(sa.update(goldens).where(touched).values(dirty=sa.true()), parameters)
+        self.database.write(sa.delete(intents).where(*chosen), parameters)
+
+
+def _of(system: str | None) -> list[sa.ColumnElement[bool]]:
+    return [] if system is None else [intents.c.system == system]

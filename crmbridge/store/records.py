@@ -1,0 +1,211 @@
+"""Records: what each system holds, with its link and its base."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from crmbridge.store.base import KnownRecord, RecordRow
+from crmbridge.store.database import Database, upsert
+from crmbridge.store.failures import broken_text
+from crmbridge.store.systems import Systems
+from crmbridge.store.tables import goldens, records, streams
+
+__all__ = ["Records", "record_row", "select_records"]
+
+_KEY = ("stream_id", "native_id", "scope", "part")
+_COLUMNS = (*_KEY, "entity", "golden_id", "status", "raw_hash", "version", "mapped_by", "read_at", "gone_at")
+_PUT = upsert(records, (*_COLUMNS, "deleted_by_us", "unresolved", "seen", "state"), _KEY)
+_REKEY = """
+    UPDATE records SET stream_id = ?, native_id = ?, scope = ?, part = ? WHERE id = ? AND NOT EXISTS (
+        SELECT 1 FROM records WHERE stream_id = ? AND native_id = ? AND scope = ? AND part = ?)
+"""
+_LINK = "UPDATE records SET golden_id = ?, unresolved = ? WHERE id = ?"
+_MARK = "UPDATE goldens SET dirty = ? WHERE id = ?"
+_MARK_LEFT = """
+    UPDATE goldens SET dirty = ? WHERE id = (SELECT golden_id FROM records WHERE id = ? AND golden_id <> ?)
+"""
+
+
+def select_records() -> sa.Select[Any]:
+    """Records with the names of their system and stream, in the order of the fields of RecordRow."""
+    c = records.c
+    return sa.select(
+        *(
+            streams.c.system,
+            streams.c.stream,
+            c.native_id,
+            c.entity,
+            c.scope,
+            c.part,
+            c.id,
+            c.golden_id,
+            c.status,
+        ),
+        *(
+            c.raw_hash,
+            c.version,
+            c.seen,
+            c.state,
+            c.mapped_by,
+            c.read_at,
+            c.gone_at,
+            c.deleted_by_us,
+            c.unresolved,
+        ),
+    ).join_from(records, streams, streams.c.id == c.stream_id)
+
+
+def record_row(row: Sequence[Any]) -> RecordRow:
+    """A row of `select_records`."""
+    return RecordRow(*row)
+
+
+class Records:
+    """See the protocol for what each method promises."""
+
+    def __init__(self, database: Database, systems: Systems) -> None:
+        self.database = database
+        self.systems = systems
+        c, among = records.c, database.among
+        of_stream = c.stream_id == sa.bindparam("stream_id")
+        after, limit = c.id > sa.bindparam("after"), sa.bindparam("limit", type_=sa.Integer)
+        self._known = sa.select(c.scope, c.native_id, c.raw_hash, c.mapped_by, c.status).where(
+            of_stream, c.part == "", among(c.native_id)
+        )
+        chosen = select_records().order_by(c.id)
+        self._by_native_id = chosen.where(of_stream, among(c.native_id))
+        self._by_id = chosen.where(among(c.id))
+        self._by_golden = chosen.where(among(c.golden_id))
+        self._unresolved = chosen.where(c.unresolved, c.entity == sa.bindparam("entity"), after).limit(limit)
+        self._in_stream = chosen.where(of_stream, after).limit(limit)
+        self._natives = (
+            select_records()
+            .where(streams.c.system == sa.bindparam("system"), c.part == "", among(c.golden_id))
+            .order_by(c.status != "live", c.id)
+        )
+        self._goldens_of = (
+            sa.select(c.native_id, c.golden_id)
+            .join_from(records, streams, streams.c.id == c.stream_id)
+            .where(
+                streams.c.system == sa.bindparam("system"),
+                c.entity == sa.bindparam("entity"),
+                c.part == "",
+                c.golden_id.is_not(None),
+                among(c.native_id),
+            )
+            .order_by(c.status != "live", c.id)
+        )
+        self._goldens_in = self._goldens_of.where(streams.c.stream == sa.bindparam("stream"))
+        self._merged = sa.select(goldens.c.id, goldens.c.merged_into).where(
+            goldens.c.merged_into.is_not(None), among(goldens.c.id)
+        )
+        self._count = (
+            sa.select(sa.func.count())
+            .select_from(records)
+            .join(streams, streams.c.id == c.stream_id)
+            .where(
+                streams.c.system == sa.bindparam("system"),
+                c.entity == sa.bindparam("entity"),
+                c.status == "live",
+                c.golden_id.is_not(None),
+            )
+        )
+
+    def _find(self, statement: sa.Executable, **parameters: Any) -> list[RecordRow]:
+        return [RecordRow(*row) for row in self.database.rows(statement, parameters)]
+
+    def known(
+        self, system: str, stream: str, native_ids: Sequence[str]
+    ) -> Mapping[tuple[str, str], KnownRecord]:
+        stream_id = self.systems.stream_id(system, stream)
+        ids = self.database.ids(native_ids)
+        rows = self.database.rows(self._known, {"stream_id": stream_id, "ids": ids})
+        return {
+            (scope, native_id): KnownRecord(raw_hash, mapped_by, status)
+            for scope, native_id, raw_hash, mapped_by, status in rows
+        }
+
+    def records(self, system: str, stream: str, native_ids: Sequence[str]) -> list[RecordRow]:
+        stream_id = self.systems.stream_id(system, stream)
+        return self._find(self._by_native_id, stream_id=stream_id, ids=self.database.ids(native_ids))
+
+    def put_records(self, rows: Iterable[RecordRow]) -> None:
+        numbers: dict[tuple[str, str], int] = {}
+        put: list[tuple[Any, ...]] = []
+        rekey: list[tuple[Any, ...]] = []
+        for row in rows:
+            place = (row.system, row.stream)
+            number = numbers.get(place)
+            if number is None:
+                number = numbers[place] = self.systems.make_stream(*place)
+            if "\0" in row.native_id or "\0" in row.scope or "\0" in row.part:
+                raise broken_text("its native id, scope or part has a NUL character")
+            key = (number, row.native_id, row.scope, row.part)
+            if row.id:
+                rekey.append((*key, row.id, *key))
+            put.append(
+                (
+                    *(*key, row.entity, row.golden_id, row.status, row.raw_hash, row.version, row.mapped_by),
+                    *(row.read_at, row.gone_at, row.deleted_by_us, row.unresolved, row.seen, row.state),
+                )
+            )
+        self.database.write_many(_REKEY, rekey)
+        self.database.write_many(_PUT, put)
+
+    def records_by_id(self, ids: Sequence[int]) -> list[RecordRow]:
+        return self._find(self._by_id, ids=self.database.ids(ids))
+
+    def records_of(self, golden_ids: Sequence[str]) -> dict[str, list[RecordRow]]:
+        found: dict[str, list[RecordRow]] = {}
+        for row in self._find(self._by_golden, ids=self.database.ids(golden_ids)):
+            assert row.golden_id is not None
+            found.setdefault(row.golden_id, []).append(row)
+        return found
+
+    def unresolved(self, entity: str, after: int, limit: int) -> list[RecordRow]:
+        return self._find(self._unresolved, entity=entity, after=after, limit=limit)
+
+    def records_in(self, system: str, stream: str, after: int, limit: int) -> list[RecordRow]:
+        stream_id = self.systems.stream_id(system, stream)
+        return self._find(self._in_stream, stream_id=stream_id, after=after, limit=limit)
+
+    def set_links(self, links: Iterable[tuple[int, str]]) -> None:
+        given = list(links)
+        self.database.write_many(_MARK_LEFT, ((True, record_id, golden_id) for record_id, golden_id in given))
+        self.database.write_many(_LINK, ((golden_id, False, record_id) for record_id, golden_id in given))
+        self.database.write_many(_MARK, {(True, golden_id) for _, golden_id in given})
+
+    def golden_of(
+        self, system: str, entity: str, native_ids: Sequence[str], stream: str | None
+    ) -> dict[str, str]:
+        parameters = {"system": system, "entity": entity, "ids": self.database.ids(native_ids)}
+        if stream is None:
+            rows = self.database.rows(self._goldens_of, parameters)
+        else:
+            rows = self.database.rows(self._goldens_in, {**parameters, "stream": stream})
+        found: dict[str, str] = {}
+        for native_id, golden_id in rows:
+            found.setdefault(native_id, golden_id)
+        return self._follow(found)
+
+    def _follow(self, found: dict[str, str]) -> dict[str, str]:
+        """Replace golden ids that were merged by what they became."""
+        seen: set[str] = set()
+        while ids := set(found.values()) - seen:
+            seen |= ids
+            merged = dict(map(tuple, self.database.rows(self._merged, {"ids": self.database.ids(ids)})))
+            found = {native_id: merged.get(golden_id, golden_id) for native_id, golden_id in found.items()}
+        return found
+
+    def natives_of(self, system: str, golden_ids: Sequence[str]) -> dict[str, RecordRow]:
+        found: dict[str, RecordRow] = {}
+        for row in self._find(self._natives, system=system, ids=self.database.ids(golden_ids)):
+            assert row.golden_id is not None
+            found.setdefault(row.golden_id, row)
+        return found
+
+    def count_records(self, system: str, entity: str) -> int:
+        return int(self.database.value(self._count, {"system": system, "entity": entity}))

@@ -1,0 +1,166 @@
+"""What people look at: dead letters, runs, writes, conflicts, notes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import astuple, fields, replace
+
+import sqlalchemy as sa
+
+from crmbridge.store.base import ConflictRow, DeadLetterRow, NoteRow, RunRow, WriteRow
+from crmbridge.store.database import Database, literal, upsert
+from crmbridge.store.tables import conflicts, dead_letters, notes, runs, writes
+
+__all__ = ["DeadLetters", "Reports"]
+
+
+def _names(row: type[object], *, without: str = "") -> tuple[str, ...]:
+    return tuple(field.name for field in fields(row) if field.name != without)  # type: ignore[arg-type]
+
+
+_LETTER = _names(DeadLetterRow)
+_RUN = _names(RunRow)
+_WRITE = _names(WriteRow)
+_CONFLICT = _names(ConflictRow)
+_NOTE = _names(NoteRow)
+_INSERT_WRITE = upsert(writes, _WRITE[:-1], ("id",))
+_INSERT_NOTE = upsert(notes, _NOTE[:-1], ("id",))
+_PUT_CONFLICT = upsert(conflicts, (*_CONFLICT[:-1], "digest"), ("digest",))
+
+
+class DeadLetters:
+    """See the protocol for what each method promises. A letter is never refused for what is in it."""
+
+    def __init__(self, database: Database, now: Callable[[], int]) -> None:
+        self.database = database
+        self.now = now
+        d = dead_letters.c
+        self._letters = sa.select(*(d[name] for name in _LETTER)).order_by(d.id)
+        self._open = d.status == literal("open")
+        self._of = self._open & sa.and_(
+            d.kind == sa.bindparam("of_kind"),
+            d.system == sa.bindparam("of_system"),
+            d.stream == sa.bindparam("of_stream"),
+        )
+
+    def put_dead_letter(self, row: DeadLetterRow) -> int:
+        d = dead_letters.c
+        at = row.last_at or self.now()
+        row = replace(
+            row,
+            native_id=_keepable(row.native_id),
+            error=_keepable(row.error),
+            raw=_keepable(row.raw),
+            first_at=row.first_at or at,
+            last_at=at,
+        )
+        key = {"of_kind": row.kind, "of_system": row.system, "of_stream": row.stream}
+        before = self.database.rows(self._letters.where(self._of, d.native_id == row.native_id), key)
+        if not before:
+            values = {name: getattr(row, name) for name in _LETTER if name != "id"}
+            self.database.write(sa.insert(dead_letters).values(**values).inline())
+            return int(self.database.value(sa.select(sa.func.max(d.id))))
+        letter = DeadLetterRow(*before[0])
+        changed = {
+            name: getattr(row, name) for name in ("error", "raw", "entity", "golden_id", "last_at", "run")
+        }
+        self.database.write(
+            sa.update(dead_letters).where(d.id == letter.id).values(attempts=letter.attempts + 1, **changed)
+        )
+        return letter.id
+
+    def dead_letters(self, status: str | None = "open", system: str | None = None) -> list[DeadLetterRow]:
+        statement = self._letters
+        if status is not None:
+            statement = statement.where(dead_letters.c.status == status)
+        if system is not None:
+            statement = statement.where(dead_letters.c.system == system)
+        return [DeadLetterRow(*row) for row in self.database.rows(statement)]
+
+    def dead_letter(self, letter_id: int) -> DeadLetterRow | None:
+        rows = self.database.rows(self._letters.where(dead_letters.c.id == letter_id))
+        return DeadLetterRow(*rows[0]) if rows else None
+
+    def settle_dead_letter(self, letter_id: int, status: str) -> None:
+        self.database.write(
+            sa.update(dead_letters).where(dead_letters.c.id == letter_id).values(status=status)
+        )
+
+    def settle_dead_letters_of(self, kind: str, system: str, stream: str, native_ids: Sequence[str]) -> None:
+        among = self.database.among(dead_letters.c.native_id)
+        self.database.write(
+            sa.update(dead_letters).where(self._of, among).values(status="replayed"),
+            {
+                "of_kind": kind,
+                "of_system": system,
+                "of_stream": stream,
+                "ids": self.database.ids(map(_keepable, native_ids)),
+            },
+        )
+
+
+class Reports:
+    """See the protocol for what each method promises."""
+
+    def __init__(self, database: Database, now: Callable[[], int]) -> None:
+        self.database = database
+        self.now = now
+
+    def begin_run(self, row: RunRow) -> int:
+        values = {name: getattr(row, name) for name in _RUN if name != "id"}
+        values["started_at"] = row.started_at or self.now()
+        self.database.write(sa.insert(runs).values(**values).inline())
+        return int(self.database.value(sa.select(sa.func.max(runs.c.id))))
+
+    def end_run(self, row: RunRow) -> None:
+        values = {"ended_at": row.ended_at or self.now(), "exit_code": row.exit_code, "counts": row.counts}
+        self.database.write(sa.update(runs).where(runs.c.id == row.id).values(**values))
+
+    def runs(self, limit: int) -> list[RunRow]:
+        statement = sa.select(*(runs.c[name] for name in _RUN)).order_by(runs.c.id.desc()).limit(limit)
+        return [RunRow(*row) for row in self.database.rows(statement)]
+
+    def put_writes(self, rows: Iterable[WriteRow]) -> None:
+        self.database.write_many(_INSERT_WRITE, (astuple(row)[:-1] for row in rows))
+
+    def writes(self, run: int, after: int, limit: int) -> list[WriteRow]:
+        statement = sa.select(*(writes.c[name] for name in _WRITE)).order_by(writes.c.id).limit(limit)
+        rows = self.database.rows(statement.where(writes.c.run == run, writes.c.id > after))
+        return [WriteRow(*row) for row in rows]
+
+    def put_conflicts(self, rows: Iterable[ConflictRow]) -> None:
+        self.database.write_many(_PUT_CONFLICT, ((*astuple(row)[:-1], _digest(row)) for row in rows))
+
+    def conflicts(self, golden_id: str | None, run: int | None, limit: int) -> list[ConflictRow]:
+        statement = (
+            sa.select(*(conflicts.c[name] for name in _CONFLICT)).order_by(conflicts.c.id).limit(limit)
+        )
+        if golden_id is not None:
+            statement = statement.where(conflicts.c.golden_id == golden_id)
+        if run is not None:
+            statement = statement.where(conflicts.c.run == run)
+        return [ConflictRow(*row) for row in self.database.rows(statement)]
+
+    def put_notes(self, rows: Iterable[NoteRow]) -> None:
+        self.database.write_many(_INSERT_NOTE, (astuple(row)[:-1] for row in rows))
+
+    def notes(self, run: int | None, golden_id: str | None, limit: int) -> list[NoteRow]:
+        statement = sa.select(*(notes.c[name] for name in _NOTE)).order_by(notes.c.id).limit(limit)
+        if run is not None:
+            statement = statement.where(notes.c.run == run)
+        if golden_id is not None:
+            statement = statement.where(notes.c.golden_id == golden_id)
+        return [NoteRow(*row) for row in self.database.rows(statement)]
+
+
+def _digest(row: ConflictRow) -> bytes:
+    key = hashlib.blake2b(digest_size=16)
+    for text in (row.golden_id, row.path, row.winner, row.losers):
+        key.update(f"{len(text)}:{text}".encode("utf-8", "surrogatepass"))
+    return key.digest()
+
+
+def _keepable(text: str) -> str:
+    """The text with an escape for what no database may hold; nothing is lost, and it can be shown."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

@@ -1,0 +1,163 @@
+"""The store in an SQL database, composed of one part for each kind of thing that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError
+
+from crmbridge.sdk.errors import ConfigError
+from crmbridge.store.base import Store
+from crmbridge.store.database import Database
+from crmbridge.store.goldens import Goldens
+from crmbridge.store.intents import Intents
+from crmbridge.store.migrations import NEWEST, upgrade
+from crmbridge.store.postgres import Postgres
+from crmbridge.store.records import Records
+from crmbridge.store.reports import DeadLetters, Reports
+from crmbridge.store.soundness import contradictions
+from crmbridge.store.sqlite import Sqlite
+from crmbridge.store.sweep import Sweep
+from crmbridge.store.systems import Systems
+
+__all__ = ["SqlStore", "open_store"]
+
+
+def open_store(url: str, *, now: Callable[[], int]) -> Store:
+    """Open the state, and make it when it does not exist.
+
+    url: sqlite:///relative.db, sqlite:////absolute.db, sqlite:// (in memory: for tests), or
+        postgresql+psycopg://user:password@host/database.
+    now: the time, microseconds since 1970 UTC.
+    Raises ConfigError for another URL, StateError for a state that is damaged, newer or out of reach.
+    """
+    try:
+        address = sa.make_url(url)
+    except (ArgumentError, ValueError):
+        raise _no_address("is not an SQLAlchemy URL") from None
+    backend: Sqlite | Postgres
+    if address.drivername == "sqlite":
+        named = address.database not in (None, "", ":memory:")
+        backend = Sqlite(Path(str(address.database)) if named else None)
+    elif address.drivername in {"postgresql", "postgresql+psycopg"}:
+        backend = Postgres(address.set(drivername="postgresql+psycopg"))
+    else:
+        raise _no_address(f"cannot be kept in {address.drivername!r}")
+    database = backend.connect(NEWEST)
+    try:
+        upgrade(database)
+    except BaseException:
+        database.close()
+        raise
+    return SqlStore(database, backend, now)
+
+
+def _no_address(why: str) -> ConfigError:
+    return ConfigError(
+        f"`state` {why}", hint="it looks like sqlite:///state.db or postgresql+psycopg://user@host/db"
+    )
+
+
+class SqlStore:
+    """See `Store` for what each method promises."""
+
+    def __init__(  # noqa: PLR0915 (a list of who does what, no procedure)
+        self,
+        database: Database,
+        backend: Sqlite | Postgres,
+        now: Callable[[], int],
+        sessions_in: Database | None = None,
+    ) -> None:
+        self._database = database
+        self._backend = backend
+        self._now = now
+        self.transaction = database.transaction
+        self.close = database.close
+
+        systems = self._systems = Systems(database, sessions_in)
+        self.setting = systems.setting
+        self.put_setting = systems.put_setting
+        self.session = systems.session
+        self.systems = systems.systems
+        self.put_system = systems.put_system
+        self.remove_system = systems.remove_system
+        self.rename_system = systems.rename_system
+        self.stream = systems.stream
+        self.put_stream = systems.put_stream
+
+        records = Records(database, systems)
+        self.known = records.known
+        self.records = records.records
+        self.put_records = records.put_records
+        self.records_by_id = records.records_by_id
+        self.records_of = records.records_of
+        self.unresolved = records.unresolved
+        self.records_in = records.records_in
+        self.set_links = records.set_links
+        self.golden_of = records.golden_of
+        self.natives_of = records.natives_of
+        self.count_records = records.count_records
+
+        sweep = Sweep(database, systems)
+        self.sweep_begin = sweep.sweep_begin
+        self.sweep_saw = sweep.sweep_saw
+        self.sweep_missing = sweep.sweep_missing
+        self.sweep_end = sweep.sweep_end
+
+        goldens = Goldens(database)
+        self.put_keys = goldens.put_keys
+        self.records_with_keys = goldens.records_with_keys
+        self.goldens = goldens.goldens
+        self.put_goldens = goldens.put_goldens
+        self.golden_ids = goldens.golden_ids
+        self.dirty_goldens = goldens.dirty_goldens
+        self.mark_dirty = goldens.mark_dirty
+        self.mark_all_dirty = goldens.mark_all_dirty
+        self.clear_dirty = goldens.clear_dirty
+        self.referring = goldens.referring
+        self.put_references = goldens.put_references
+        self.put_search = goldens.put_search
+        self.search = goldens.search
+        self.journal = goldens.journal
+        self.history = goldens.history
+
+        intents = Intents(database)
+        self.put_intents = intents.put_intents
+        self.intents = intents.intents
+        self.intent_goldens = intents.intent_goldens
+        self.open_intents = intents.open_intents
+        self.intents_with = intents.intents_with
+        self.drop_intents = intents.drop_intents
+
+        letters = DeadLetters(database, now)
+        self.put_dead_letter = letters.put_dead_letter
+        self.dead_letters = letters.dead_letters
+        self.dead_letter = letters.dead_letter
+        self.settle_dead_letter = letters.settle_dead_letter
+        self.settle_dead_letters_of = letters.settle_dead_letters_of
+
+        reports = Reports(database, now)
+        self.begin_run = reports.begin_run
+        self.end_run = reports.end_run
+        self.runs = reports.runs
+        self.put_writes = reports.put_writes
+        self.writes = reports.writes
+        self.put_conflicts = reports.put_conflicts
+        self.conflicts = reports.conflicts
+        self.put_notes = reports.put_notes
+        self.notes = reports.notes
+
+    def lock(self, holder: str) -> AbstractContextManager[None]:
+        return self._backend.lock(holder, self._now)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Store]:
+        # A token that is renewed while planning is the only one that is valid afterwards: sessions stay here.
+        with self._backend.scratch(self._database) as copy:
+            yield SqlStore(copy, self._backend, self._now, sessions_in=self._systems.sessions_in)
+
+    def check(self) -> list[str]:
+        return [*self._backend.damages(self._database), *contradictions(self._database)]
