@@ -9,7 +9,8 @@ For each system that takes the entity:
     nothing else makes a write.
 
 A field needs no write while the record holds the golden value, in the field's normal form and after the
-precision that the mapping loses, or while what we last sent is still in place (the system may have altered it).
+precision that the mapping loses, or while what we last sent is still in place (the system may have altered
+it).
 """
 
 from __future__ import annotations
@@ -21,16 +22,17 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from crmbridge.engine.operations import Change, Kind, Planned
 from crmbridge.identity.link import UNSET, Link, Statement, digest
 from crmbridge.identity.policy import Policy
 from crmbridge.identity.shape import Shape, element_path
 from crmbridge.identity.survive import Decision, Golden, primaries
-from crmbridge.mapping.apply import ListRule, Mapping as StreamMapping, Slot
+from crmbridge.mapping.apply import Mapping as StreamMapping
+from crmbridge.mapping.errors import MappingError
+from crmbridge.mapping.rules import ListRule, Slot
 from crmbridge.sdk.connector import Capabilities
 
-__all__ = ["Change", "Note", "PlanInput", "Planned", "RefState", "Target", "plan"]
-
-Kind = Literal["create", "update", "archive", "delete", "transition"]
+__all__ = ["Note", "PlanInput", "RefState", "Target", "plan"]
 
 
 class RefState(NamedTuple):
@@ -53,53 +55,11 @@ class Target:
     """The create rule admits this golden record, and nothing stands against it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One field of one record that shall hold something else."""
-
-    path: str
-    old: Any
-    """What it holds; None where it does not say."""
-    new: Any
-    statement: Statement
-    """The statement behind `new`: its stamp and origin."""
-    source: str = ""
-    """The system in which the value originated."""
-
-
-@dataclass(slots=True)
-class Planned:
-    """One operation, in canonical terms. The push turns it into the system's own words."""
-
-    id: str
-    kind: Kind
-    system: str
-    stream: str
-    entity: str
-    golden_id: str
-    scope: str = ""
-    record_id: int | None = None
-    native_id: str | None = None
-    version: str | None = None
-    changes: list[Change] = field(default_factory=list)
-    slots: dict[str, dict[str, str | None]] = field(default_factory=dict)
-    """List -> slot -> the element that it shall show (None: emptied)."""
-    transition: str | None = None
-    """The canonical status to reach."""
-    waits_for: list[str] = field(default_factory=list)
-    """Golden ids that need a record in this system first."""
-
-    @property
-    def clears(self) -> int:
-        """How many values it empties."""
-        return sum(1 for c in self.changes if c.new is None and c.old is not None)
-
-
 class Note(NamedTuple):
     """Something that was found while planning and is no write."""
 
     kind: str
-    """overruled, kept, not-cleared, held, closed, request, impossible, dead-link"""
+    """overruled, kept, not-cleared, held, closed, request, parked, impossible, unwritable"""
     system: str
     path: str
     text: str
@@ -125,14 +85,22 @@ def plan(given: PlanInput) -> tuple[list[Planned], list[Note]]:
     operations: list[Planned] = []
     chosen = {link.system: link for link in primaries(given.links)}
     for target in given.targets:
-        link = chosen.get(target.system)
-        if link is None:
-            if target.create and given.golden.delete is None:
-                operations.extend(_Step(given, target, _new_link(target), notes).create())
-        elif link.status == "live":
-            step = _Step(given, target, link, notes)
-            operations.extend(step.delete() if given.golden.delete else step.update())
+        try:
+            operations.extend(_plan_for(given, target, chosen.get(target.system), notes))
+        except MappingError as error:
+            notes.append(Note("unwritable", target.system, error.field, str(error)))
     return operations, notes
+
+
+def _plan_for(given: PlanInput, target: Target, link: Link | None, notes: list[Note]) -> list[Planned]:
+    if link is None:
+        if not target.create or given.golden.delete is not None:
+            return []
+        return list(_Step(given, target, _new_link(target), notes).create())
+    if link.status != "live" or link.part:
+        return []
+    step = _Step(given, target, link, notes)
+    return list(step.delete() if given.golden.delete else step.update())
 
 
 def _new_link(target: Target) -> Link:
@@ -194,11 +162,10 @@ class _Step:
         order = self.given.shape.status_order
         if held in order and wanted in order and order.index(wanted) < order.index(held):
             return
-        if self.target.mapping.writes(name):
-            change = Change(name, None if held is UNSET else held, wanted, decision.winner, decision.system)
-            planned = self._planned("transition", [change])
-            planned.transition = wanted
-            yield planned
+        change = Change(name, None if held is UNSET else held, wanted, decision.winner, decision.system)
+        planned = self._planned("transition", [change])
+        planned.transition = wanted
+        yield planned
 
     # fields
 
@@ -215,7 +182,7 @@ class _Step:
 
     def _scalar(self, name: str) -> Iterator[Change]:
         decision = self._decision(name)
-        if decision is None or self.given.shape.meta(name).computed and self.link.record_id:
+        if decision is None or (self.given.shape.meta(name).computed and self.link.record_id):
             return
         if self._clear_is_ignored(name, decision):
             return
@@ -251,7 +218,9 @@ class _Step:
         for inner in sorted(rule.element_fields):
             path = element_path(name, element_id, inner)
             decision = self._decision(path)
-            if decision is None or self.given.shape.lists[name].fields[inner].meta.computed and self.link.record_id:
+            if decision is None or (
+                self.given.shape.lists[name].fields[inner].meta.computed and self.link.record_id
+            ):
                 continue
             desired = decision.winner.value
             if self.given.shape.lists[name].fields[inner].is_ref and desired is not None:
@@ -343,7 +312,9 @@ class _Step:
         if desired is None and not self._may_clear(path):
             return
         if state and self._oscillates(state.writes, desired):
-            self._note("held", path, f"keeps changing among the same values; {desired!r} is not written again")
+            self._note(
+                "held", path, f"keeps changing among the same values; {desired!r} is not written again"
+            )
             return
         yield Change(path, None if held is UNSET else held, desired, decision.winner, decision.system)
 
@@ -354,7 +325,7 @@ class _Step:
     def _may_clear(self, path: str) -> bool:
         name = path.partition("/")[0]
         fixed = set(self.target.capabilities.cannot_clear) | set(self.target.capabilities.required)
-        if self.target.mapping.required(name) or fixed & set(self.target.mapping.native_fields(name)):
+        if self._required(name) or fixed & set(self.target.mapping.native_fields(name)):
             self._note("not-cleared", path, "is empty elsewhere, but this system needs a value here")
             return False
         return True
@@ -373,7 +344,7 @@ class _Step:
     def _reference(self, path: str, golden_ref: Any) -> Any:
         """The native reference; the golden one where it is still to come; UNSET where it can't be sent."""
         found = self.given.native_ref(self.target.system, golden_ref)
-        required = self.target.mapping.required(path.partition("/")[0])
+        required = self._required(path.partition("/")[0])
         if found.state == "native":
             return found.ref
         if found.state == "pending" and (required or not self.link.record_id):
@@ -387,6 +358,10 @@ class _Step:
                 f"refers to {golden_ref.get('golden') or golden_ref.get('id')}, which has no record here",
             )
         return UNSET
+
+    def _required(self, name: str) -> bool:
+        mapping = self.target.mapping
+        return mapping.required(name)
 
     def _closed(self) -> bool:
         for native, values in self.target.capabilities.closed_when.items():

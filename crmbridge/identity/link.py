@@ -25,7 +25,22 @@ import msgspec
 
 from crmbridge.identity.shape import ListShape, Shape, element_path
 
-__all__ = ["UNSET", "FieldState", "Link", "Observation", "Stamp", "Statement", "Status", "observe", "wrote"]
+__all__ = [
+    "UNSET",
+    "FieldState",
+    "Link",
+    "Observation",
+    "Stamp",
+    "Statement",
+    "Status",
+    "digest",
+    "dump",
+    "flatten",
+    "load",
+    "observe",
+    "with_local_ids",
+    "wrote",
+]
 
 
 class _Unset:
@@ -52,6 +67,7 @@ class Stamp(NamedTuple):
 
 
 FIRST_CONTACT = Stamp(0)
+NOTHING_UNSAID: Mapping[str, frozenset[str]] = {}
 
 
 class Statement(NamedTuple):
@@ -92,6 +108,8 @@ class Link:
     stream: str
     native_id: str
     scope: str = ""
+    part: str = ""
+    """Set for a further canonical record of the same native one: it fills gaps and is never written."""
     version: str | None = None
     status: Status = "live"
     gone_at: int = 0
@@ -153,6 +171,7 @@ class _Reading:
     stamp: Stamp
     versioned: bool
     remapped: bool
+    unsaid: Mapping[str, frozenset[str]]
     result: Observation = field(default_factory=Observation)
 
 
@@ -164,14 +183,16 @@ def observe(
     *,
     versioned: bool,
     remapped: bool = False,
+    unsaid: Mapping[str, frozenset[str]] = NOTHING_UNSAID,
 ) -> Observation:
     """Take in what a record holds now (`doc`, canonical); changes `link`, returns what was new.
 
     versioned: the stream has record versions, so that an old value cannot come back by a stale copy.
     remapped: the native record is unchanged and only the mapping differs; stamps stay, and fields that
     were not mapped before are first contact.
+    unsaid: list -> native child ids of which the record says nothing this time: those elements stay.
     """
-    reading = _Reading(shape, stamp, versioned, remapped)
+    reading = _Reading(shape, stamp, versioned, remapped, unsaid)
     for name, value in doc.items():
         if name in shape.lists:
             _observe_list(link, shape.lists[name], value or (), reading)
@@ -182,7 +203,7 @@ def observe(
 
 def _observe_value(link: Link, path: str, value: Any, reading: _Reading) -> None:
     state = link.fields.get(path)
-    if state is None or state.seen is UNSET and state.own is None and state.sent is None:
+    if state is None or (state.seen is UNSET and state.own is None and state.sent is None):
         first = reading.remapped or reading.stamp.time == 0
         stamp = FIRST_CONTACT if first else reading.stamp
         link.fields[path] = FieldState(value, Statement(value, stamp.time, link.record_id, stamp.slack))
@@ -224,11 +245,12 @@ def _observe_list(
     link: Link, shape: ListShape, elements: Iterable[Mapping[str, Any]], reading: _Reading
 ) -> None:
     known = link.elements.setdefault(shape.name, {})
-    now = dict(_with_local_ids(shape, elements))
+    now = dict(with_local_ids(shape, elements))
     fresh = [local for local in now if local not in known]
     shown = link.shown(shape.name)
-    missing = [local for local in shown.values() if local not in now]
-    _follow_renamed(shape, known, now, (missing, fresh))
+    unsaid = reading.unsaid.get(shape.name, ())
+    missing = [local for local in shown.values() if local not in now and local not in unsaid]
+    _follow_renamed(known, missing, fresh)
     for local, element in now.items():
         element_id = known.setdefault(local, _element_id(link, shape.name, local))
         _observe_value(link, element_path(shape.name, element_id), True, reading)
@@ -241,22 +263,20 @@ def _observe_list(
 
 
 def _observe_missing(link: Link, path: str, reading: _Reading) -> None:
+    parts = [state for inner, state in link.fields.items() if inner.startswith(path + "/")]
+    known = max((now for state in parts if (now := state.current())), key=lambda s: s.time, default=None)
     _observe_value(link, path, None, reading)
-    if path in reading.result.reverted or link.fields[path].seen is not None:
+    state = link.fields[path]
+    if path in reading.result.reverted or state.seen is not None:
         return
-    for inner, state in link.fields.items():
-        if inner.startswith(path + "/"):
-            state.seen, state.sent, state.before = UNSET, None, UNSET
+    if known is not None and (state.over is None or known.time > state.over.time):
+        state.over = known._replace(value=True)
+    for state in parts:
+        state.seen, state.sent, state.before = UNSET, None, UNSET
 
 
-def _follow_renamed(
-    shape: ListShape,
-    known: dict[str, str],
-    now: Mapping[str, Mapping[str, Any]],
-    changes: tuple[list[str], list[str]],
-) -> None:
+def _follow_renamed(known: dict[str, str], missing: list[str], fresh: list[str]) -> None:
     """One value gone and one come, in a list without child ids: that element was edited."""
-    missing, fresh = changes
     gone, come = ([local for local in part if local.startswith("=")] for part in (missing, fresh))
     if len(gone) == len(come) == 1 and _kind(gone[0]) == _kind(come[0]):
         known[come[0]] = known.pop(gone[0])
@@ -264,10 +284,10 @@ def _follow_renamed(
 
 
 def _kind(local: str) -> str:
-    return local.split("\x1f")[0]
+    return local.split("\x1f", maxsplit=1)[0]
 
 
-def _with_local_ids(
+def with_local_ids(
     shape: ListShape, elements: Iterable[Mapping[str, Any]]
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Elements under their native child id, or under their natural key where they have none."""
@@ -321,7 +341,7 @@ def flatten(shape: Shape, link: Link, doc: Mapping[str, Any]) -> dict[str, Any]:
             flat[name] = value
             continue
         known = link.elements.setdefault(name, {})
-        for local, element in _with_local_ids(shape.lists[name], value or ()):
+        for local, element in with_local_ids(shape.lists[name], value or ()):
             element_id = known.setdefault(local, _element_id(link, name, local))
             flat[element_path(name, element_id)] = True
             for inner, part in element.items():
@@ -343,7 +363,9 @@ def load(link: Link, shape: Shape, seen: str, state: str | None) -> Link:
 
 def dump(link: Link, shape: Shape) -> tuple[str, str | None]:
     """What the store keeps: the document as last seen, and what of the state does not follow from it."""
-    fields = {path: parts for path, state in link.fields.items() if (parts := _field_to(state, link.record_id))}
+    fields = {
+        path: parts for path, state in link.fields.items() if (parts := _field_to(state, link.record_id))
+    }
     extra: dict[str, Any] = {"fields": fields} if fields else {}
     elements = {name: known for name, known in link.elements.items() if known}
     if elements and (extra or not _ids_are_own(link, elements)):

@@ -13,11 +13,13 @@ from typing import Any
 
 import phonenumbers
 
-__all__ = ["VERSION", "email_form", "identity_keys", "name_tokens", "phone_form"]
+__all__ = ["VERSION", "email_form", "identity_keys", "is_han", "is_placeholder", "name_tokens", "phone_form"]
 
 VERSION = 1
 
-PLACEHOLDER_MAILS = frozenset({"na@na.com", "none@none.com", "test@test.com", "noemail@noemail.com", "a@a.com"})
+PLACEHOLDER_MAILS = frozenset(
+    {"na@na.com", "none@none.com", "test@test.com", "noemail@noemail.com", "a@a.com"}
+)
 PLACEHOLDER_TEXT = frozenset({"", "-", "n/a", "na", "none", "null", "unknown", "无", "暂无", "没有"})
 MASKS = ("*", "•", "xxxx", "XXXX")
 
@@ -47,14 +49,15 @@ def name_tokens(name: str) -> frozenset[str]:
     words = "".join(c if c.isalnum() else " " for c in folded if not unicodedata.combining(c))
     tokens: set[str] = set()
     for word in words.split():
-        if any(_is_han(c) for c in word):
+        if any(is_han(c) for c in word):
             tokens.update(word)
         else:
             tokens.add(word)
     return frozenset(tokens)
 
 
-def _is_han(char: str) -> bool:
+def is_han(char: str) -> bool:
+    """Whether the character is a Han ideograph (Unicode blocks CJK Unified and extensions)."""
     return "㐀" <= char <= "鿿" or "𠀀" <= char <= "𯨟"
 
 
@@ -64,7 +67,9 @@ def is_placeholder(value: str) -> bool:
     if text in PLACEHOLDER_TEXT or any(mask in value for mask in MASKS):
         return True
     digits = "".join(c for c in text if c.isdigit())
-    return bool(digits) and len(digits) == len(text.replace("-", "").replace(" ", "")) and len(set(digits)) == 1
+    return (
+        bool(digits) and len(digits) == len(text.replace("-", "").replace(" ", "")) and len(set(digits)) == 1
+    )
 
 
 def identity_keys(doc: Mapping[str, Any], *, region: str | None = None) -> Iterator[str]:

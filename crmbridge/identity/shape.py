@@ -13,10 +13,10 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, Union, get_args, get_origin
 
-from crmbridge_schemas.base import Entity, FieldMeta, Money, Quantity, Ref, field_meta, list_element
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 
 from crmbridge.identity.normalize import email_form, phone_form
+from crmbridge_schemas.base import Entity, FieldMeta, Money, Quantity, Ref, field_meta, list_element
 
 __all__ = ["FieldShape", "ListShape", "Shape", "element_path", "shape_of"]
 
@@ -44,9 +44,14 @@ class ListShape:
 
     def merge_key(self, element: Mapping[str, Any]) -> tuple[str, ...]:
         """What matches elements at first contact; empty where the element says nothing that could."""
-        marked = [f.name for f in self.fields.values() if f.meta.merge_key]
-        key = tuple(_text(self.normal(name, element)) for name in marked or sorted(self.fields))
+        marked = [f for f in self.fields.values() if f.meta.merge_key] or list(self.fields.values())
+        key = tuple(_text(self._key_part(part, element)) for part in marked)
         return key if any(key) else ()
+
+    def _key_part(self, part: FieldShape, element: Mapping[str, Any]) -> Any:
+        """The normal form, in which some values count as one (a mobile phone is a phone)."""
+        value = self.normal(part.name, element)
+        return dict(part.meta.merge_as).get(value, value) if isinstance(value, str) else value
 
     def normal(self, name: str, element: Mapping[str, Any]) -> Any:
         """The normal form of one field; a contact point's value depends on its type."""
@@ -153,7 +158,7 @@ def _normal_form(types: set[Any], meta: FieldMeta) -> Normal | None:
         return lambda v: v.get("golden") or (v.get("entity"), v.get("stream"), v.get("id"))
     if Decimal in types:
         return _number
-    if datetime in types:
+    if datetime in types or AwareDatetime in types:
         return _instant
     if date in types:
         return None

@@ -8,12 +8,13 @@ For one field:
 1.  Each record has one statement: its own last word. A copy that we wrote is no word of its own.
 2.  No statement: a null at first contact (nobody emptied anything), and an emptied value under
     `clear: ignore`, where the value said before it still counts.
-3.  A record that is gone speaks only where no living record says anything, unless a living record still
+3.  A further record of the same native one (`also:`, a guest order's party) only fills gaps.
+4.  A record that is gone speaks only where no living record says anything, unless a living record still
     holds its value as our copy.
-4.  The winner is the first by authority (of the system where the value *originated*), then by time, then
+5.  The winner is the first by authority (of the system where the value *originated*), then by time, then
     by the configured order of systems, then by record. At first contact no time is known, so that
     authority and order decide.
-5.  Whatever differs from the winner and was said without knowledge of it is a conflict: recorded.
+6.  Whatever differs from the winner and was said without knowledge of it is a conflict: recorded.
 
 A set-list is decided element by element: whether an element is there is one field, each part of it another.
 An edit of a part is a word for the element's presence at the same time.
@@ -26,11 +27,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from crmbridge.sdk.hookspecs import Candidate
-
 from crmbridge.identity.link import Link, Statement
 from crmbridge.identity.policy import HUB, Policy
 from crmbridge.identity.shape import Shape, element_path
+from crmbridge.sdk.hookspecs import Candidate
 
 __all__ = ["Conflict", "Decision", "Golden", "merge", "primaries"]
 
@@ -112,7 +112,7 @@ def primaries(links: Iterable[Link]) -> list[Link]:
     """One record of each system: the first linked one that lives, else the first. Records of one system
     under one golden record are duplicates; no value flows between them."""
     chosen: dict[tuple[str, str], Link] = {}
-    for link in sorted(links, key=lambda one: (not one.alive, one.record_id)):
+    for link in sorted(links, key=lambda one: (not one.alive, one.part != "", one.record_id)):
         chosen.setdefault((link.system, link.scope), link)
     return list(chosen.values())
 
@@ -158,7 +158,9 @@ class _View:
         winner, named = self._winner(name, ranked)
         rule = named or rule or self._rule(name, ranked, winner)
         different = [s for s in ranked if s is not winner and not self._equal(path, s.value, winner.value)]
-        concurrent = [s for s in different if _concurrent(winner, s, self._over(path, winner), self._over(path, s))]
+        concurrent = [
+            s for s in different if _concurrent(winner, s, self._over(path, winner), self._over(path, s))
+        ]
         if rule == "manual" and concurrent and not self._settled(winner, concurrent):
             agreed = self._over(path, winner) or NO_VALUE
             self._record_conflict(path, winner, concurrent, rule)
@@ -173,10 +175,15 @@ class _View:
 
     def _statements(self, path: str) -> tuple[list[Statement], str]:
         """What counts as said about `path`, and a rule name where only that could decide."""
-        alive = [s for link in self._speakers() if link.alive and (s := self._word(link, path))]
+        alive = [
+            s for link in self._speakers() if link.alive and not link.part and (s := self._word(link, path))
+        ]
         copies = [s for link in self._speakers() if link.alive and (s := self._copy_of_the_dead(link, path))]
         if alive or copies:
             return self._unique([*alive, *copies]), ""
+        parts = [s for link in self._speakers() if link.part and link.alive and (s := self._word(link, path))]
+        if parts:
+            return parts, "fills a gap"
         dead = [s for link in self._speakers() if not link.alive and (s := self._word(link, path))]
         return dead, "last resort"
 
@@ -214,7 +221,7 @@ class _View:
         state = link.fields.get(path)
         sent = state.sent if state else None
         origin = self.links.get(sent.origin) if sent else None
-        return sent if origin is not None and not origin.alive else None
+        return self._canonical(link, path, sent) if origin is not None and not origin.alive else None
 
     def _canonical(self, link: Link, path: str, said: Statement | None) -> Statement | None:
         shape = self.shape.field(path)
@@ -267,9 +274,9 @@ class _View:
         field_name, statuses = self.shape.status_field or "", list(self.shape.status_order)
         for link in self.links.values():
             held = link.holds(field_name)
-            if link.alive and held in statuses and statuses.index(held) >= statuses.index(owner.until):
-                if link.system == owner.then:
-                    return owner.then
+            reached = held in statuses and statuses.index(held) >= statuses.index(owner.until)
+            if reached and link.alive and link.system == owner.then:
+                return owner.then
         return owner.first
 
     def _equal(self, path: str, one: Any, other: Any) -> bool:
@@ -307,11 +314,14 @@ class _View:
             if said.time > winner.time and self._authority(name, system) > mine:
                 self.golden.overruled.append((path, system, said))
         if self.policy.source:
-            for link in self.links.values():
-                state = link.fields.get(path)
-                if link.system not in (self.policy.source, HUB) and state and state.own and state.own.time:
-                    if not self._equal(path, state.own.value, winner.value):
-                        self.golden.overruled.append((path, link.system, state.own))
+            self._record_edits_at_targets(path, winner)
+
+    def _record_edits_at_targets(self, path: str, winner: Statement) -> None:
+        for link in self.links.values():
+            state = link.fields.get(path)
+            own = state.own if state and link.system not in (self.policy.source, HUB) else None
+            if own is not None and own.time and not self._equal(path, own.value, winner.value):
+                self.golden.overruled.append((path, link.system, own))
 
     def _system(self, said: Statement) -> str:
         link = self.links.get(said.origin)
@@ -375,7 +385,9 @@ def unify_elements(shape: Shape, links: Sequence[Link]) -> bool:
                 if not key:
                     continue
                 known = by_key.setdefault(key, [])
-                twin = next((e for e in known if e not in mine and not holders[e] & holders[element_id]), None)
+                twin = next(
+                    (e for e in known if e not in mine and not holders[e] & holders[element_id]), None
+                )
                 if element_id in known:
                     continue
                 if twin is None:

@@ -1,0 +1,395 @@
+"""`memory`: a real system that lives in this process. The engine's tests stand on it, and vendors read it.
+
+It has ids, versions, a clock, deletes, merges, associations, writes that are accepted now and done later,
+lossy storage and failures, each switchable by `Behaviour`. `MemorySystem` is the system itself: people (tests)
+edit it directly. `MemoryConnector` speaks to it as a connector speaks to any system, by copies only.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from crmbridge.sdk.connector import (
+    Capabilities,
+    Connector,
+    Context,
+    Cursor,
+    FieldInfo,
+    Finding,
+    ListPatch,
+    Operation,
+    Page,
+    Record,
+    RemoteMerge,
+    Result,
+    Stream,
+    Tombstone,
+)
+from crmbridge.sdk.errors import AnswerLostError, ConfigError, CursorExpiredError, RetryableError
+
+__all__ = ["Behaviour", "Fault", "MemoryConnector", "MemorySettings", "MemorySystem", "Row"]
+
+EVERYTHING = frozenset({"create", "update", "archive", "delete", "merge", "link", "unlink", "transition"})
+
+
+@dataclass(slots=True)
+class Behaviour:
+    """How the system behaves. The defaults: a good modern API."""
+
+    changed_since: bool = True
+    deletes: Literal["feed", "sweep", "never"] = "feed"
+    versions: bool = True
+    times: bool = True
+    """Records carry the time of their last change."""
+    clock_skew: timedelta = timedelta(0)
+    time_resolution: timedelta = timedelta(microseconds=1)
+    page_size: int = 100
+    batch_size: int = 50
+    batch_answers: Literal["item", "whole"] = "item"
+    returns_record: bool = True
+    search_mark: str | None = "bridge_mark"
+    search_keys: tuple[str, ...] = ()
+    search_lag: timedelta = timedelta(0)
+    upsert_key: str | None = None
+    child_lists: dict[str, Literal["replace", "patch"]] = field(default_factory=dict)
+    child_ids: dict[str, str] = field(default_factory=dict)
+    absent_means: Literal["unset", "null"] = "unset"
+    omits_empty: bool = False
+    """Leaves keys without a value out of its answers."""
+    operations: frozenset[str] = EVERYTHING
+    required: frozenset[str] = frozenset()
+    cannot_clear: frozenset[str] = frozenset()
+    max_lengths: dict[str, int] = field(default_factory=dict)
+    """Longer text is cut, silently."""
+    stores: Callable[[str, Any], Any] | None = None
+    """(field, value) -> what is kept: trimming, upper case, rounding, another phone format."""
+    closed_when: dict[str, frozenset[str]] = field(default_factory=dict)
+    accepts_first: bool = False
+    """Writes are accepted with a handle and done when polled."""
+    numbers: dict[str, str] = field(default_factory=dict)
+    """Field -> prefix: given by the system on create, as an ERP gives customer numbers."""
+
+
+@dataclass(slots=True)
+class Row:
+    """One record of the system."""
+
+    id: str
+    data: dict[str, Any]
+    version: int = 1
+    changed: int = 0
+    """Sequence number of the last change: what `pull` goes by."""
+    modified: datetime | None = None
+    deleted: bool = False
+    merged_into: str | None = None
+    created_at: datetime | None = None
+
+
+Fault = Literal["", "lost before", "lost after", "retryable", "reject", "conflict"]
+
+
+class MemorySystem:
+    """The system itself: streams of rows. Edit it as its users would."""
+
+    def __init__(
+        self, streams: Iterable[str], now: Callable[[], datetime], behaviour: Behaviour | None = None
+    ):
+        self.behaviour = behaviour or Behaviour()
+        self.now = now
+        self.streams: dict[str, dict[str, Row]] = {name: {} for name in streams}
+        self.sequence = 0
+        self.calls: list[tuple[str, str, str]] = []
+        """(what, stream, native id) of every write that reached it."""
+        self.faults: list[Fault] = []
+        """What happens to the next writes, in order; nothing where it is empty."""
+        self.accepted: dict[str, tuple[str, Operation]] = {}
+        self.name = "memory"
+        self._next_id = 0
+
+    # what its users do
+
+    def add(self, stream: str, native_id: str | None = None, **data: Any) -> str:
+        """A user creates a record."""
+        if native_id is None:
+            self._next_id += 1
+            native_id = str(self._next_id)
+        row = Row(native_id, {}, created_at=self.clock())
+        self.streams[stream][native_id] = row
+        for name, prefix in self.behaviour.numbers.items():
+            data.setdefault(name, f"{prefix}{native_id}")
+        self._set(row, data)
+        return native_id
+
+    def edit(self, stream: str, native_id: str, **data: Any) -> None:
+        """A user changes fields."""
+        self._set(self.streams[stream][native_id], data)
+
+    def remove(self, stream: str, native_id: str) -> None:
+        """A user deletes a record."""
+        row = self.streams[stream][native_id]
+        row.deleted = True
+        self._touch(row)
+
+    def join(self, stream: str, loser: str, survivor: str) -> None:
+        """A user merges two records."""
+        row = self.streams[stream][loser]
+        row.deleted, row.merged_into = True, survivor
+        self._touch(row)
+
+    def live(self, stream: str) -> dict[str, dict[str, Any]]:
+        """Native id -> data of all records that are there."""
+        return {row.id: row.data for row in self.streams[stream].values() if not row.deleted}
+
+    def clock(self) -> datetime:
+        """The system's own, possibly wrong clock."""
+        return self.now() + self.behaviour.clock_skew
+
+    def _touch(self, row: Row) -> None:
+        self.sequence += 1
+        row.changed, row.version = self.sequence, row.version + 1
+        grain = int(self.behaviour.time_resolution / timedelta(microseconds=1)) or 1
+        moment = self.clock()
+        since = int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
+        row.modified = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=since - since % grain)
+
+    def _set(self, row: Row, data: dict[str, Any]) -> None:
+        for name, value in copy.deepcopy(data).items():
+            row.data[name] = self._kept(row, name, value)
+        self._touch(row)
+
+    def _kept(self, row: Row, name: str, value: Any) -> Any:
+        if isinstance(value, ListPatch):
+            value = self._patched(row.data.get(name) or [], value, self.behaviour.child_ids[name])
+        if isinstance(value, list) and name in self.behaviour.child_ids:
+            return [self._kept_child(name, child) for child in value]
+        limit = self.behaviour.max_lengths.get(name)
+        if limit is not None and isinstance(value, str):
+            value = value[:limit]
+        return self.behaviour.stores(name, value) if self.behaviour.stores else value
+
+    def _kept_child(self, name: str, child: dict[str, Any]) -> dict[str, Any]:
+        kept = {k: self._kept(Row("", {}), f"{name}.{k}", v) for k, v in child.items()}
+        key = self.behaviour.child_ids[name]
+        if not kept.get(key):
+            self._next_id += 1
+            kept[key] = f"c{self._next_id}"
+        return kept
+
+    def _patched(self, children: list[dict[str, Any]], patch: ListPatch, key: str) -> list[dict[str, Any]]:
+        kept = [
+            {**c, **patch.change.get(str(c[key]), {})} for c in children if str(c[key]) not in patch.remove
+        ]
+        return [*kept, *copy.deepcopy(patch.add)]
+
+    # what the connector asks
+
+    def record(self, row: Row) -> Record:
+        """The row as the API shows it: a copy."""
+        data = copy.deepcopy(row.data)
+        if self.behaviour.omits_empty:
+            data = {k: v for k, v in data.items() if v is not None}
+        version = str(row.version) if self.behaviour.versions else None
+        return Record(row.id, {"id": row.id, **data}, version, row.modified if self.behaviour.times else None)
+
+    def carry_out(self, stream: str, operation: Operation) -> Result:
+        """One write, with its checks."""
+        rows = self.streams[stream]
+        self.calls.append((operation.kind, stream, operation.native_id or ""))
+        if operation.kind == "create":
+            return self._create(stream, operation)
+        row = rows.get(operation.native_id or "")
+        if row is None or row.deleted:
+            return Result.conflict(operation, "there is no such record")
+        if self.behaviour.versions and operation.version not in (None, str(row.version)):
+            return Result.conflict(operation, "the record has changed")
+        if operation.kind in ("delete", "archive"):
+            self.remove(stream, row.id)
+            return Result.done(operation)
+        if operation.kind == "merge":
+            for loser in operation.others:
+                self.join(stream, loser, row.id)
+            done = Result.done(operation, self.record(row))
+            done.losers = operation.others
+            return done
+        if operation.kind in ("link", "unlink"):
+            ends = [x for x in row.data.get("links") or [] if x not in operation.others]
+            row.data["links"] = [*ends, *operation.others] if operation.kind == "link" else ends
+            self._touch(row)
+            return Result.done(operation, self.record(row))
+        if operation.kind == "transition":
+            self._set(row, {"state": operation.transition})
+            return Result.done(operation, self.record(row))
+        return self._update(row, operation)
+
+    def _create(self, stream: str, operation: Operation) -> Result:
+        missing = [name for name in self.behaviour.required if not operation.data.get(name)]
+        if missing:
+            return Result.rejected(operation, f"{', '.join(sorted(missing))} must not be empty")
+        data = dict(operation.data)
+        if self.behaviour.search_mark and operation.mark:
+            data[self.behaviour.search_mark] = operation.mark
+        key = self.behaviour.upsert_key
+        row = next(
+            (r for r in self._live(stream) if key and key in data and r.data.get(key) == data[key]), None
+        )
+        if row is not None:
+            self._set(row, data)
+            return Result.done(operation, self.record(row))
+        native_id = self.add(stream, **data)
+        return Result.done(operation, self.record(self.streams[stream][native_id]))
+
+    def _update(self, row: Row, operation: Operation) -> Result:
+        for name, value in operation.data.items():
+            if value is None and name in self.behaviour.required:
+                return Result.rejected(operation, f"{name} must not be empty")
+        closed = self.behaviour.closed_when
+        if any(row.data.get(name) in values for name, values in closed.items()):
+            return Result.rejected(operation, "the document is closed")
+        kept = {
+            k: v for k, v in operation.data.items() if v is not None or k not in self.behaviour.cannot_clear
+        }
+        self._set(row, kept)
+        return Result.done(operation, self.record(row))
+
+    def _live(self, stream: str) -> Iterator[Row]:
+        return (row for row in list(self.streams[stream].values()) if not row.deleted)
+
+
+class MemorySettings(BaseModel):
+    """A system of this process, by the name under which it was put into `MemoryConnector.systems`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    world: str
+
+
+class MemoryConnector(Connector):
+    """Speaks to a `MemorySystem`."""
+
+    settings_model = MemorySettings
+    systems: dict[str, MemorySystem] = {}  # noqa: RUF012 - the one place where a config finds a system in memory
+
+    def __init__(self, settings: MemorySettings, context: Context) -> None:
+        super().__init__(settings, context)
+        found = self.systems.get(settings.world)
+        if found is None:
+            raise ConfigError(f"there is no memory system {settings.world!r} in this process")
+        self.memory = found
+
+    @classmethod
+    def on(cls, memory: MemorySystem, context: Context) -> MemoryConnector:
+        """A connector for a system that is at hand."""
+        cls.systems[memory.name] = memory
+        return cls(MemorySettings(world=memory.name), context)
+
+    def check(self) -> Iterable[Finding]:
+        yield Finding("ok", "in this process")
+
+    def streams(self) -> Sequence[Stream]:
+        b = self.memory.behaviour
+        capabilities = Capabilities(
+            operations=b.operations,
+            changed_since=b.changed_since,
+            deletes=b.deletes,
+            versions=b.versions,
+            upsert_key=b.upsert_key,
+            search_mark=b.search_mark,
+            search_keys=b.search_keys,
+            search_lag=b.search_lag,
+            batch_size=b.batch_size,
+            batch_answers=b.batch_answers,
+            returns_record=b.returns_record,
+            child_lists=b.child_lists,
+            child_ids=b.child_ids,
+            absent_means=b.absent_means,
+            cannot_clear=b.cannot_clear,
+            required=b.required,
+            max_lengths=b.max_lengths,
+            time_resolution=b.time_resolution,
+            closed_when=b.closed_when,
+        )
+        return [Stream(name, "id", capabilities) for name in self.memory.streams]
+
+    def pull(self, stream: str, cursor: Cursor) -> Iterable[Page]:
+        b = self.memory.behaviour
+        full = cursor is None or not b.changed_since
+        if not full and cursor.get("expired"):
+            raise CursorExpiredError(f"{stream}: the cursor is too old")
+        since = 0 if full else cursor["changed"]
+        rows = sorted(self.memory.streams[stream].values(), key=lambda row: row.changed)
+        rows = [row for row in rows if row.changed >= since]
+        for start in range(0, max(1, len(rows)), b.page_size):
+            yield self._page(rows, start, full=full)
+
+    def _page(self, rows: Sequence[Row], start: int, *, full: bool) -> Page:
+        b = self.memory.behaviour
+        part = rows[start : start + b.page_size]
+        gone = [row for row in part if row.deleted] if b.deletes == "feed" else []
+        return Page(
+            records=[self.memory.record(row) for row in part if not row.deleted],
+            tombstones=[Tombstone(row.id, at=row.modified if b.times else None) for row in gone],
+            merges=[RemoteMerge(row.id, row.merged_into) for row in gone if row.merged_into],
+            cursor={"changed": part[-1].changed} if part and b.changed_since else None,
+            complete=full and start + b.page_size >= len(rows),
+            total=len(rows),
+            server_time=self.memory.clock(),
+        )
+
+    def list_ids(self, stream: str) -> Iterator[Sequence[tuple[str, str]]] | None:
+        return iter([[("", native_id) for native_id in self.memory.live(stream)]])
+
+    def push(self, stream: str, operations: Sequence[Operation]) -> Iterable[Result]:
+        for operation in operations:
+            fault: Fault = self.memory.faults.pop(0) if self.memory.faults else ""
+            if fault == "lost before":
+                raise AnswerLostError("the connection broke before the answer")
+            if fault == "retryable":
+                raise RetryableError("busy, come again")
+            if fault in ("reject", "conflict"):
+                yield Result(operation.id, "rejected" if fault == "reject" else "conflict", reason="planted")
+                continue
+            if self.memory.behaviour.accepts_first:
+                handle = f"job-{operation.id}"
+                self.memory.accepted[handle] = stream, copy.deepcopy(operation)
+                yield Result.accepted(operation, handle)
+                continue
+            result = self.memory.carry_out(stream, operation)
+            if fault == "lost after":
+                raise AnswerLostError("the connection broke before the answer")
+            yield self._trimmed(result)
+
+    def _trimmed(self, result: Result) -> Result:
+        if result.record is not None and not self.memory.behaviour.returns_record:
+            result.record = Record(result.record.native_id, {})
+        return result
+
+    def poll(self, handles: Sequence[str]) -> Iterable[Result]:
+        for handle in handles:
+            if handle in self.memory.accepted:
+                stream, operation = self.memory.accepted.pop(handle)
+                yield self.memory.carry_out(stream, operation)
+
+    def get_many(self, stream: str, native_ids: Sequence[str]) -> Iterator[Record]:
+        rows = self.memory.streams[stream]
+        found = (rows.get(native_id) for native_id in native_ids)
+        yield from (self.memory.record(row) for row in found if row is not None and not row.deleted)
+
+    def search(self, stream: str, key: str, value: str) -> Iterator[Record]:
+        lag = self.memory.behaviour.search_lag
+        for row in self.memory.streams[stream].values():
+            visible = row.created_at is None or self.memory.clock() - row.created_at >= lag
+            if not row.deleted and visible and str(row.data.get(key)) == value:
+                yield self.memory.record(row)
+
+    def discover(self, stream: str) -> dict[str, FieldInfo]:
+        names = {name for row in self.memory.streams[stream].values() for name in row.data}
+        return {name: FieldInfo(required=name in self.memory.behaviour.required) for name in sorted(names)}
+
+    def fingerprint(self) -> str:
+        return f"memory:{self.memory.name}"

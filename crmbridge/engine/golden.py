@@ -1,0 +1,317 @@
+"""Dirty golden records -> merged, saved and planned, a batch at a time: nothing grows with their number.
+
+The two decisions are pure and live elsewhere: `crmbridge.identity.survive.merge` says what is true,
+`crmbridge.engine.plan.plan` what has to be written. This module brings them what they need.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from crmbridge.engine.links import link_of, save_link
+from crmbridge.engine.operations import Planned, encode
+from crmbridge.engine.plan import Note, PlanInput, RefState, Target, plan
+from crmbridge.engine.run import Flow, Run, System
+from crmbridge.identity.link import Link
+from crmbridge.identity.search import search_terms
+from crmbridge.identity.survive import Conflict, Golden, merge
+from crmbridge.mapping.apply import Mapping as StreamMapping
+from crmbridge.store.base import ConflictRow, DeadLetterRow, GoldenRow, IntentRow, RecordRow
+
+__all__ = ["Summary", "canonical_refs", "merge_one", "plan_dirty"]
+
+CHUNK = 500
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a plan holds, counted."""
+
+    operations: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """(system, entity, kind) -> operations."""
+    clears: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """(system, entity, field) -> values emptied."""
+    notes: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def total(self) -> int:
+        """All operations."""
+        return self.operations.total()
+
+    def pairs(self) -> set[tuple[str, str]]:
+        """(entity, system) pairs that would be written."""
+        return {(entity, system) for system, entity, _ in self.operations}
+
+
+def plan_dirty(run: Run) -> Summary:
+    """Merge and plan every dirty golden record; the operations become intents of this run."""
+    summary = Summary()
+    position = 0
+    for flow in run.flows:
+        after = ""
+        run.event("stage-started", entity=flow.entity, stage="plan")
+        while ids := run.store.dirty_goldens(flow.entity, after, CHUNK):
+            after = ids[-1]
+            with run.store.transaction():
+                position = _Batch(run, flow, ids, summary, position).plan()
+            run.event("progress", entity=flow.entity, stage="plan", count=len(ids))
+    return summary
+
+
+def merge_one(run: Run, flow: Flow, golden_id: str) -> tuple[Golden, list[Link]]:
+    """One golden record, computed anew: for `explain` and `show`."""
+    rows = run.store.records_of([golden_id]).get(golden_id, [])
+    links = [link_of(row, flow.shape) for row in rows]
+    refs = canonical_refs(run, flow, links)
+    return merge(
+        flow.shape, flow.policy, links, lambda system, ref: refs.get((system, _ref_key(ref)), ref)
+    ), links
+
+
+def canonical_refs(run: Run, flow: Flow, links: Iterable[Link]) -> dict[tuple[str, str], Any]:
+    """(system, native reference) -> golden reference, for every reference that the links hold."""
+    wanted: dict[tuple[str, str, str | None], dict[str, Any]] = {}
+    for link in links:
+        for path, state in link.fields.items():
+            shape = flow.shape.field(path)
+            if shape is None or not shape.is_ref:
+                continue
+            said = (state.seen, *(s.value for s in (state.own, state.sent, state.over, state.said) if s))
+            for value in said:
+                if isinstance(value, dict) and "id" in value:
+                    key = (link.system, value["entity"], value.get("stream"))
+                    wanted.setdefault(key, {})[value["id"]] = value
+    found: dict[tuple[str, str], Any] = {}
+    for (system, entity, stream), values in wanted.items():
+        golden = run.store.golden_of(system, entity, list(values), stream)
+        for native_id, value in values.items():
+            if native_id in golden:
+                found[system, _ref_key(value)] = {"entity": entity, "golden": golden[native_id]}
+    return found
+
+
+def _ref_key(ref: Any) -> str:
+    return f"{ref.get('entity')}\x1f{ref.get('stream')}\x1f{ref.get('id')}" if isinstance(ref, dict) else ""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Some golden records of one entity."""
+
+    run: Run
+    flow: Flow
+    ids: Sequence[str]
+    summary: Summary
+    position: int
+    rows: dict[str, list[RecordRow]] = field(default_factory=dict)
+    links: dict[str, list[Link]] = field(default_factory=dict)
+    goldens: dict[str, Golden] = field(default_factory=dict)
+    natives: dict[str, dict[str, RecordRow]] = field(default_factory=dict)
+    """System -> golden id -> the record there."""
+    coming: dict[str, set[str]] = field(default_factory=dict)
+    """System -> golden ids that this plan creates there."""
+    uncertain: dict[str, set[str]] = field(default_factory=dict)
+    """System -> golden ids whose create there has an unknown outcome."""
+    parked: set[str] = field(default_factory=set)
+    """Golden ids that wait for a reference: they stay dirty."""
+
+    def plan(self) -> int:
+        self._merge_all()
+        self._find_references()
+        intents: list[IntentRow] = []
+        for golden_id in self.ids:
+            operations, notes = plan(self._input(golden_id))
+            intents.extend(self._intent(operation) for operation in operations)
+            self._keep_notes(golden_id, notes)
+        self.run.store.put_intents(intents)
+        self.run.store.clear_dirty([g for g in self.ids if g not in self.parked])
+        return self.position
+
+    # merging
+
+    def _merge_all(self) -> None:
+        store, shape = self.run.store, self.flow.shape
+        self.rows = store.records_of(self.ids)
+        for golden_id in self.ids:
+            self.links[golden_id] = [link_of(row, shape) for row in self.rows.get(golden_id, ())]
+        refs = canonical_refs(self.run, self.flow, (one for some in self.links.values() for one in some))
+        saved: list[GoldenRow] = []
+        relabelled: list[RecordRow] = []
+        conflicts: list[ConflictRow] = []
+        terms: dict[str, Iterable[str]] = {}
+        references: dict[str, Iterable[str]] = {}
+        for golden_id in self.ids:
+            golden = merge(
+                shape,
+                self.flow.policy,
+                self.links[golden_id],
+                lambda system, ref: refs.get((system, _ref_key(ref)), ref),
+            )
+            self.goldens[golden_id] = golden
+            doc = golden.doc(shape)
+            saved.append(GoldenRow(golden_id, self.flow.entity, _json(doc), updated_at=self.run.now()))
+            terms[golden_id] = search_terms(doc, self.run.region)
+            references[golden_id] = sorted(set(_golden_refs(doc)))
+            conflicts.extend(self._conflict(golden_id, conflict) for conflict in golden.conflicts)
+            if golden.relabelled:
+                pairs = zip(self.links[golden_id], self.rows[golden_id], strict=True)
+                relabelled.extend(save_link(link, row, shape) for link, row in pairs)
+        store.put_goldens(saved)
+        store.put_records(relabelled)
+        store.put_search(terms)
+        store.put_references(references)
+        store.put_conflicts(conflicts)
+
+    def _conflict(self, golden_id: str, conflict: Conflict) -> ConflictRow:
+        return ConflictRow(
+            golden_id,
+            self.flow.entity,
+            conflict.path,
+            _json([conflict.winner[0], conflict.winner[1].value, conflict.winner[1].time]),
+            _json([[system, said.value, said.time] for system, said in conflict.losers]),
+            conflict.rule,
+            conflict.too_close,
+            conflict.undecided,
+            self.run.now(),
+            self.run.id,
+        )
+
+    # what planning asks for
+
+    def _find_references(self) -> None:
+        store = self.run.store
+        referred = sorted({r for g in self.goldens.values() for r in _golden_refs(g.doc(self.flow.shape))})
+        for name in self.flow.targets:
+            self.natives[name] = store.natives_of(name, referred) if referred else {}
+            planned = ("planned", "sent", "accepted", "uncertain")
+            self.coming[name] = store.intent_goldens(name, referred, "create", planned) if referred else set()
+            unsettled = ("sent", "accepted", "uncertain")
+            self.uncertain[name] = store.intent_goldens(name, list(self.ids), "create", unsettled)
+
+    def _native_ref(self, system: str, ref: Any) -> RefState:
+        golden_id = ref.get("golden") if isinstance(ref, dict) else None
+        if golden_id is None:
+            return RefState("unknown")
+        row = self.natives[system].get(golden_id)
+        if row is not None and row.status == "live":
+            return RefState("native", {"entity": row.entity, "stream": row.stream, "id": row.native_id})
+        if golden_id in self.coming[system]:
+            return RefState("pending")
+        return RefState("impossible")
+
+    def _input(self, golden_id: str) -> PlanInput:
+        golden = self.goldens[golden_id]
+        doc = golden.doc(self.flow.shape)
+        targets = []
+        for name in self.flow.targets:
+            system = self.run.systems.get(name)
+            if system is not None and system.failure is None and system.mode != "read-only":
+                target = self._target(system, golden_id, doc)
+                if target is not None:
+                    targets.append(target)
+        return PlanInput(
+            golden_id,
+            golden,
+            self.links[golden_id],
+            targets,
+            self.flow.shape,
+            self.flow.policy,
+            self._native_ref,
+        )
+
+    def _target(self, system: System, golden_id: str, doc: Mapping[str, Any]) -> Target | None:
+        linked = next((x for x in self.links[golden_id] if x.system == system.name and x.alive), None)
+        mapping: StreamMapping | None
+        if linked is not None:
+            mapping = system.mapping(linked.stream, self.flow.entity)
+        else:
+            able = [m for m in system.mappings_of(self.flow.entity) if _creates(system, m)]
+            mapping = next((m for m in able if m.fits(doc)), None)
+        if mapping is None:
+            return None
+        rule = self.flow.create.get(system.name)
+        create = (
+            linked is None
+            and rule is not None
+            and golden_id not in self.uncertain[system.name]
+            and _creates(system, mapping)
+            and rule(doc)
+        )
+        return Target(system.name, mapping, system.streams[mapping.stream].capabilities, create)
+
+    # results
+
+    def _intent(self, planned: Planned) -> IntentRow:
+        self.position += 1
+        now = self.run.now()
+        self.summary.operations[planned.system, planned.entity, planned.kind] += 1
+        for change in planned.changes:
+            if change.new is None and change.old is not None:
+                self.summary.clears[planned.system, planned.entity, change.path.partition("/")[0]] += 1
+        return IntentRow(
+            planned.id,
+            self.run.id,
+            planned.system,
+            planned.stream,
+            planned.entity,
+            planned.kind,
+            planned.golden_id,
+            encode(planned),
+            record_id=planned.record_id,
+            native_id=planned.native_id,
+            created_at=now,
+            updated_at=now,
+            position=self.position,
+        )
+
+    def _keep_notes(self, golden_id: str, notes: Iterable[Note]) -> None:
+        for note in notes:
+            self.summary.notes[note.kind] += 1
+            self.run.note(note.kind, note.system, self.flow.entity, golden_id, note.path, note.text)
+            if note.kind == "parked":
+                self.parked.add(golden_id)
+            elif note.kind in ("impossible", "unwritable"):
+                self._dead_letter(golden_id, note)
+
+    def _dead_letter(self, golden_id: str, note: Note) -> None:
+        now = self.run.now()
+        mapping = next(iter(self.run.systems[note.system].mappings_of(self.flow.entity)), None)
+        letter = DeadLetterRow(
+            "operation",
+            note.system,
+            mapping.stream if mapping else "",
+            golden_id,
+            f"{note.path}: {note.text}",
+            _json(self.goldens[golden_id].doc(self.flow.shape)),
+            self.flow.entity,
+            golden_id,
+        )
+        letter.first_at = letter.last_at = now
+        letter.run = self.run.id
+        self.run.store.put_dead_letter(letter)
+        self.run.count(note.system, self.flow.entity, "dead letter")
+
+
+def _creates(system: System, mapping: StreamMapping) -> bool:
+    return "create" in system.streams[mapping.stream].capabilities.operations
+
+
+def _golden_refs(doc: Any) -> Iterator[str]:
+    if isinstance(doc, dict):
+        if "golden" in doc and "entity" in doc:
+            yield doc["golden"]
+        else:
+            for value in doc.values():
+                yield from _golden_refs(value)
+    elif isinstance(doc, list):
+        for value in doc:
+            yield from _golden_refs(value)
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

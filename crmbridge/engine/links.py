@@ -1,0 +1,66 @@
+"""Store rows <-> links with field states, and the small moves of a link that several stages make."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+import msgspec
+
+from crmbridge.identity.link import Link, dump, load
+from crmbridge.identity.shape import Shape
+from crmbridge.sdk.connector import Record
+from crmbridge.store.base import RecordRow, Store
+
+__all__ = ["golden_id_for", "join_goldens", "link_of", "raw_hash", "save_link"]
+
+
+def link_of(row: RecordRow, shape: Shape) -> Link:
+    """The record with its field states."""
+    link = Link(
+        record_id=row.id,
+        system=row.system,
+        stream=row.stream,
+        native_id=row.native_id,
+        part=row.part,
+        scope=row.scope,
+        version=row.version,
+        status=row.status,
+        gone_at=row.gone_at,
+        deleted_by_us=row.deleted_by_us,
+    )
+    return load(link, shape, row.seen, row.state)
+
+
+def save_link(link: Link, row: RecordRow, shape: Shape) -> RecordRow:
+    """Put the field states back into the row."""
+    row.seen, row.state = dump(link, shape)
+    return row
+
+
+def raw_hash(record: Record) -> bytes:
+    """What tells whether a record is the same as last time. Raises ValueError for text that is no Unicode."""
+    try:
+        return hashlib.blake2b(msgspec.json.encode(record.data), digest_size=16).digest()
+    except (TypeError, UnicodeError) as error:
+        raise ValueError(f"cannot be written as JSON: {error}") from error
+
+
+def golden_id_for(row: RecordRow, salt: str = "") -> str:
+    """A new golden id: the first letters of the entity and a hash of the record that founds it."""
+    text = "\x1f".join((row.entity, row.system, row.scope, row.stream, row.native_id, row.part, salt))
+    code = base64.b32encode(hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest())
+    return f"{row.entity[:3]}_{code.decode().rstrip('=').lower()}"
+
+
+def join_goldens(store: Store, loser: str, survivor: str, why: str, now: int) -> None:
+    """Two golden records are one: the loser's records move, its id redirects."""
+    rows = store.records_of([loser]).get(loser, [])
+    store.set_links((row.id, survivor) for row in rows)
+    golden = store.goldens([loser]).get(loser)
+    if golden is not None:
+        golden.merged_into, golden.dirty = survivor, False
+        store.put_goldens([golden])
+    store.mark_dirty([survivor, *store.referring([loser])])
+    store.journal(survivor, "merged", f"{loser} joined: {why}", now)
+    store.journal(loser, "merged", f"into {survivor}: {why}", now)

@@ -1,0 +1,283 @@
+"""A planned operation in the system's own words, and the system's answer back in ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crmbridge.engine.operations import Change, Planned
+from crmbridge.identity.link import UNSET, FieldState, Link, Stamp, flatten, observe, with_local_ids, wrote
+from crmbridge.identity.shape import ListShape, Shape, element_path
+from crmbridge.mapping.apply import Mapping as StreamMapping
+from crmbridge.mapping.rules import ListRule
+from crmbridge.sdk.connector import Capabilities, ListPatch, Operation
+
+__all__ = ["Outward", "Settled", "adopt", "in_place", "to_operation"]
+
+
+# -- out ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Outward:
+    """What translating needs beside the operation."""
+
+    mapping: StreamMapping
+    capabilities: Capabilities
+    link: Link | None
+    """The record as we know it; None for a create."""
+    children: Mapping[str, list[dict[str, Any]]]
+    """Native list -> its children as last read, for lists that are replaced as a whole."""
+
+
+def to_operation(planned: Planned, out: Outward) -> Operation:
+    """The operation for the connector; references are native by now. Raises MappingError."""
+    operation = Operation(
+        planned.id,
+        planned.kind,
+        native_id=planned.native_id,
+        scope=planned.scope,
+        version=out.link.version if out.link else None,
+    )
+    if planned.kind == "transition":
+        operation.transition = out.mapping.transition(planned.transition or "")
+    elif planned.kind in ("create", "update"):
+        operation.data = _data(planned, out)
+    if planned.kind == "create" and out.capabilities.search_mark:
+        operation.mark = planned.id
+    return operation
+
+
+def _data(planned: Planned, out: Outward) -> dict[str, Any]:
+    scalars: dict[str, Any] = {}
+    by_list: dict[str, list[Change]] = {}
+    for change in planned.changes:
+        name, _, rest = change.path.partition("/")
+        if rest:
+            by_list.setdefault(name, []).append(change)
+        else:
+            scalars[name] = change.new
+    data: dict[str, Any] = out.mapping.write(scalars)
+    if planned.kind == "create":
+        for path, constant in out.mapping.on_create.items():
+            _put(data, path, constant)
+    for name in {**by_list, **planned.slots}:
+        rule = out.mapping.lists[name]
+        elements = _elements(by_list.get(name, []))
+        if rule.slots:
+            _merge(data, _slot_fields(name, rule, elements, planned, out))
+        else:
+            _put(data, rule.native or name, _children(name, rule, elements, out))
+    return data
+
+
+def _elements(changes: list[Change]) -> dict[str, dict[str, Any]]:
+    """Element id -> changed fields; `None` under "" marks a removal, True an addition."""
+    elements: dict[str, dict[str, Any]] = {}
+    for change in changes:
+        element_id, _, inner = change.path.partition("/")[2].partition("/")
+        elements.setdefault(element_id, {})[inner] = change.new
+    return elements
+
+
+def _slot_fields(
+    name: str,
+    rule: ListRule,
+    elements: Mapping[str, dict[str, Any]],
+    planned: Planned,
+    out: Outward,
+) -> dict[str, Any]:
+    shown = out.link.shown(name) if out.link else {}
+    data: dict[str, Any] = {}
+    for slot in rule.slots:
+        refilled = planned.slots.get(name, {})
+        if slot.name in refilled:
+            element_id = refilled[slot.name]
+            filled = None if element_id is None else {**slot.const, **_said(elements.get(element_id, {}))}
+            _merge(data, slot.write(filled))
+            continue
+        edited = next((e for e in elements if shown.get(e) == f"slot:{slot.name}"), None)
+        if edited is not None and out.link is not None:
+            _merge(data, slot.write({**out.link.element(name, edited), **_said(elements[edited])}))
+    return data
+
+
+def _said(parts: Mapping[str, Any]) -> dict[str, Any]:
+    return {inner: value for inner, value in parts.items() if inner}
+
+
+def _children(name: str, rule: ListRule, elements: Mapping[str, dict[str, Any]], out: Outward) -> Any:
+    if out.capabilities.child_lists.get(rule.native or name) == "patch":
+        return _patch(name, rule, elements, out)
+    return _whole_list(name, rule, elements, out)
+
+
+def _patch(name: str, rule: ListRule, elements: Mapping[str, dict[str, Any]], out: Outward) -> ListPatch:
+    patch = ListPatch()
+    shown = out.link.shown(name) if out.link else {}
+    for element_id, parts in elements.items():
+        local = shown.get(element_id)
+        if local is None:
+            patch.add.append(rule.write_element(_said(parts)))
+        elif "" in parts and parts[""] is None:
+            patch.remove.append(local)
+        else:
+            patch.change[local] = rule.write_element(_said(parts))
+    return patch
+
+
+def _whole_list(name: str, rule: ListRule, elements: Mapping[str, dict[str, Any]], out: Outward) -> list[Any]:
+    """Every child that shall be there: those that are not ours to change as they were read."""
+    shown = out.link.shown(name) if out.link else {}
+    ours = {local: element_id for element_id, local in shown.items()}
+    key = rule.child_id
+    children: list[Any] = []
+    for child in out.children.get(rule.native or name, []):
+        local = str(child.get(key)) if key and isinstance(child, dict) else None
+        element_id = ours.pop(local, None) if local else None
+        parts = elements.get(element_id, {}) if element_id else {}
+        if "" in parts and parts[""] is None:
+            continue
+        children.append({**child, **rule.write_element(_said(parts))} if parts else child)
+    if not key:
+        children = []
+        for element_id in shown:
+            parts = elements.get(element_id, {})
+            if not ("" in parts and parts[""] is None) and out.link is not None:
+                children.append(rule.write_element({**out.link.element(name, element_id), **_said(parts)}))
+    added = [parts for element_id, parts in elements.items() if element_id not in shown]
+    return [*children, *(rule.write_element(_said(parts)) for parts in added)]
+
+
+def _put(data: dict[str, Any], path: str, value: Any) -> None:
+    *outer, last = path.split(".")
+    for key in outer:
+        data = data.setdefault(key, {})
+    data[last] = value
+
+
+def _merge(data: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(data.get(key), dict):
+            _merge(data[key], value)
+        else:
+            data[key] = value
+
+
+# -- back --------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Settled:
+    """What came of a write."""
+
+    altered: list[tuple[str, Any, Any]]
+    """(path, asked for, held) where the system keeps something else."""
+    news: list[str]
+    """Paths in which the record said something of its own."""
+
+
+def adopt(
+    planned: Planned,
+    link: Link,
+    held: Mapping[str, Any],
+    shape: Shape,
+    stamp: Stamp,
+    *,
+    versioned: bool,
+) -> Settled:
+    """Our write is in place: `held` is what the record now says. Changes `link`."""
+    _learn_children(planned, link, held, shape)
+    now = _flat(link, held, shape)
+    altered: list[tuple[str, Any, Any]] = []
+    for change in planned.changes:
+        holds = now.get(change.path, UNSET)
+        if holds is UNSET:
+            holds = None if change.path.count("/") == 1 or change.new is None else change.new
+        statement = change.statement._replace(value=change.new)
+        wrote(link, change.path, statement, holds)
+        if holds != change.new and not shape.same(
+            change.path, holds, change.new, _element(link, change.path)
+        ):
+            altered.append((change.path, change.new, holds))
+    _forget_hidden(planned, link)
+    news = observe(link, held, shape, stamp, versioned=versioned)
+    return Settled(altered, news.changed)
+
+
+def in_place(planned: Planned, link: Link, held: Mapping[str, Any], shape: Shape) -> bool:
+    """Whether a record shows what an operation of unknown outcome wanted to write."""
+    now = _flat(link, held, shape)
+    scalars = [c for c in planned.changes if "/" not in c.path]
+    return all(shape.same(c.path, now.get(c.path), c.new) or now.get(c.path) == c.new for c in scalars)
+
+
+def _element(link: Link, path: str) -> dict[str, Any]:
+    name, _, rest = path.partition("/")
+    return link.element(name, rest.partition("/")[0]) if rest else {}
+
+
+def _flat(link: Link, held: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
+    return flatten(shape, link, held)
+
+
+def _learn_children(planned: Planned, link: Link, held: Mapping[str, Any], shape: Shape) -> None:
+    """Which native child is which of the elements that we added."""
+    for name, slots in planned.slots.items():
+        known = link.elements.setdefault(name, {})
+        for slot, element_id in slots.items():
+            if element_id is not None:
+                known[f"slot:{slot}"] = element_id
+    for name, list_shape in shape.lists.items():
+        added = _added(planned, name)
+        slotted = set(link.elements.get(name, {}).values())
+        added = {e: parts for e, parts in added.items() if e not in slotted}
+        if added and name in held:
+            _pair(link, list_shape, added, held[name] or ())
+
+
+def _added(planned: Planned, name: str) -> dict[str, dict[str, Any]]:
+    added: dict[str, dict[str, Any]] = {}
+    for change in planned.changes:
+        outer, _, rest = change.path.partition("/")
+        element_id, _, inner = rest.partition("/")
+        if outer != name:
+            continue
+        if inner and element_id in added:
+            added[element_id][inner] = change.new
+        elif not inner and change.new is True:
+            added[element_id] = {}
+    return added
+
+
+def _pair(link: Link, shape: ListShape, added: Mapping[str, Mapping[str, Any]], children: Any) -> None:
+    """By natural key first, then in order: what a system altered still has its place."""
+    known = link.elements.setdefault(shape.name, {})
+    fresh = {local: child for local, child in with_local_ids(shape, children) if local not in known}
+    waiting = dict(added)
+    for element_id, parts in added.items():
+        key = shape.merge_key(parts)
+        local = next((x for x, child in fresh.items() if key and shape.merge_key(child) == key), None)
+        if local is not None:
+            known[local] = element_id
+            del fresh[local], waiting[element_id]
+    if len(waiting) == len(fresh):
+        for element_id, local in zip(waiting, fresh, strict=True):
+            known[local] = element_id
+
+
+def _forget_hidden(planned: Planned, link: Link) -> None:
+    """Elements that a slot no longer shows, and removed ones, are no longer held."""
+    for name in {change.path.partition("/")[0] for change in planned.changes if "/" in change.path}:
+        visible = set(link.elements.get(name, {}).values())
+        for path, state in link.fields.items():
+            outer, _, rest = path.partition("/")
+            if outer != name or not rest:
+                continue
+            element_id, _, inner = rest.partition("/")
+            presence = link.fields.get(element_path(name, element_id), FieldState())
+            if element_id not in visible:
+                state.seen, state.sent, state.before = UNSET, None, UNSET
+            elif inner and presence.seen is None:
+                state.seen, state.sent = UNSET, None

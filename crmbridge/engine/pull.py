@@ -1,0 +1,419 @@
+"""System -> pages -> records in the store, with checkpoints.
+
+One page is one transaction: its records, its rejects and its cursor. What is unchanged by hash is not even
+mapped. Everything else becomes a base: the record's canonical form and, field by field, what it said and
+when.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from crmbridge.engine.links import join_goldens, link_of, raw_hash, save_link
+from crmbridge.engine.run import Run, System, micros
+from crmbridge.identity.link import Stamp, observe
+from crmbridge.mapping.apply import AlsoMapping
+from crmbridge.mapping.apply import Mapping as StreamMapping
+from crmbridge.mapping.errors import MappingError
+from crmbridge.sdk.connector import Capabilities, Cursor, Page, Record, RemoteMerge, Tombstone
+from crmbridge.sdk.errors import CrmbridgeError, CursorExpiredError, FatalError, LimitError
+from crmbridge.store.base import DeadLetterRow, KnownRecord, RecordRow, StreamRow
+
+__all__ = ["pull_system"]
+
+CHUNK = 1000
+
+
+def pull_system(run: Run, system: System) -> None:
+    """Read every mapped stream of one system. A failure puts this system out of the run, no other."""
+    try:
+        for name in system.streams:
+            if any(run.flow(m.entity) for m in system.mappings.get(name, ())):
+                _Pull(run, system, name).read()
+    except LimitError:
+        raise
+    except CrmbridgeError as error:
+        run.fail(system, error)
+    except Exception as error:  # noqa: BLE001 - a connector is foreign code; it may raise anything
+        run.fail(system, FatalError(f"{system.name}: the connector failed: {type(error).__name__}: {error}"))
+
+
+@dataclass(slots=True)
+class _Pull:
+    """One reading of one stream."""
+
+    run: Run
+    system: System
+    stream: str
+    mappings: Sequence[StreamMapping] = ()
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    row: StreamRow = field(default_factory=lambda: StreamRow("", ""))
+    asked_at: int = 0
+    listed: int = 0
+    rejected: int = 0
+    letters: frozenset[str] = frozenset()
+    """Native ids of records that could not be taken last time."""
+
+    def read(self) -> None:
+        run = self.run
+        self.mappings = [m for m in self.system.mappings[self.stream] if run.flow(m.entity)]
+        self.capabilities = self.system.streams[self.stream].capabilities
+        self.row = run.store.stream(self.system.name, self.stream)
+        open_letters = run.store.dead_letters("open", self.system.name)
+        self.letters = frozenset(
+            x.native_id for x in open_letters if x.kind == "record" and x.stream == self.stream
+        )
+        self.row.reading_since = self.row.reading_since or run.now()
+        run.event("stage-started", system=self.system.name, stage="pull", text=self.stream)
+        try:
+            complete = self._pages(self._cursor())
+        except CursorExpiredError as error:
+            run.event("finding", system=self.system.name, text=f"{error}; reading {self.stream} in full")
+            complete = self._pages(None)
+        self._check_rejects()
+        self._finish(complete)
+        run.event("stage-ended", system=self.system.name, stage="pull", text=self.stream, count=self.listed)
+
+    def _cursor(self) -> Cursor:
+        usable = self.capabilities.changed_since and not self.run.full and self.row.cursor
+        return json.loads(self.row.cursor) if usable and self.row.cursor else None
+
+    def _pages(self, cursor: Cursor) -> bool:
+        """Take every page; True if together they were a complete listing."""
+        store, name = self.run.store, self.system.name
+        self.listed = self.rejected = 0
+        full, complete = cursor is None, False
+        if full:
+            with store.transaction():
+                store.sweep_begin(name, self.stream)
+        self.asked_at = self.run.now()
+        for page in self.system.connector.pull(self.stream, cursor):
+            with store.transaction():
+                self._take_page(page, sweeping=full)
+                if page.cursor is not None:
+                    self.row.cursor = json.dumps(page.cursor)
+                store.put_stream(self.row)
+            complete = complete or (full and page.complete)
+            self.run.event(
+                "progress", system=name, stage="pull", text=self.stream, count=self.listed, total=page.total
+            )
+            self.asked_at = self.run.now()
+        return complete
+
+    def _take_page(self, page: Page, *, sweeping: bool) -> None:
+        store, name = self.run.store, self.system.name
+        self._measure_clock(page)
+        known = store.known(name, self.stream, [r.native_id for r in page.records])
+        if sweeping:
+            store.sweep_saw(name, self.stream, [(r.scope, r.native_id) for r in page.records])
+        changed = list(self._changed(page.records, known))
+        old = self._old_rows(record for record, _ in changed if (record.scope, record.native_id) in known)
+        rows: list[RecordRow] = []
+        dirty: set[str] = set()
+        for record, digest in changed:
+            rows.extend(self._take(record, digest, old, dirty))
+        store.put_records(rows)
+        if healed := sorted(self.letters & {row.native_id for row in rows}):
+            store.settle_dead_letters_of("record", name, self.stream, healed)
+        for tombstone in page.tombstones:
+            self._take_tombstone(tombstone, dirty)
+        store.mark_dirty(dirty)
+        for merge in page.merges:
+            self._take_merge(merge)
+        for reject in page.rejects:
+            self._dead_letter(reject.position, reject.reason, reject.raw)
+        self.listed += len(page.records) + len(page.rejects)
+
+    def _changed(
+        self, records: Iterable[Record], known: Mapping[tuple[str, str], KnownRecord]
+    ) -> Iterator[tuple[Record, bytes]]:
+        prints = {m.fingerprint for m in self.mappings}
+        for record in records:
+            try:
+                digest = raw_hash(record)
+            except ValueError as error:
+                self._dead_letter(record.native_id, str(error), repr(record.data))
+                continue
+            before = known.get((record.scope, record.native_id))
+            same = before is not None and before.raw_hash == digest and before.status in ("live", "out")
+            if not (same and before is not None and before.mapped_by in prints):
+                yield record, digest
+
+    def _old_rows(self, records: Iterable[Record]) -> dict[tuple[str, str, str], RecordRow]:
+        ids = [record.native_id for record in records]
+        found = self.run.store.records(self.system.name, self.stream, ids) if ids else []
+        return {(row.scope, row.native_id, row.part): row for row in found}
+
+    # one record
+
+    def _take(
+        self,
+        record: Record,
+        digest: bytes,
+        old: Mapping[tuple[str, str, str], RecordRow],
+        dirty: set[str],
+    ) -> list[RecordRow]:
+        try:
+            taken = self._map(record, digest, old, dirty)
+        except (MappingError, ValueError, RecursionError) as error:
+            self._dead_letter(record.native_id, str(error), record.data)
+            return []
+        return taken
+
+    def _map(
+        self,
+        record: Record,
+        digest: bytes,
+        old: Mapping[tuple[str, str, str], RecordRow],
+        dirty: set[str],
+    ) -> list[RecordRow]:
+        rows: list[RecordRow] = []
+        admitted = next((m for m in self.mappings if m.admits(record.data)), None)
+        main = old.get((record.scope, record.native_id, ""))
+        if main is not None and main.read_at > self.asked_at:
+            return []
+        if admitted is None:
+            if main is not None and main.status == "live":
+                main.status, main.raw_hash = "out", digest
+                rows.append(main)
+                self._touch(main, dirty)
+            return rows
+        if main is not None and main.entity != admitted.entity:
+            raise ValueError(f"was a {main.entity} and is now a {admitted.entity}; unlink it first")
+        rows.append(self._base(record, digest, admitted, main, dirty))
+        for also in admitted.also:
+            rows.extend(self._also(record, digest, also, old, dirty))
+        return rows
+
+    def _also(
+        self,
+        record: Record,
+        digest: bytes,
+        also: AlsoMapping,
+        old: Mapping[tuple[str, str, str], RecordRow],
+        dirty: set[str],
+    ) -> Iterator[RecordRow]:
+        key = also.key(record.data)
+        if key is None or self.run.flow(also.entity) is None:
+            return
+        part = f"{also.name}:{key}"
+        row = old.get((record.scope, record.native_id, part))
+        if row is None:
+            yield self._base(record, digest, also, None, dirty, part)
+
+    def _base(
+        self,
+        record: Record,
+        digest: bytes,
+        mapping: StreamMapping,
+        row: RecordRow | None,
+        dirty: set[str],
+        part: str = "",
+    ) -> RecordRow:
+        if row is None:
+            self.run.count(self.system.name, mapping.entity, "new")
+            return RecordRow(
+                self.system.name,
+                self.stream,
+                record.native_id,
+                mapping.entity,
+                scope=record.scope,
+                part=part,
+                raw_hash=digest,
+                version=record.version,
+                seen=mapping.read_json(record.data).decode(),
+                mapped_by=mapping.fingerprint,
+                read_at=self.run.now(),
+            )
+        news = self._observe(row, record, digest, mapping)
+        row.read_at = self.run.now()
+        if news.changed or news.revived:
+            self.run.count(self.system.name, mapping.entity, "changed")
+            row.unresolved = True
+            self._touch(row, dirty)
+        for path in news.reverted:
+            self.run.note(
+                "reverted", self.system.name, row.entity, row.golden_id or "", path, "an old copy came back"
+            )
+        return row
+
+    def _observe(self, row: RecordRow, record: Record, digest: bytes, mapping: StreamMapping) -> News:
+        """Take in what a known record says now; changes the row."""
+        flow = self.run.flow(mapping.entity)
+        assert flow is not None
+        link = link_of(row, flow.shape)
+        seen = observe(
+            link,
+            mapping.read(record.data),
+            flow.shape,
+            self._stamp(record, row),
+            versioned=self.capabilities.versions,
+            remapped=row.raw_hash == digest and row.mapped_by != mapping.fingerprint,
+            unsaid=mapping.unsaid_slots(record.data),
+        )
+        revived = row.status in ("gone", "archived", "out")
+        row.status, row.gone_at, row.deleted_by_us = "live", 0, False
+        row.version, row.raw_hash, row.mapped_by = record.version, digest, mapping.fingerprint
+        save_link(link, row, flow.shape)
+        return News(seen.changed, seen.reverted, revived)
+
+    def _touch(self, row: RecordRow, dirty: set[str]) -> None:
+        if row.golden_id:
+            dirty.add(row.golden_id)
+
+    def _stamp(self, record: Record, row: RecordRow) -> Stamp:
+        """The one time of a change: the source's, corrected and clamped between the two readings."""
+        now = self.run.now()
+        last = max(row.read_at, self.row.read_started)
+        if record.modified is None:
+            return Stamp(now, max(0, now - last))
+        resolution = int(self.capabilities.time_resolution.total_seconds() * 1_000_000)
+        time = micros(record.modified) - self._offset()
+        if not last < time <= now:
+            return Stamp(min(max(time, last + 1), now), max(resolution, now - last))
+        return Stamp(time, resolution)
+
+    def _offset(self) -> int:
+        rows = {row.name: row for row in self.run.store.systems()}
+        row = rows.get(self.system.name)
+        return row.clock_offset if row else 0
+
+    def _measure_clock(self, page: Page) -> None:
+        if page.server_time is None:
+            return
+        for row in self.run.store.systems():
+            if row.name == self.system.name:
+                row.clock_offset = micros(page.server_time) - self.run.now()
+                self.run.store.put_system(row)
+
+    # what is gone
+
+    def _take_tombstone(self, tombstone: Tombstone, dirty: set[str]) -> None:
+        at = min(micros(tombstone.at) - self._offset(), self.run.now()) if tombstone.at else self.run.now()
+        rows = self.run.store.records(self.system.name, self.stream, [tombstone.native_id])
+        rows = [row for row in rows if row.scope == tombstone.scope]
+        self._bury(rows, at, dirty, "archived" if tombstone.archived else "gone")
+
+    def _bury(self, rows: Iterable[RecordRow], at: int, dirty: set[str], status: Any = "gone") -> None:
+        for row in rows:
+            if row.status in ("gone", "archived"):
+                continue
+            row.status, row.gone_at, row.raw_hash = status, at, b""
+            self.run.store.put_records([row])
+            self.run.count(self.system.name, row.entity, "gone")
+            self._touch(row, dirty)
+
+    def _take_merge(self, merge: RemoteMerge) -> None:
+        """The system itself says that two records are one: the links follow."""
+        store, now = self.run.store, self.run.now()
+        rows = store.records(self.system.name, self.stream, [merge.loser, merge.survivor])
+        mains = {row.native_id: row for row in rows if row.scope == merge.scope and not row.part}
+        loser, survivor = mains.get(merge.loser), mains.get(merge.survivor)
+        if loser is None or loser.status == "gone":
+            return
+        self._bury([loser], now, set())
+        if survivor is None or not loser.golden_id or not survivor.golden_id:
+            return
+        if loser.golden_id != survivor.golden_id:
+            why = f"{self.system.name} merged {merge.loser} into {merge.survivor}"
+            join_goldens(store, loser.golden_id, survivor.golden_id, why, now)
+
+    def _finish(self, complete: bool) -> None:
+        store, name = self.run.store, self.system.name
+        if self.capabilities.deletes == "sweep":
+            complete = complete or self._listed_ids()
+        if complete and self.capabilities.deletes == "sweep":
+            self._guard_emptied()
+            with store.transaction():
+                self._sweep()
+        with store.transaction():
+            store.sweep_end(name, self.stream)
+            self.row.read_started, self.row.reading_since = self.row.reading_since, 0
+            if complete:
+                self.row.complete_at, self.row.live_count = self.run.now(), self.listed
+            store.put_stream(self.row)
+
+    def _listed_ids(self) -> bool:
+        """A listing of ids alone, for streams that are read by cursor."""
+        store, name = self.run.store, self.system.name
+        listing = self.system.connector.list_ids(self.stream)
+        if listing is None:
+            return False
+        with store.transaction():
+            store.sweep_begin(name, self.stream)
+        self.listed = 0
+        for keys in listing:
+            with store.transaction():
+                store.sweep_saw(name, self.stream, keys)
+            self.listed += len(keys)
+        return True
+
+    def _guard_emptied(self) -> None:
+        before = self.row.live_count
+        if before >= 10 and self.listed < before / 2 and "empty" not in self.run.allowed:
+            raise LimitError(
+                f"{self.system.name}/{self.stream} lists {self.listed} records, and last time {before}",
+                limit="the guard against an emptied source",
+                flag="--allow empty",
+                hint="look whether the source is whole; if it is meant, pass --allow empty for this run",
+            )
+
+    def _sweep(self) -> None:
+        store, name, after = self.run.store, self.system.name, 0
+        dirty: set[str] = set()
+        while rows := store.sweep_missing(name, self.stream, after, CHUNK):
+            after = rows[-1].id
+            self._bury(rows, self.run.now(), dirty)
+        store.mark_dirty(dirty)
+
+    # what could not be taken
+
+    def _dead_letter(self, native_id: str, error: str, raw: Any) -> None:
+        self.rejected += 1
+        now = self.run.now()
+        letter = DeadLetterRow(
+            "record",
+            self.system.name,
+            self.stream,
+            native_id,
+            error,
+            _raw_text(raw),
+            first_at=now,
+            last_at=now,
+        )
+        letter.run = self.run.id
+        self.run.store.put_dead_letter(letter)
+        self.run.count(self.system.name, self.mappings[0].entity, "dead letter")
+
+    def _check_rejects(self) -> None:
+        if "rejects" in self.run.allowed or not self.rejected:
+            return
+        if not self.run.limits.allows("rejects", self.rejected, self.listed, first=False):
+            raise LimitError(
+                f"{self.system.name}/{self.stream}: {self.rejected} of {self.listed} records cannot be mapped: "
+                "then the mapping is wrong, not the data",
+                limit="limits.rejects",
+                flag="--allow rejects",
+                hint="crmbridge dead-letters list shows them; correct the mapping, or pass --allow rejects",
+            )
+
+
+@dataclass(slots=True)
+class News:
+    """What a reading brought."""
+
+    changed: list[str]
+    reverted: list[str]
+    revived: bool
+
+
+def _raw_text(raw: Any) -> str:
+    try:
+        return msgspec.json.encode(raw).decode()
+    except (TypeError, UnicodeError):
+        return json.dumps(repr(raw))

@@ -1,0 +1,171 @@
+"""Records -> golden records: which records are the same real-world thing.
+
+Matched entities (party, product) meet by exact identity keys for now: checked e-mail, phone, tax id and
+declared identifiers; `crmbridge.identity.match` judges each meeting. Other entities keep their natural key,
+or stay with the record that founded them.
+
+Golden ids are sticky: a record that is linked stays linked. A later meeting of two golden records joins
+them only while one of them is a single record that nobody wrote anywhere; otherwise it is noted for a person.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from crmbridge.engine.links import golden_id_for, join_goldens
+from crmbridge.engine.run import Flow, Run
+from crmbridge.identity.match import Verdict, compare
+from crmbridge.identity.normalize import identity_keys
+from crmbridge.store.base import GoldenRow, RecordRow
+
+__all__ = ["resolve"]
+
+CHUNK = 500
+
+
+def resolve(run: Run, flow: Flow) -> None:
+    """Give every unresolved record of one entity its golden record."""
+    after = 0
+    run.event("stage-started", entity=flow.entity, stage="resolve")
+    while rows := run.store.unresolved(flow.entity, after, CHUNK):
+        after = rows[-1].id
+        with run.store.transaction():
+            _Batch(run, flow, rows).resolve()
+        run.event("progress", entity=flow.entity, stage="resolve", count=len(rows))
+
+
+@dataclass(slots=True)
+class _Member:
+    """A record as matching sees it."""
+
+    record_id: int
+    golden_id: str | None
+    doc: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Some records, each resolved in the knowledge of those before it."""
+
+    run: Run
+    flow: Flow
+    rows: Sequence[RecordRow]
+    docs: dict[int, dict[str, Any]] = field(default_factory=dict)
+    keys: dict[int, list[str]] = field(default_factory=dict)
+    holders: dict[str, list[int]] = field(default_factory=dict)
+    """Key -> record ids that have it."""
+    golden: dict[int, str] = field(default_factory=dict)
+    founded: list[GoldenRow] = field(default_factory=list)
+
+    def resolve(self) -> None:
+        self._read_keys()
+        self._load_holders()
+        for row in self.rows:
+            self._place(row)
+        store = self.run.store
+        store.put_goldens(self.founded)
+        store.set_links((row.id, self.golden[row.id]) for row in self.rows)
+        store.put_keys(self.flow.entity, self.keys)
+
+    # evidence
+
+    def _read_keys(self) -> None:
+        model = self.flow.shape.model
+        for row in self.rows:
+            doc = self.docs[row.id] = json.loads(row.seen)
+            if model.matched:
+                self.keys[row.id] = sorted(set(identity_keys(doc, region=self.run.region)))
+            else:
+                self.keys[row.id] = _natural_key(model.natural_key, doc)
+
+    def _load_holders(self) -> None:
+        wanted = sorted({key for keys in self.keys.values() for key in keys})
+        found = self.run.store.records_with_keys(self.flow.entity, wanted) if wanted else {}
+        for key, members in found.items():
+            self.holders[key] = [record for record, _ in members]
+            self.golden.update({record: golden for record, golden in members if golden})
+        unknown = sorted({r for records in self.holders.values() for r in records} - set(self.docs))
+        for row in self.run.store.records_by_id(unknown) if unknown else ():
+            self.docs[row.id] = json.loads(row.seen)
+
+    # decision
+
+    def _place(self, row: RecordRow) -> None:
+        met = self._met(row)
+        mine = row.golden_id
+        if mine is None:
+            mine = self._join_or_found(row, met)
+        elif met and mine not in met:
+            mine = self._meet(row, mine, met)
+        self.golden[row.id] = mine
+        for key in self.keys[row.id]:
+            holders = self.holders.setdefault(key, [])
+            if row.id not in holders:
+                holders.append(row.id)
+
+    def _met(self, row: RecordRow) -> dict[str, list[str]]:
+        """Golden id -> the keys shared with it, strongest meeting first; doubtful ones are noted."""
+        met: dict[str, list[str]] = {}
+        for key in self.keys[row.id]:
+            for other in self.holders.get(key, ()):
+                golden = self.golden.get(other)
+                if other == row.id or golden is None:
+                    continue
+                verdict = self._judge(row, other, key)
+                if verdict is Verdict.SAME:
+                    met.setdefault(golden, []).append(key)
+                elif verdict is Verdict.REVIEW and golden != row.golden_id:
+                    self._note_doubt(row, golden, f"shares {_public(key)} but differs in name or kind")
+        return dict(sorted(met.items(), key=lambda item: (-len(item[1]), item[0])))
+
+    def _judge(self, row: RecordRow, other: int, key: str) -> Verdict:
+        if not self.flow.shape.model.matched:
+            return Verdict.SAME
+        return compare(self.docs[row.id], self.docs.get(other, {}), key)
+
+    def _join_or_found(self, row: RecordRow, met: Mapping[str, Sequence[str]]) -> str:
+        now = self.run.now()
+        who = f"{row.system}/{row.stream}/{row.native_id}"
+        if met:
+            chosen, *others = met
+            self.run.store.journal(chosen, "joined", f"{who} by {', '.join(map(_public, met[chosen]))}", now)
+            for other in others:
+                self._note_doubt(row, other, f"also shares {', '.join(map(_public, met[other]))}")
+            return chosen
+        golden_id = golden_id_for(row)
+        self.founded.append(GoldenRow(golden_id, self.flow.entity, updated_at=now))
+        self.run.store.journal(golden_id, "created", who, now)
+        return golden_id
+
+    def _meet(self, row: RecordRow, mine: str, met: Mapping[str, Sequence[str]]) -> str:
+        """A linked record now shares a key with another golden record."""
+        other = next(iter(met))
+        alone = len(self.run.store.records_of([mine]).get(mine, ())) == 1
+        if not alone:
+            self._note_doubt(row, other, f"now shares {', '.join(map(_public, met[other]))}")
+            return mine
+        join_goldens(
+            self.run.store, mine, other, f"{row.system}/{row.native_id} shares a key", self.run.now()
+        )
+        self.golden.update({record: other for record, golden in self.golden.items() if golden == mine})
+        return other
+
+    def _note_doubt(self, row: RecordRow, golden: str, text: str) -> None:
+        self.run.note(
+            "possible duplicate", row.system, self.flow.entity, golden, "", f"{row.native_id} {text}"
+        )
+
+
+def _natural_key(names: Iterable[str], doc: Mapping[str, Any]) -> list[str]:
+    values = [doc.get(name) for name in names]
+    if not values or any(value in (None, "") for value in values):
+        return []
+    return ["key:" + "\x1f".join(str(value) for value in values)]
+
+
+def _public(key: str) -> str:
+    """The kind of a key, without the personal value."""
+    return key.split(":", maxsplit=1)[0] if not key.startswith("id:") else key.split(":")[1]

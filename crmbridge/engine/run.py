@@ -1,0 +1,141 @@
+"""What the stages of one run share: the systems, the flows between them, the store, the clock, the account.
+
+The bridge builds these from config and plugins; the stages only use them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, Protocol
+
+from crmbridge.identity.policy import Policy
+from crmbridge.identity.shape import Shape
+from crmbridge.mapping.apply import Mapping as StreamMapping
+from crmbridge.sdk.connector import Connector, Stream
+from crmbridge.sdk.errors import CrmbridgeError
+from crmbridge.sdk.hookspecs import RunEvent
+from crmbridge.store.base import NoteRow, Store
+
+__all__ = ["Counts", "Flow", "Limits", "Run", "System", "micros"]
+
+Mode = Literal["live", "shadow", "read-only"]
+
+
+@dataclass(slots=True)
+class System:
+    """One configured system, opened."""
+
+    name: str
+    connector: Connector
+    mode: Mode
+    streams: Mapping[str, Stream]
+    mappings: Mapping[str, Sequence[StreamMapping]]
+    """Stream -> its mappings, the first that admits a record takes it."""
+    failure: CrmbridgeError | None = None
+    """Why this system is out of the rest of the run."""
+
+    def mappings_of(self, entity: str) -> list[StreamMapping]:
+        """All mappings of this system for one entity."""
+        return [m for some in self.mappings.values() for m in some if m.entity == entity]
+
+    def mapping(self, stream: str, entity: str) -> StreamMapping | None:
+        """The mapping of one stream for one entity."""
+        return next((m for m in self.mappings.get(stream, ()) if m.entity == entity), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """How one entity travels: which systems take part, who decides, what is created where."""
+
+    entity: str
+    shape: Shape
+    policy: Policy
+    targets: Sequence[str]
+    """Systems that are written to."""
+    create: Mapping[str, Callable[[Mapping[str, Any]], bool]]
+    """System -> whether a golden document is created there; a system without a rule takes none."""
+    fingerprint: str
+    """Of policy, mappings and connectors: another one has to be agreed to."""
+
+
+class Limits(Protocol):
+    """The safety limits: how many of what may happen before a person is asked."""
+
+    def allows(self, name: str, count: int, total: int, *, first: bool) -> bool:
+        """Whether `count` of `total` records may be touched; name: creates, updates, deletes, clears ..."""
+        ...
+
+    def describe(self, name: str, *, first: bool) -> str:
+        """The limit as it stands in the config."""
+        ...
+
+
+class Counts(Counter[tuple[str, str, str]]):
+    """(system, entity, what) -> how many: the account of a run."""
+
+    def of(self, what: str) -> int:
+        """The sum over systems and entities."""
+        return sum(n for (_, _, kind), n in self.items() if kind == what)
+
+
+@dataclass(slots=True)
+class Run:
+    """One run in progress."""
+
+    store: Store
+    systems: Mapping[str, System]
+    flows: Sequence[Flow]
+    """Parents before children."""
+    limits: Limits
+    clock: Callable[[], datetime]
+    emit: Callable[[RunEvent], None]
+    wait: Callable[[float], None]
+    """Sleep for seconds; a test's world moves its clock instead."""
+    id: int = 0
+    region: str | None = None
+    """Default country of phone numbers, ISO 3166-1 alpha-2."""
+    full: bool = False
+    """Read without cursors."""
+    allowed: frozenset[str] = frozenset()
+    """Limits that are lifted for this run."""
+    counts: Counts = field(default_factory=Counts)
+
+    def now(self) -> int:
+        """Microseconds since 1970 UTC."""
+        return micros(self.clock())
+
+    def flow(self, entity: str) -> Flow | None:
+        """The flow of one entity, if it is configured."""
+        return next((flow for flow in self.flows if flow.entity == entity), None)
+
+    def working(self) -> list[System]:
+        """The systems that have not failed in this run."""
+        return [system for system in self.systems.values() if system.failure is None]
+
+    def count(self, system: str, entity: str, what: str, number: int = 1) -> None:
+        """Add to the account."""
+        self.counts[system, entity, what] += number
+
+    def event(self, kind: Any, **parts: Any) -> None:
+        """Tell whoever listens."""
+        self.emit(RunEvent(kind, str(self.id), self.clock(), **parts))
+
+    def fail(self, system: System, error: CrmbridgeError) -> None:
+        """This system is out of the rest of the run; the others go on."""
+        system.failure = error
+        self.event("finding", system=system.name, text=str(error), details={"level": "error"})
+
+    def note(self, kind: str, system: str, entity: str, golden_id: str, path: str, text: str) -> None:
+        """Keep something that a person should be able to look up."""
+        row = NoteRow(self.id, kind, system, entity, golden_id, path, text, at=self.now())
+        self.store.put_notes([row])
+        self.count(system, entity, kind)
+
+
+def micros(moment: datetime) -> int:
+    """An aware instant as microseconds since 1970 UTC."""
+    delta = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds

@@ -1,0 +1,86 @@
+"""The terms under which a golden record is found: names in any script, phones as dialled, mail, numbers."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from crmbridge.identity.normalize import email_form, is_han, phone_form
+
+__all__ = ["query_terms", "search_terms"]
+
+NAME_FIELDS = ("display_name", "legal_name", "full_name", "given_name", "family_name", "name", "subject")
+CODE_FIELDS = ("number", "sku", "gtin", "tracking_number", "reference")
+
+
+def search_terms(doc: Mapping[str, Any], region: str | None = None) -> list[str]:
+    """All terms of a canonical document, sorted."""
+    return sorted(set(_terms(doc, region)))
+
+
+def _terms(doc: Mapping[str, Any], region: str | None) -> Iterator[str]:
+    for field in NAME_FIELDS:
+        if isinstance(doc.get(field), str):
+            yield from words(doc[field])
+    for field in CODE_FIELDS:
+        if isinstance(doc.get(field), str):
+            yield _folded(doc[field]).strip()
+    for identifier in doc.get("identifiers") or ():
+        if identifier.get("value"):
+            yield _folded(identifier["value"]).strip()
+    for point in doc.get("contact_points") or ():
+        value = point.get("value")
+        if value and point.get("type") in ("phone", "mobile", "fax"):
+            yield from _phone_terms(value, region)
+        elif value:
+            yield email_form(value)
+
+
+def words(text: str) -> Iterator[str]:
+    """Folded words; of a run of Han characters every ending, so that any part of a name is a beginning."""
+    for word in _folded(text).split():
+        start = 0
+        for index, char in enumerate(word):
+            if is_han(char):
+                yield word[index:]
+                start = index + 1
+        if start == 0:
+            yield word
+
+
+def query_terms(text: str, region: str | None = None) -> list[list[str]]:
+    """What a person typed as alternatives, each a list of terms that all have to be met."""
+    stripped = text.strip()
+    digits = "".join(c for c in stripped if c.isdigit())
+    spoken = [_folded(word) for word in stripped.split() if _folded(word).strip()]
+    alternatives = [[word for part in spoken for word in part.split()]]
+    if "@" in stripped:
+        return [[email_form(stripped)]]
+    if len(digits) >= 4 and not any(c.isalpha() for c in stripped):
+        alternatives.append([_dialled(stripped, digits, region)])
+        alternatives.append([digits.lstrip("0")])
+    alternatives.append([unicodedata.normalize("NFKC", stripped).casefold()])
+    return [a for a in alternatives if a and all(a)]
+
+
+def _dialled(text: str, digits: str, region: str | None) -> str:
+    if digits.startswith("00"):
+        return digits[2:]
+    return phone_form(text, region).lstrip("+") if region or text.startswith("+") else digits.lstrip("0")
+
+
+def _phone_terms(value: str, region: str | None) -> Iterator[str]:
+    """The number with its country code, and what remains when the first one to three digits are left out:
+    so a number is found whether it is dialled with the country code or without."""
+    number = phone_form(value, region).lstrip("+")
+    yield number
+    stripped = number.lstrip("0")
+    for skip in (1, 2, 3):
+        if len(stripped) - skip >= 5:
+            yield stripped[skip:]
+
+
+def _folded(text: str) -> str:
+    folded = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(c if c.isalnum() or c in "-_./" else " " for c in folded if not unicodedata.combining(c))
