@@ -7,10 +7,11 @@ unset, None is null, exact numbers are strings, elements of set-lists carry the 
 
 from __future__ import annotations
 
+import json
 import unicodedata
-from collections.abc import Callable
 from collections.abc import Mapping as MappingOf
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
@@ -19,8 +20,9 @@ from crmbridge.mapping.errors import MappingError
 from crmbridge.mapping.expressions import Expression
 from crmbridge.mapping.paths import UNSET
 from crmbridge.mapping.rules import FieldRule, ListRule, RuleSet
+from crmbridge_schemas.base import canonical
 
-__all__ = ["AlsoMapping", "Mapping"]
+__all__ = ["AlsoMapping", "Mapping", "content_key"]
 
 Document = dict[str, Any]
 
@@ -42,12 +44,16 @@ class Mapping:
     lists: MappingOf[str, ListRule]
     """The set-lists, by canonical name."""
     rules: RuleSet
-    """`fields`, and the lists as far as they are read, as one."""
+    """How whole records are read, lists included, and written, without lists and transitions."""
     when: Expression | None = None
     """Which native records are taken."""
     create_when: Expression | None = None
     """Which golden records may be created here; None: those that `when` and the constants fit."""
     also: tuple[AlsoMapping, ...] = ()
+    on_create: MappingOf[str, Any] = field(default_factory=dict)
+    """Native fields that every create sets besides those of the document."""
+    loose: bool = False
+    """Some composite is taken as the system gives it, so that its one canonical form has to be made."""
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -58,12 +64,16 @@ class Mapping:
     def read(self, native: dict[str, Any]) -> Document:
         """The canonical document, checked by the entity's model. Raises MappingError."""
         model = self._validated(native)
+        if self.loose:
+            return canonical(model)
         found = self.model.__pydantic_serializer__.to_python(model, mode="json", exclude_unset=True)
         return cast(Document, found)
 
     def read_json(self, native: dict[str, Any]) -> bytes:
         """The same as JSON text in UTF-8, keys in the order of the entity's fields. Raises MappingError."""
         model = self._validated(native)
+        if self.loose:
+            return json.dumps(canonical(model), ensure_ascii=False, separators=(",", ":")).encode()
         return self.model.__pydantic_serializer__.to_json(model, exclude_unset=True)
 
     def unsaid_slots(self, native: dict[str, Any]) -> dict[str, frozenset[str]]:
@@ -101,10 +111,7 @@ class Mapping:
 
         Fields that are not written, set-lists and the transition field are passed over. Raises MappingError.
         """
-        skip = self.transition_field
-        return self.rules.write(
-            {n: v for n, v in document.items() if n not in self.lists and (skip is None or n != skip)}
-        )
+        return self.rules.write(document)
 
     def project(self, field: str, value: Any) -> Any:
         """What would be read back after `value` was written to a field that is no set-list.
@@ -121,7 +128,7 @@ class Mapping:
 
     # -- documents -----------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def transition_field(self) -> str | None:
         """The status field whose changes are transitions."""
         return next((name for name, rule in self.fields.items() if rule.transition), None)
@@ -163,10 +170,9 @@ class Mapping:
                     return False
         assert self.when is not None
         try:
-            found = self.when(native)
+            return self.when.allows(native)
         except ValueError:
             return False
-        return found is UNSET or self.when.holds(native)
 
 
 @dataclass(frozen=True)
@@ -174,7 +180,7 @@ class AlsoMapping(Mapping):
     """A further canonical document in the same native record: a guest order's party, a customer's company."""
 
     name: str = ""
-    content_key: Callable[[Any], Any] | None = None
+    content_key: Expression | None = None
     write_back: bool = False
     """Whether what it yields may be written; by default it informs identity and fills gaps, no more."""
 
@@ -184,14 +190,19 @@ class AlsoMapping(Mapping):
         Normalised, so that `Beta ` and `BETA` stay the same company.
         """
         assert self.content_key is not None
-        try:
-            value = self.content_key(native)
-        except ValueError as error:
-            raise MappingError(f"also.{self.name}.key", str(error), position=self.position) from error
-        if value is UNSET or value is None:
-            return None
-        text = " ".join(unicodedata.normalize("NFKC", str(value)).casefold().split())
-        return text or None
+        return content_key(self.content_key, native, f"also.{self.name}.key", self.position)
+
+
+def content_key(expression: Expression, native: MappingOf[str, Any], name: str, position: str) -> str | None:
+    """What `expression` says, in the form that ids are made of. Raises MappingError."""
+    try:
+        value = expression(native)
+    except Exception as error:
+        raise MappingError(name, str(error), position=position) from error
+    if value is UNSET or value is None:
+        return None
+    text = " ".join(unicodedata.normalize("NFKC", str(value)).casefold().split())
+    return text or None
 
 
 def _decide(expression: Expression, data: MappingOf[str, Any], name: str, position: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crmbridge.sdk.errors import RecordError
 
-__all__ = ["MappingError"]
+__all__ = ["MappingError", "ValueRefusedError"]
 
 
 class MappingError(RecordError):
@@ -30,3 +30,11 @@ class MappingError(RecordError):
         error = MappingError(field, self.reason, self.hint, position=self.position)
         error.__cause__ = self
         return error
+
+
+class ValueRefusedError(ValueError):
+    """A value that a rule cannot take, with what to do about it."""
+
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(reason)
+        self.hint = hint

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
@@ -38,8 +38,10 @@ Node = Mapping[str, Any]
 class Expression:
     """A compiled expression: called with a native record or a canonical document, it gives what that says."""
 
-    def __init__(self, text: str, evaluate: Evaluate) -> None:
+    def __init__(self, text: str, evaluate: Evaluate, names: frozenset[str]) -> None:
         self.text = text
+        self.names = names
+        """The top-level keys that it looks at."""
         self._evaluate = evaluate
 
     def __call__(self, data: Any) -> Any:
@@ -47,8 +49,12 @@ class Expression:
 
     def holds(self, data: Any) -> bool:
         """Whether it is plainly true: UNSET, null, false and empty things are not."""
+        return not _is_false(self._evaluate(data))
+
+    def allows(self, data: Any) -> bool:
+        """Whether it is not plainly false: where `data` says too little, nothing speaks against it."""
         value = self._evaluate(data)
-        return not _is_false(value)
+        return value is UNSET or not _is_false(value)
 
 
 def compile_expression(
@@ -70,7 +76,26 @@ def compile_expression(
     except JMESPathError as error:
         raise ValueError(f"{error} in the expression {text!r}") from error
     known = {**FUNCTIONS, **(functions or {})}
-    return Expression(text, _Compiler(text, known, absent).compile(parsed))
+    return Expression(text, _Compiler(text, known, absent).compile(parsed), frozenset(_names(parsed)))
+
+
+def _names(node: Node) -> Iterator[str]:
+    """The keys that are looked up in the data itself; what follows a dot or a filter looks further in."""
+    children = node["children"]
+    if node["type"] == "field":
+        yield node["value"]
+    elif node["type"] in _INWARD:
+        yield from _names(children[0])
+    elif node["type"] not in ("expref", "slice"):
+        for child in children:
+            yield from _names(child)
+
+
+_INWARD = frozenset(
+    {
+        "subexpression", "index_expression", "pipe", "projection", "filter_projection", "value_projection",
+    }
+)  # fmt: skip
 
 
 def _at(text: str, position: int, problem: str) -> str:

@@ -4,7 +4,7 @@
     country.code                    `code` of the object `country`
     emails[type=work].value         `value` of the first element of the list `emails` whose `type` is `work`
     "Tel. (work)"                   a name with a dot or a bracket, in double quotes
-    @                               the thing itself (an element of a list of plain values)
+    @                               the thing itself: an element of a list of plain values stands as {"@": it}
 
 Three states: a key that is missing is UNSET, or None in a stream that declares `absent_means: null`. Below
 null everything is null: where `country` is null, `country.code` is null as well.
@@ -46,7 +46,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A parsed path. No steps: the thing itself."""
+    """A parsed path."""
 
     text: str
     steps: tuple[Step, ...]
@@ -64,8 +64,6 @@ class Path:
 
     def reader(self, absent: Any) -> Reader:
         """A function that reads the value at this path; `absent` (UNSET or None) stands for missing keys."""
-        if not self.steps:
-            return lambda data: data
         if self.key is not None:
             return _key_reader(self.key, absent)
         return _deep_reader(self.steps, absent)
@@ -156,7 +154,7 @@ def native_text(value: Any) -> str:
 def parse_path(text: str) -> Path:
     """Parse a path. Raises ValueError that names the column, counted from 1."""
     if text == "@":
-        return Path(text, ())
+        return Path(text, (Step("@"),))
     steps: list[Step] = []
     at = 0
     while True:

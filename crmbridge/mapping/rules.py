@@ -10,14 +10,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from crmbridge.mapping.errors import MappingError
+from crmbridge.mapping.errors import MappingError, ValueRefusedError
+from crmbridge.mapping.expressions import Expression
 from crmbridge.mapping.paths import UNSET, native_text
+from crmbridge_schemas.base import canonical
 
 __all__ = ["FieldRule", "ListRule", "RuleSet", "Slot"]
 
@@ -37,7 +38,9 @@ class FieldRule:
     read: Read | None = None
     write: Write | None = None
     native: tuple[str, ...] = ()
-    """The native fields it stands in, dotted."""
+    """The native fields it stands in, dotted: those that are written, or else those that are read."""
+    sources: tuple[str, ...] = ()
+    """All native fields that it touches, dotted."""
     required: bool = False
     """The target refuses null here."""
     const: bool = False
@@ -47,11 +50,11 @@ class FieldRule:
     transition: bool = False
     """A change is a step of the document's life (`Operation.transition`) and no field to set."""
     key: str | None = None
-    """Read and written as it is, at this top-level key: the fast way."""
-    text: bool = False
-    """The canonical field is text: numbers, as spreadsheets have them, become text."""
-    adapter: TypeAdapter[Any] | None = None
-    """Validates one value of this field, where `read` or the field's type may change it."""
+    """Read as it is, at this top-level key: the fast way."""
+    parts: tuple[str, ...] = ()
+    """The fields that one native value holds together (省, 市 and 区 in one text); else empty."""
+    model: type[BaseModel] | None = None
+    """The entity, whose idea of the field a projection goes through; None: text that nothing changes."""
     inner: RuleSet | None = None
     """The rules of what is inside a composite or a list."""
 
@@ -63,25 +66,24 @@ class FieldRule:
             native: dict[str, Any] = {}
             self.write(native, value)
             found = self.read(native)
-            if found is UNSET:
-                return value
-            if found is None or self.adapter is None:
-                return found
-            valid = self.adapter.validate_python(found)
-            return self.adapter.dump_python(valid, mode="json", exclude_unset=True)
-        except MappingError as error:
-            raise error.inside(self.name) from error
-        except ValidationError as error:
-            raise MappingError(self.name, _reason(error.errors()[0]), position=self.position) from error
         except Exception as error:
             raise self.failure(error) from error
+        if found is UNSET:
+            return value
+        if found is None or self.model is None:
+            return found
+        try:
+            return canonical(self.model.model_validate({self.name: found}))[self.name]
+        except ValidationError as error:
+            raise RuleSet({self.name: self}).invalid(error) from error
 
     def failure(self, error: Exception) -> MappingError:
         """What a codec, a path or a plugin's function raised, as an error of this field."""
         if isinstance(error, MappingError):
             return error.inside(self.name)
         reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        return MappingError(self.name, reason, position=self.position)
+        hint = error.hint if isinstance(error, ValueRefusedError) else None
+        return MappingError(self.name, reason, hint, position=self.position)
 
 
 class RuleSet:
@@ -91,9 +93,11 @@ class RuleSet:
         self.rules = rules
         self._absent = absent
         readable = [rule for rule in rules.values() if rule.read is not None]
-        self._plain = tuple((r.name, r.key, r.text) for r in readable if r.key is not None)
-        self._others = tuple((r.name, r.read, r) for r in readable if r.key is None)
-        self._written = {rule.name: rule for rule in rules.values() if rule.write is not None}
+        self._plain = tuple((rule.name, rule.key) for rule in readable if rule.key is not None)
+        self._others = tuple((rule.name, rule.read, rule) for rule in readable if rule.key is None)
+        written = [rule for rule in rules.values() if rule.write is not None]
+        self._written = {rule.name: rule for rule in written if not rule.parts}
+        self._grouped = tuple(rule for rule in written if rule.parts)
 
     def read(self, native: dict[str, Any]) -> dict[str, Any]:
         """The canonical fields, not yet validated. Raises MappingError."""
@@ -102,23 +106,24 @@ class RuleSet:
         absent = self._absent
         found: dict[str, Any] = {}
         get = native.get
-        for name, key, text in self._plain:
+        for name, key in self._plain:
             value = get(key, absent)
-            kind = value.__class__
-            if kind is str:
+            if value.__class__ is str:
                 if not value or value.isspace():
                     value = None
             elif value is UNSET:
                 continue
-            elif text and (kind is int or kind is Decimal):
-                value = format(value, "f") if kind is Decimal else str(value)
             found[name] = value
         for name, read, rule in self._others:
             try:
                 value = read(native)  # type: ignore[misc]  # only rules that can read are here
             except Exception as error:
                 raise rule.failure(error) from error
-            if value is not UNSET:
+            if value is UNSET:
+                continue
+            if rule.parts:
+                found.update(zip(rule.parts, value or [None] * len(rule.parts), strict=True))
+            else:
                 found[name] = value
         return found
 
@@ -129,15 +134,35 @@ class RuleSet:
         for name, value in document.items():
             rule = written.get(name)
             if rule is not None:
-                try:
-                    rule.write(native, value)  # type: ignore[misc]  # only rules that can write are here
-                except Exception as error:
-                    raise rule.failure(error) from error
+                _write(rule, native, value)
+        for rule in self._grouped:
+            if any(part in document for part in rule.parts):
+                values = [document.get(part, UNSET) for part in rule.parts]
+                if UNSET in values:
+                    raise MappingError(rule.name, "can only be written together", position=rule.position)
+                _write(rule, native, values if any(value is not None for value in values) else None)
         return native
 
+    def whole(self, found: dict[str, Any]) -> Any:
+        """What was read, or UNSET or None if it is nothing as a whole: an amount or value decides."""
+        for main in ("amount", "value"):
+            if main in self.rules and found.get(main, UNSET) in (UNSET, None):
+                return found.get(main, UNSET)
+        if not found:
+            return UNSET
+        return found if any(value is not None for value in found.values()) else None
+
+    def fields(self) -> frozenset[str]:
+        """The canonical fields that these rules carry."""
+        return frozenset(name for rule in self.rules.values() for name in rule.parts or (rule.name,))
+
     def native_fields(self) -> tuple[str, ...]:
-        """All native fields that these rules read or write, dotted, below this object."""
+        """The native fields that these rules stand in, dotted, below this object."""
         return tuple(dict.fromkeys(name for rule in self.rules.values() for name in rule.native))
+
+    def sources(self) -> tuple[str, ...]:
+        """All native fields that these rules touch, dotted, below this object."""
+        return tuple(dict.fromkeys(name for rule in self.rules.values() for name in rule.sources))
 
     def invalid(self, error: ValidationError) -> MappingError:
         """A refusal by the entity's model as an error of the field that is to blame."""
@@ -161,6 +186,13 @@ class RuleSet:
                 found = rule
                 rules = rule.inner.rules if rule.inner else {}
         return found
+
+
+def _write(rule: FieldRule, native: dict[str, Any], value: Any) -> None:
+    try:
+        rule.write(native, value)  # type: ignore[misc]  # only called for rules that can write
+    except Exception as error:
+        raise rule.failure(error) from error
 
 
 def _dotted(loc: tuple[int | str, ...]) -> str:
@@ -216,6 +248,11 @@ class Slot:
     def native_fields(self) -> tuple[str, ...]:
         return self.rules.native_fields() + (self.present.native if self.present else ())
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All native fields that it touches, dotted."""
+        return self.rules.sources() + (self.present.sources if self.present else ())
+
     def read(self, native: dict[str, Any]) -> Any:
         """The element (not yet validated), None for an empty slot, UNSET where the record doesn't say."""
         if self.present is not None:
@@ -223,10 +260,10 @@ class Slot:
             if here is UNSET or not here:
                 return UNSET if here is UNSET else None
         found = self.rules.read(native)
-        if not found and self.rules.rules:
-            return UNSET
-        if found and all(value is None for value in found.values()):
-            return None
+        if self.rules.rules:
+            whole = self.rules.whole(found)
+            if not whole:
+                return whole
         return {"id": self.id, **self.const, **found}
 
     def accepts(self, element: Mapping[str, Any]) -> bool:
@@ -236,13 +273,8 @@ class Slot:
     def write(self, element: Mapping[str, Any] | None) -> dict[str, Any]:
         """The native fields that show `element`, or that empty the slot. Raises MappingError."""
         native: dict[str, Any] = {}
-        if element is None:
-            element = dict.fromkeys(self.rules.rules)
-            shown = False
-        else:
-            element = {name: element.get(name) for name in self.rules.rules}
-            shown = True
-        self.rules.write(element, native)
+        shown = element is not None
+        self.rules.write({name: (element or {}).get(name) for name in self.rules.fields()}, native)
         if self.present is not None:
             self.present.write(native, shown)  # type: ignore[misc]  # `present` always writes
         return native
@@ -256,30 +288,37 @@ class ListRule:
     position: str
     read: Read
     """Native record -> UNSET or a list of elements, not yet validated."""
-    adapter: TypeAdapter[Any]
-    """Validates one element."""
+    model: type[BaseModel]
+    """The type of an element."""
     rules: RuleSet
     """The rules of an element."""
     element_fields: frozenset[str]
     """The fields of an element that this mapping carries."""
+    sources: tuple[str, ...] = ()
+    """All native fields that it touches, dotted."""
     native: str | None = None
     """The native child list, dotted; None for slots and for lists that are only read."""
     child_id: str | None = None
     """The key of a child's own id inside the child."""
-    id_encode: Callable[[Any], Any] = str
     slots: tuple[Slot, ...] = ()
     const: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    when: Callable[[Any], Any] | None = None
+    when: Expression | None = None
     scalar: bool = False
     """The children are plain values, not objects."""
     writable: bool = True
-    only_reads: bool = False
+    """False: read-only, by `write: never` or because there is no way back."""
     required: bool = False
+    """The target refuses an empty list."""
 
     @property
     def refs(self) -> dict[str, str]:
         """Element field -> the stream whose native id stands there."""
         return {name: rule.ref for name, rule in self.rules.rules.items() if rule.ref is not None}
+
+    @property
+    def together(self) -> tuple[tuple[str, ...], ...]:
+        """Fields of an element that stand in one native field: writing one of them takes all of them."""
+        return tuple(rule.parts for rule in self.rules.rules.values() if rule.parts)
 
     @property
     def native_fields(self) -> tuple[str, ...]:
@@ -303,7 +342,7 @@ class ListRule:
             return any(slot.accepts(element) for slot in self.slots)
         if not _agrees(element, self.const) or not _writable(self.rules, element):
             return False
-        return self.when is None or self.when(self.write_element(element)) is not False
+        return self.when is None or self.when.allows(self.write_element(element))
 
     def write_element(self, element: Mapping[str, Any]) -> Any:
         """The native child, without its id (see `identify`). Raises MappingError."""
@@ -312,18 +351,17 @@ class ListRule:
 
     def identify(self, child: dict[str, Any], child_id: str) -> dict[str, Any]:
         """`child` with its native id, for lists that are replaced as a whole."""
-        return child if self.child_id is None else {**child, self.child_id: self.id_encode(child_id)}
+        return child if self.child_id is None else {**child, self.child_id: child_id}
 
     def project_element(self, element: Mapping[str, Any]) -> dict[str, Any]:
         """What is read back after `element` was written, with the id that it came with."""
         try:
-            projected = self._read_back(element)
-            found = self.adapter.validate_python(projected)
+            found = self.model.model_validate(self._read_back(element))
         except ValidationError as error:
             raise self.rules.invalid(error).inside(self.field) from error
         except MappingError as error:
             raise error.inside(self.field) from error
-        result: dict[str, Any] = self.adapter.dump_python(found, mode="json", exclude_unset=True)
+        result = canonical(found)
         result.pop("id", None)
         return {"id": element["id"], **result} if "id" in element else result
 

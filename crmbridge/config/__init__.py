@@ -1,0 +1,38 @@
+"""`crmbridge.yaml`: which systems there are, how entities travel between them, and how far a run may go."""
+
+from crmbridge.config.checks import check_entities, raise_all
+from crmbridge.config.limits import FirstLimits, Limit, Limits
+from crmbridge.config.load import Config, ConfigWarning, load_config
+from crmbridge.config.model import (
+    Create,
+    CreateWhen,
+    EntitySync,
+    Insight,
+    LogSettings,
+    NetworkSettings,
+    Owner,
+    Settings,
+    SystemSettings,
+)
+from crmbridge.config.secrets import Secrets
+
+__all__ = [
+    "Config",
+    "ConfigWarning",
+    "Create",
+    "CreateWhen",
+    "EntitySync",
+    "FirstLimits",
+    "Insight",
+    "Limit",
+    "Limits",
+    "LogSettings",
+    "NetworkSettings",
+    "Owner",
+    "Secrets",
+    "Settings",
+    "SystemSettings",
+    "check_entities",
+    "load_config",
+    "raise_all",
+]

@@ -1,0 +1,103 @@
+"""What must hold between the parts of a config: names that are used exist."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from crmbridge.config.model import EntitySync, Settings
+from crmbridge.sdk.errors import ConfigError
+from crmbridge.yamlfile import Document
+
+__all__ = ["check_entities", "check_settings", "raise_all"]
+
+Loc = tuple[str | int, ...]
+Problem = tuple[Loc, str, bool]
+"""Where, what, and whether the key is meant rather than the value."""
+
+
+def check_settings(settings: Settings, document: Document) -> None:
+    """Every system that is named is configured. Raises one ConfigError for all that is wrong."""
+    problems: list[Problem] = []
+    for entity, sync in settings.sync.items():
+        problems += _check_sync(sync, settings.systems, ("sync", entity))
+    for name, insight in settings.insights.items():
+        problems += _unknown(insight.system, settings.systems, ("insights", name, "system"), "system")
+    raise_all([_error(document, problem) for problem in problems])
+
+
+def _check_sync(sync: EntitySync, systems: Collection[str], loc: Loc) -> Iterator[Problem]:
+    for key, names in (("between", sync.between or []), ("to", sync.to or [])):
+        for index, name in enumerate(names):
+            yield from _unknown(name, systems, (*loc, key, index), "system")
+            if name in names[:index]:
+                yield (*loc, key, index), f"{name!r} is named twice", False
+    if sync.from_ is not None:
+        yield from _unknown(sync.from_, systems, (*loc, "from"), "system")
+        if sync.from_ in (sync.to or []):
+            yield (*loc, "to"), f"{sync.from_!r} is the source, so it cannot be a target too", False
+    taking_part = sync.systems
+    if isinstance(sync.create, dict):
+        for name in sync.create:
+            yield from _unknown(name, sync.targets, (*loc, "create", name), "target of this sync", key=True)
+    for field, names in sync.authority.items():
+        for index, name in enumerate(names):
+            yield from _unknown(name, taking_part, (*loc, "authority", field, index), "system of this sync")
+    if sync.owner is not None:
+        for key, name in (("first", sync.owner.first), ("then", sync.owner.then)):
+            yield from _unknown(name, taking_part, (*loc, "owner", key), "system of this sync")
+
+
+def check_entities(settings: Settings, document: Document, entities: Mapping[str, Any]) -> list[ConfigError]:
+    """Entities and fields that the config names and that do not exist.
+
+    entities: canonical name -> model, custom ones included.
+    """
+    problems: list[Problem] = []
+    for entity, sync in settings.sync.items():
+        loc: Loc = ("sync", entity)
+        if entity not in entities:
+            problems += _unknown(entity, entities, loc, "entity", key=True)
+            continue
+        fields = entities[entity].model_fields
+        clear = sync.clear if isinstance(sync.clear, dict) else {}
+        for key, named in (
+            ("authority", sync.authority),
+            ("survivorship", sync.survivorship),
+            ("clear", clear),
+        ):
+            for field in named:
+                problems += _unknown(field, fields, (*loc, key, field), f"field of {entity}", key=True)
+    for name in settings.insights:
+        problems += _unknown(name, entities, ("insights", name), "entity", key=True)
+    return [_error(document, problem) for problem in problems]
+
+
+def _unknown(
+    name: str, known: Collection[str], loc: Loc, what: str, *, key: bool = False
+) -> Iterator[Problem]:
+    if name not in known:
+        close = get_close_matches(name, known, n=1)
+        meant = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(known)) or 'none'}"
+        yield loc, f"{name!r} is no {what}; {meant}", key
+
+
+def _error(document: Document, problem: Problem) -> ConfigError:
+    loc, message, key = problem
+    return document.error(loc, message, of="key" if key else "value")
+
+
+def raise_all(errors: list[ConfigError]) -> None:
+    """Nothing, or one ConfigError that lists all of them, each with its place."""
+    if not errors:
+        return
+    first, *others = {(error.position, error.message): error for error in errors}.values()
+    lines = [first.message, *(f"{error.where}: {_with_hint(error)}" for error in others)]
+    if others and first.hint:
+        lines[0] = _with_hint(first)
+    raise ConfigError("\n".join(lines), position=first.position, hint=None if others else first.hint)
+
+
+def _with_hint(error: ConfigError) -> str:
+    return f"{error.message} ({error.hint})" if error.hint else error.message

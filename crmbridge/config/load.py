@@ -1,0 +1,162 @@
+"""Reading `crmbridge.yaml`, with the overlay of an environment, and the settings of its connectors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from crmbridge.config.checks import check_settings
+from crmbridge.config.model import Settings, SystemSettings
+from crmbridge.config.secrets import Secrets, literal_secrets
+from crmbridge.sdk.errors import ConfigError
+from crmbridge.sdk.redact import Redactor
+from crmbridge.yamlfile import Document, load, validate
+from crmbridge.yamlfile.document import Node
+
+__all__ = ["Config", "ConfigWarning", "load_config"]
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigWarning:
+    """Something that works and should not stay as it is."""
+
+    position: str
+    """`file:line:column`"""
+    text: str
+    hint: str
+
+    def __str__(self) -> str:
+        return f"{self.position}: {self.text}\n  hint: {self.hint}"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A config that was read: what it says, and where each part is written."""
+
+    path: Path
+    settings: Settings
+    document: Document
+    environment: str | None = None
+    """The name given by `--env`."""
+
+    @property
+    def root(self) -> Path:
+        """The folder in which relative paths start."""
+        return self.path.parent
+
+    @property
+    def systems(self) -> Mapping[str, SystemSettings]:
+        return self.settings.systems
+
+    def mapping_folders(self) -> list[Path]:
+        """The folders of mapping files that exist."""
+        return [folder for one in self.settings.mappings if (folder := self.root / one).is_dir()]
+
+    def warnings(self) -> list[ConfigWarning]:
+        """Secrets that are written out, and certificates that are not checked."""
+        found = [
+            ConfigWarning(
+                str(self.document.position(loc)),
+                f"{'.'.join(map(str, loc))}: a secret is written out here",
+                "keep it elsewhere and refer to it: ${env:NAME}, ${file:PATH} or ${keyring:SERVICE/NAME}",
+            )
+            for loc in literal_secrets(self.document.data)
+        ]
+        for name, system in self.systems.items():
+            if not system.network.verify:
+                at = str(self.document.position(("systems", name, "network", "verify")))
+                text = f"systems.{name}: certificates are not checked"
+                found.append(
+                    ConfigWarning(at, text, "give the certificate's authority: network: {ca_file: FILE}")
+                )
+        return found
+
+    def system_settings(self, name: str, model: type[M], secrets: Secrets) -> M:
+        """The connector's own settings of a system, secrets resolved. Raises ConfigError with the position.
+
+        Wherever the model says SecretStr the value stays hidden; secrets in other fields are known to the
+        redactor like all others.
+        """
+        loc = ("systems", name)
+        found = self.document.find(loc).node
+        own = {key: node for key, node in _items(found).items() if key in self.systems[name].own}
+        resolver = _Resolver(secrets, self.document)
+        resolved = Document(
+            Node.mapping(found.at, {k: resolver.node(n, (*loc, k)) for k, n in own.items()}, found.keys)
+        )
+        try:
+            return validate(resolved, model)
+        except ConfigError as error:
+            redact = Redactor(resolver.found)
+            message, hint = redact(error.message), error.hint
+            position = error.position
+        # Outside of the except clause, so that no traceback shows the first error.
+        raise ConfigError(f"systems.{name}: {message}", position=position, hint=hint)
+
+
+def _items(node: Node) -> dict[str, Node]:
+    return node.value if isinstance(node.value, dict) else {}
+
+
+class _Resolver:
+    """Copies a part of the document with its references resolved, everything in its place."""
+
+    def __init__(self, secrets: Secrets, document: Document) -> None:
+        self._secrets = secrets
+        self._document = document
+        self.found: list[str] = []
+
+    def node(self, node: Node, loc: tuple[str | int, ...]) -> Node:
+        if isinstance(node.value, dict):
+            items = {key: self.node(part, (*loc, key)) for key, part in node.value.items()}
+            return Node.mapping(node.at, items, node.keys)
+        if isinstance(node.value, list):
+            return Node.sequence(node.at, [self.node(part, (*loc, i)) for i, part in enumerate(node.value)])
+        if not isinstance(node.value, str):
+            return node
+        resolved = self._secrets.resolve(node.value, self._document, loc)
+        if isinstance(resolved, str):
+            return Node(node.at, resolved)
+        self.found.append(resolved.get_secret_value())
+        return Node(node.at, resolved.get_secret_value())
+
+
+def load_config(path: Path, environment: str | None = None) -> Config:
+    """Read a config, and `crmbridge.NAME.yaml` beside it laid over it. Raises ConfigError with all mistakes.
+
+    An environment has a state of its own: the one it names, or `crmbridge.NAME.db` for `crmbridge.db`.
+    """
+    document = load(path)
+    settings = validate(document, Settings)
+    if environment is None:
+        check_settings(settings, document)
+        return Config(path, settings, document)
+    overlay = load(path.with_name(f"{path.stem}.{environment}{path.suffix}"))
+    merged = document.overlaid_by(overlay)
+    state = _state_of(environment, settings.state, overlay)
+    merged_settings = validate(merged, Settings).model_copy(update={"state": state})
+    check_settings(merged_settings, merged)
+    return Config(path, merged_settings, merged, environment)
+
+
+_SQLITE = re.compile(r"(sqlite:///.*?)(\.[a-z0-9]+)?")
+
+
+def _state_of(environment: str, base: str, overlay: Document) -> str:
+    own = overlay.data.get("state") if isinstance(overlay.data, dict) else None
+    if isinstance(own, str):
+        if own == base:
+            raise overlay.error(("state",), "this is the state of the config without --env; name another one")
+        return own
+    found = _SQLITE.fullmatch(base)
+    if found is None:
+        hint = "add a line such as state: postgresql://HOST/crmbridge_" + environment
+        raise overlay.error((), "an environment needs a state of its own", hint)
+    return f"{found[1]}.{environment}{found[2] or ''}"

@@ -1,0 +1,226 @@
+"""`crmbridge.yaml` as pydantic models. That the names in it exist is looked at in `checks.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from crmbridge.config.limits import Limits
+from crmbridge_schemas.custom import CustomEntity, CustomField
+
+__all__ = [
+    "Create",
+    "CreateWhen",
+    "EntitySync",
+    "Insight",
+    "LogSettings",
+    "NetworkSettings",
+    "Owner",
+    "Settings",
+    "SystemSettings",
+]
+
+RESERVED_SYSTEMS = frozenset({"hub"})
+"""`hub` is the pseudo-system of the stewards' own values."""
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError) as error:
+        raise ValueError("should be an IANA time zone such as Europe/Berlin or UTC") from error
+    return name
+
+
+def _system_name(name: str) -> str:
+    if name in RESERVED_SYSTEMS:
+        raise ValueError(f"{name!r} is the name of crmbridge's own values; choose another name")
+    return name
+
+
+SystemName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$"), AfterValidator(_system_name)]
+"""Small letters, digits and _; appears in every message, so keep it short: `erp`, `shop`."""
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+Zone = Annotated[str, AfterValidator(_zone)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True
+    )
+
+
+# -- systems -----------------------------------------------------------------------------------
+
+
+class NetworkSettings(_Part):
+    """How the network is reached; by default as environment variables and certificates of the machine say."""
+
+    proxy: str | None = None
+    """`http://user:password@host:port`; "" for no proxy even where the environment names one."""
+    ca_file: Path | None = None
+    """PEM certificates to trust besides those of the machine."""
+    client_certificate: Path | None = None
+    """PEM: the certificate by which we show who we are."""
+    client_key: Path | None = None
+    """Its key, where it is in a file of its own."""
+    verify: bool = True
+    """false trusts every certificate: whoever sits in between can read and change everything."""
+    connect_timeout: Annotated[float, Field(gt=0)] = 10.0
+    """Seconds."""
+    read_timeout: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds of silence inside an answer."""
+    deadline: Annotated[float, Field(gt=0)] = 300.0
+    """Seconds for one request as a whole."""
+
+
+class SystemSettings(BaseModel):
+    """One system: which connector speaks to it, and the connector's own settings."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    connector: str
+    """Which connector: see `crmbridge plugins`."""
+    mode: Literal["live", "shadow", "read-only"] = "live"
+    """live: read and written. shadow: read, and writes are only reported. read-only: never written."""
+    network: NetworkSettings = NetworkSettings()
+    """How the network is reached."""
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The connector's own settings as written: secrets are still references."""
+        return dict(self.model_extra or {})
+
+
+# -- sync --------------------------------------------------------------------------------------
+
+
+class CreateWhen(_Part):
+    """Create only some records."""
+
+    when: str
+    """A JMESPath expression over the golden record: `has(roles, 'customer')`."""
+
+
+Create = Literal["always", "never"] | CreateWhen
+
+
+class Owner(_Part):
+    """Who owns a document."""
+
+    until: str
+    """The status from which on the second system owns it."""
+    first: str
+    """The system that owns it before."""
+    then: str
+    """The system that owns it from then on."""
+
+
+class EntitySync(_Part):
+    """How one entity travels."""
+
+    between: Annotated[list[str], Field(min_length=2)] | None = None
+    """Systems that exchange it, both ways. Their order decides where nothing else does."""
+    from_: str | None = Field(None, alias="from")
+    """One way: the system that says it."""
+    to: Annotated[list[str], Field(min_length=1)] | None = None
+    """One way: the systems that get it."""
+    create: Create | dict[str, Create] = "always"
+    """Whether missing records are created: one rule (always, never, {when: EXPRESSION}), or one by system."""
+    authority: dict[str, Annotated[list[str], Field(min_length=1)]] = {}
+    """Field: the systems that decide, the first one first. All else: the latest change."""
+    survivorship: dict[str, str] = {}
+    """Field: the rule that decides: latest, manual, or a plugin's."""
+    deletes: Literal["keep", "archive", "delete"] = "keep"
+    """What becomes of a record in the other systems when one deletes it."""
+    clear: Literal["propagate", "ignore"] | dict[str, Literal["propagate", "ignore"]] = "propagate"
+    """Whether emptying a field empties it everywhere: for all fields or by field."""
+    owner: Owner | None = None
+    """For documents: who decides before and after they are accepted."""
+
+    @model_validator(mode="after")
+    def _one_direction(self) -> EntitySync:
+        one_way = self.from_ is not None or self.to is not None
+        if (self.between is not None) == one_way:
+            raise ValueError("needs either between: [A, B], or from: A and to: [B]")
+        if one_way and (self.from_ is None or self.to is None):
+            raise ValueError("from and to go together")
+        return self
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """All systems that take part, in order; the source first."""
+        if self.between is not None:
+            return tuple(self.between)
+        return (self.from_ or "", *(self.to or ()))
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The systems that are written to."""
+        return tuple(self.between if self.between is not None else self.to or ())
+
+    def create_in(self, system: str) -> Create:
+        """The create rule of one system; `never` for a system that is not written to."""
+        if system not in self.targets:
+            return "never"
+        return self.create.get(system, "always") if isinstance(self.create, dict) else self.create
+
+    def ignores_clear(self, field: str) -> bool:
+        """Whether an emptied value of the field says nothing."""
+        rule = self.clear.get(field, "propagate") if isinstance(self.clear, dict) else self.clear
+        return rule == "ignore"
+
+
+class Insight(_Part):
+    """Where a computed insight is written, one way; it is never read back."""
+
+    system: str
+    """The system."""
+    stream: str
+    """The stream there: an Excel sheet, a table."""
+
+
+class LogSettings(_Part):
+    """What is logged to standard error and to a file."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """How much."""
+    file: Path | None = None
+    """A file besides, relative to this config."""
+    format: Literal["text", "json"] = "text"
+    """json: one object a line."""
+
+
+# -- the whole ---------------------------------------------------------------------------------
+
+
+class Settings(_Part):
+    """crmbridge.yaml."""
+
+    state: Annotated[str, Field(min_length=1)] = "sqlite:///crmbridge.db"
+    """Where crmbridge keeps what it knows: sqlite:///FILE, relative to this config, or postgresql://..."""
+    plugins: list[str] = []
+    """One-file plugins: ./acme.py. Installed plugins are found by themselves."""
+    systems: Annotated[dict[SystemName, SystemSettings], Field(min_length=1)]
+    """The systems by name."""
+    sync: dict[str, EntitySync] = {}
+    """How each entity travels."""
+    limits: Limits = Limits()
+    """How much may happen in one run before a person is asked."""
+    mappings: list[Path] = [Path("mappings")]
+    """Folders of mapping files that add to the connectors' own or override single lines of them."""
+    custom_fields: dict[str, dict[str, CustomField]] = {}
+    """Entity: further fields: their types."""
+    custom_entities: dict[str, CustomEntity] = {}
+    """Further entities."""
+    insights: dict[str, Insight] = {}
+    """Insight (customer_summary): where it is written."""
+    country: Country | None = None
+    """Where phone numbers without a country code are from, ISO 3166-1: DE, CN."""
+    timezone: Zone = "UTC"
+    """The zone of times that say none, and of what people are shown."""
+    log: LogSettings = LogSettings()
+    """What is logged."""

@@ -1,0 +1,75 @@
+"""Comparing a mapping with the fields that the system really has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+
+from crmbridge.mapping.apply import Mapping as CompiledMapping
+from crmbridge.mapping.rules import FieldRule, ListRule
+from crmbridge.sdk.connector import FieldInfo, Finding
+
+__all__ = ["check_against"]
+
+
+def check_against(mapping: CompiledMapping, discovered: Mapping[str, FieldInfo]) -> list[Finding]:
+    """What does not fit between a mapping and what `discover` found; nothing where nothing is known."""
+    if not discovered:
+        return []
+    findings: list[Finding] = []
+    rules: list[FieldRule | ListRule] = [*mapping.fields.values(), *mapping.lists.values()]
+    for rule in rules:
+        for source in rule.sources:
+            findings += _check_path(mapping, rule, source, discovered)
+    for field in mapping.fields.values():
+        if field.write is not None:
+            findings += _check_writable(mapping, field, discovered)
+    written = {name.split(".")[0] for name in _written(mapping)} | set(mapping.on_create)
+    for name, info in discovered.items():
+        if info.required and info.on_create and name not in written:
+            text = (
+                f"{mapping.position}: {mapping.stream} requires {name!r}, which this mapping does not write"
+            )
+            findings.append(
+                Finding("warning", text, "map it, or set it with on_create:, before creating records")
+            )
+    return findings
+
+
+def _written(mapping: CompiledMapping) -> Iterator[str]:
+    for rule in mapping.fields.values():
+        if rule.write is not None:
+            yield from rule.native
+    for list_rule in mapping.lists.values():
+        if list_rule.writable:
+            yield from list_rule.native_fields
+
+
+def _check_path(
+    mapping: CompiledMapping, rule: FieldRule | ListRule, path: str, discovered: Mapping[str, FieldInfo]
+) -> Iterator[Finding]:
+    fields = discovered
+    for name in path.split("."):
+        if path in fields:  # a name that has dots itself
+            return
+        info = fields.get(name)
+        if info is None:
+            close = get_close_matches(name, fields, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(fields)[:20])}"
+            field = rule.field if isinstance(rule, ListRule) else rule.name
+            text = f"{rule.position}: {field}: {mapping.stream} has no field {path!r}"
+            yield Finding("error", text, hint)
+            return
+        if not info.fields:
+            return
+        fields = info.fields
+
+
+def _check_writable(
+    mapping: CompiledMapping, rule: FieldRule, discovered: Mapping[str, FieldInfo]
+) -> Iterator[Finding]:
+    for name in rule.native:
+        info = discovered.get(name)
+        if info is not None and not info.on_create and not info.on_update and not rule.transition:
+            text = f"{rule.position}: {rule.name}: {mapping.stream} does not let {name!r} be written"
+            yield Finding("error", text, "add write: never")
