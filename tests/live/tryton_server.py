@@ -94,22 +94,22 @@ def prepare() -> Prepared:
 
 
 class TrytonServer:
-    """A running trytond on 127.0.0.1 with a data folder of its own; use it as a context manager."""
+    """A running trytond on 127.0.0.1 with a fresh copy of the database; use it as a context manager."""
 
     def __init__(self, prepared: Prepared) -> None:
         self._prepared = prepared
         self._folder = Path(tempfile.mkdtemp(prefix="crmbridge-tryton-"))
-        self._databases = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self.url = ""
+        self.access = Access("", "crm")
 
     def __enter__(self) -> Self:
         port = _free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        self.access = Access(f"http://127.0.0.1:{port}", "crm")
         config = _write_config(self._folder, port)
+        shutil.copy(self._prepared.database, self._folder / "crm.sqlite")
         with (self._folder / "server.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [self._prepared.programs / "trytond", "-c", config], stdout=log, stderr=log
+                [self._prepared.programs / "trytond", "-c", config, "-d", "crm"], stdout=log, stderr=log
             )
         try:
             self._wait_until_it_answers()
@@ -125,14 +125,6 @@ class TrytonServer:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
-
-    def new_database(self) -> Access:
-        """One more database on this server: a copy of the initialised one."""
-        self._databases += 1
-        name = f"crm{self._databases}"
-        shutil.copy(self._prepared.database, self._folder / f"{name}.sqlite")
-        self._load_modules(name)
-        return Access(self.url, name)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -154,17 +146,9 @@ class TrytonServer:
         """The end of what the server wrote, for messages."""
         return (self._folder / "server.log").read_text(errors="replace")[-2000:]
 
-    def _load_modules(self, database: str) -> None:
-        """trytond loads a database's modules on a request below /r/; a log-in before that fails."""
-        try:
-            urllib.request.urlopen(f"{self.url}/{database}/r/nothing", timeout=START_TIMEOUT).close()
-        except urllib.error.HTTPError as error:
-            if error.code != 404:  # there is no such page, which is fine
-                raise LiveSystemError(f"trytond can't load {database}: {error}\n{self.log()}") from error
-
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
-        while not _answers(self.url):
+        while not _answers(self.access.url):
             assert self._process is not None
             if self._process.poll() is not None:
                 code = self._process.returncode
@@ -265,8 +249,7 @@ def main(arguments: list[str]) -> int:
         print(f"programs: {prepared.programs}\ndatabase: {prepared.database}")
         if arguments == ["run"]:
             with TrytonServer(prepared) as server:
-                access = server.new_database()
-                print(f"{access.url}  database {access.database}", flush=True)
+                print(f"{server.access.url}  database {server.access.database}", flush=True)
                 print("\n".join(f"{a['user']} / {a['password']}" for a in ACCOUNTS.values()), flush=True)
                 server.wait()
     except LiveSystemError as error:

@@ -26,7 +26,13 @@ from trytond.modules.currency.scripts import import_currencies
 from trytond.modules.currency.tests.tools import get_currency
 
 SERVICE_GROUPS = ("Accounting", "Account Product Administration", "Product Administration", "Sales", "Stock")
-CLERK_GROUPS = (*SERVICE_GROUPS, "Party Administration", "Sales Administrator", "Stock Administration")
+CLERK_GROUPS = (
+    *SERVICE_GROUPS,
+    "Accounting Administration",
+    "Party Administration",
+    "Sales Administrator",
+    "Stock Administration",
+)
 SUBDIVISIONS_OF = ("CN", "DE", "US")  # all of them would take a minute and a half
 
 

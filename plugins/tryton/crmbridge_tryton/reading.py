@@ -123,7 +123,7 @@ class TableReader:
             left = count_rows(self._rpc, self._models, model, highest)[1]
             if left < rows:
                 raise CursorExpiredError(
-                    f"{rows - left} rows of {model} were deleted in Tryton, which does not say whose they were"
+                    f"{rows - left} rows of {model} were deleted in Tryton, which does not say whose"
                 )
 
     def _latest(self) -> str | None:

@@ -1,13 +1,13 @@
 """Writing sales orders, and moving them on: Tryton's clients fill in much that its API leaves empty.
 
-A new order gets what a person's client would have filled in: the party's addresses, the unit and the taxes
-of each product. An address that the order brings along is looked for among the party's, and added to them
-where it is new, since an order in Tryton can only refer to one.
+A new order gets what a person's client would have filled in: the party's addresses, and the unit and taxes
+that Tryton itself works out for a line (`on_change`). An address that the order brings along is looked for
+among the party's, and added to them where it is new, since an order in Tryton can only refer to one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crmbridge.sdk.connector import ListPatch, Operation
@@ -19,6 +19,7 @@ __all__ = ["SaleWriter"]
 
 _PARTY = "party.party"
 _ADDRESS = "party.address"
+_PRODUCT = "product.product"
 # Which address of a party an order uses by default: the one marked for it, else the first.
 _USES = {"invoice_address": "invoice", "shipment_address": "delivery"}
 _SAME_PLACE = ("party_name", "street", "postal_code", "city")
@@ -32,16 +33,16 @@ class SaleWriter(TableWriter):
 
     def create(self, operations: Sequence[Operation]) -> list[int]:
         """Orders in the state `draft`."""
-        parties = {self._party(operation) for operation in operations}
+        parties = {self._party(operation.data) for operation in operations}
         addresses = self._addresses_of(parties)
-        products = self._products_of([line for op in operations for line in op.data.get("lines") or []])
+        filler = _LineFiller(self, self._with_tax_rules(parties))
         rows = []
         for operation in operations:
             data = dict(operation.data)
-            party = self._party(operation)
+            party = self._party(data)
             for name in _USES:
                 data[name] = self._address(party, name, data.get(name), addresses[party])
-            data["lines"] = [self._line(line, products) for line in data.get("lines") or []]
+            data["lines"] = [filler.fill(line, data, party) for line in data.get("lines") or []]
             rows.append(self.models.values(self.model, data))
         made: list[int] = self.rpc.write(f"model.{self.model}.create", rows)
         return made
@@ -51,8 +52,10 @@ class SaleWriter(TableWriter):
         for operation in operations:
             lines = operation.data.get("lines")
             if isinstance(lines, ListPatch) and lines.add:
-                products = self._products_of(lines.add)
-                lines.add = [self._line(line, products) for line in lines.add]
+                sale = self._header(native_id(operation))
+                party = self._party(sale)
+                filler = _LineFiller(self, self._with_tax_rules({party}))
+                lines.add = [filler.fill(line, sale, party) for line in lines.add]
         return super().update(operations)
 
     # -- states ----------------------------------------------------------------------------
@@ -96,11 +99,23 @@ class SaleWriter(TableWriter):
 
     # -- what Tryton's clients fill in -----------------------------------------------------
 
-    def _party(self, operation: Operation) -> int:
-        party = operation.data.get("party")
-        if party is None:
+    def _party(self, data: Mapping[str, Any]) -> int:
+        if data.get("party") is None:
             raise RecordError("a sales order needs a party")
-        return self.models.reference(_PARTY, party)
+        return self.models.reference(_PARTY, data["party"])
+
+    def _header(self, sale: int) -> dict[str, Any]:
+        """What of an order the taxes of its lines depend on."""
+        names = ["party", "currency", "sale_date", *_USES]
+        (row,) = self.rpc.read(f"model.{self.model}.read", [sale], names)
+        return self.models.record(self.model, row)
+
+    def _with_tax_rules(self, parties: set[int]) -> set[int]:
+        """Those of the parties for whom other taxes may hold than the products say."""
+        if "customer_tax_rule" not in self.models.fields(_PARTY):
+            return set()
+        rows = self.rpc.read(f"model.{_PARTY}.read", sorted(parties), ["customer_tax_rule"])
+        return {row["id"] for row in rows if row["customer_tax_rule"]}
 
     def _addresses_of(self, parties: set[int]) -> dict[int, list[dict[str, Any]]]:
         names = ["party", "country", "subdivision", *_SAME_PLACE]
@@ -131,30 +146,45 @@ class SaleWriter(TableWriter):
         known.append({"id": made, **values})
         return {"id": made}
 
-    def _products_of(self, lines: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, Any]]:
-        """Unit and taxes of the products in these lines."""
-        ids = sorted(set(self._product_ids(lines)))
-        if not ids:
-            return {}
-        names = ["sale_uom", "default_uom", "customer_taxes_used"]
-        rows = self.rpc.read("model.product.product.read", ids, names)
-        return {row["id"]: row for row in rows}
 
-    def _product_ids(self, lines: Sequence[Mapping[str, Any]]) -> Iterator[int]:
-        for line in lines:
-            if line.get("product") is not None:
-                yield self.models.reference("product.product", line["product"])
+class _LineFiller:
+    """Lets Tryton work out unit, taxes and (where there is none) price of lines, as its clients do."""
 
-    def _line(self, line: Mapping[str, Any], products: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    def __init__(self, writer: SaleWriter, with_tax_rules: set[int]) -> None:
+        self._rpc = writer.rpc
+        self._models = writer.models
+        self._with_tax_rules = with_tax_rules
+        self._known: dict[Any, Mapping[str, Any]] = {}
+
+    def fill(self, line: Mapping[str, Any], sale: Mapping[str, Any], party: int) -> dict[str, Any]:
         data = {"type": "line", **line}
         if data.get("product") is None:
             return data
-        product = products[self.models.reference("product.product", data["product"])]
-        if not data.get("unit"):
-            data["unit"] = {"id": product["sale_uom"] or product["default_uom"]}
+        product = self._models.reference(_PRODUCT, data["product"])
+        # Without a tax rule, the customer makes no difference: one question per product is enough.
+        key = (product, sale.get("sale_date"), party if party in self._with_tax_rules else None)
+        if key not in self._known:
+            self._known[key] = self._ask(product, sale, party)
+        found = self._known[key]
+        if not data.get("unit") and found.get("unit"):
+            data["unit"] = {"id": found["unit"]}
+        if data.get("unit_price") is None and found.get("unit_price") is not None:
+            data["unit_price"] = found["unit_price"]
         if "taxes" not in data:
-            data["taxes"] = [{"id": tax} for tax in product["customer_taxes_used"] or []]
+            # The form in which `on_change` says what a list becomes: [[position, values], ...]
+            added = (found.get("taxes") or {}).get("add", [])
+            data["taxes"] = [{"id": tax["id"]} for _, tax in added]
         return data
+
+    def _ask(self, product: int, sale: Mapping[str, Any], party: int) -> Mapping[str, Any]:
+        names = ("currency", "sale_date", *_USES)
+        header = self._models.values("sale.sale", {name: sale[name] for name in names if sale.get(name)})
+        values = {f"_parent_sale.{name}": value for name, value in header.items()}
+        values |= {"_parent_sale.party": party, "_parent_sale.company": self._rpc.context["company"]}
+        # Any id will do for the order: what counts of it is given beside.
+        values |= {"type": "line", "product": product, "quantity": 1, "sale": -1}
+        answer: Mapping[str, Any] = self._rpc.read("model.sale.line.on_change", values, ["product"])
+        return answer
 
 
 def _reached(state: str, wanted: str) -> bool:
