@@ -1,0 +1,181 @@
+"""What `crmbridge check` says about a database."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from crmbridge.connectors.sql.database import Database
+from crmbridge.connectors.sql.source import Source, Sources
+from crmbridge.connectors.sql.texttime import TimeStyle
+from crmbridge.sdk import CrmbridgeError, Finding
+
+__all__ = ["check"]
+
+
+def check(database: Database, sources: Sources) -> Iterator[Finding]:
+    """Reach the database, then look at each stream. Problems are findings."""
+    try:
+        with database.reading() as connection:
+            yield from _connection(database, connection)
+        names = sources.names()
+    except CrmbridgeError as error:
+        yield Finding("error", error.message, error.hint or "")
+        return
+    for name in names:
+        try:
+            source = sources.source(name)
+            with database.reading() as connection:
+                yield from _Check(database, connection, source).findings()
+        except CrmbridgeError as error:
+            yield Finding("error", str(error.message), error.hint or "")
+
+
+def _connection(database: Database, connection: Connection) -> Iterator[Finding]:
+    version = ".".join(map(str, connection.dialect.server_version_info or ()))
+    yield Finding("ok", f"connected to {database.dialect} {version}: {database.place}")
+    if not database.snapshots:
+        yield Finding(
+            "warning",
+            f"crmbridge cannot read {database.dialect} in one snapshot: deleted rows are not noticed",
+            "use a column that marks deleted rows: `deleted`",
+        )
+    if database.dialect == "sqlite" and connection.exec_driver_sql("PRAGMA journal_mode").scalar() != "wal":
+        yield Finding(
+            "warning",
+            "other programs wait with their writes while crmbridge reads",
+            "switch the file to write-ahead logging once: PRAGMA journal_mode=WAL",
+        )
+
+
+class _Check:
+    """Looks at one stream."""
+
+    def __init__(self, database: Database, connection: Connection, source: Source) -> None:
+        self._database = database
+        self._connection = connection
+        self._source = source
+
+    def findings(self) -> Iterator[Finding]:
+        yield from self._key()
+        yield from self._cursor()
+        yield from self._children()
+        if self._source.settings.write:
+            yield from self._rights()
+            yield self._protection()
+            yield from self._numbers()
+
+    def _finding(self, level: str, text: str, hint: str = "") -> Finding:
+        assert level in {"ok", "warning", "error"}
+        return Finding(level, f"{self._source.name}: {text}", hint)  # type: ignore[arg-type]
+
+    def _key(self) -> Iterator[Finding]:
+        source = self._source
+        names = ", ".join(field.name for field in source.key)
+        columns = [field.column for field in source.key]
+        empty = self._count(sa.or_(*(column.is_(None) for column in columns)))
+        if empty:
+            yield self._finding(
+                "error", f"{empty} rows have no {names}: they become dead letters", "give them a key"
+            )
+        if source.key_is_unique:
+            yield self._finding("ok", f"{source.place} is read by its key {names}")
+            return
+        twice = sa.select(*columns).group_by(*columns).having(sa.func.count() > 1).limit(1)
+        if self._connection.execute(twice).first() is not None:
+            yield self._finding(
+                "error",
+                f"the key {names} occurs more than once: such rows become dead letters",
+                "name a unique `key`",
+            )
+        elif source.settings.query is None:
+            yield self._finding("warning", f"nothing keeps the key {names} unique", "add a unique index")
+
+    def _cursor(self) -> Iterator[Finding]:
+        source, cursor = self._source, self._source.cursor
+        if cursor is None:
+            yield self._finding("ok", "has no `cursor`: every pull reads all of it")
+            return
+        if cursor.nullable and (empty := self._count(cursor.column.is_(None))):
+            yield self._finding(
+                "warning",
+                f"{empty} rows have no {cursor.name}: their changes show in full reads only",
+                f"fill {cursor.name} by a default and a trigger",
+            )
+        if source.settings.query is None and cursor.name not in source.indexed:
+            names = ", ".join([cursor.name, *(field.name for field in source.key)])
+            yield self._finding(
+                "warning", f"no index serves {cursor.name}: every pull scans the table", f"index ({names})"
+            )
+        sample = sa.select(cursor.column).where(cursor.column.is_not(None)).limit(1)
+        value = self._connection.execute(sample).scalar_one_or_none()
+        style = TimeStyle.of(value) if isinstance(value, str) else None
+        if style is not None and not style.sorts:
+            yield self._finding(
+                "error", f"{cursor.name} holds texts with offsets, which do not sort by time", "store UTC"
+            )
+
+    def _children(self) -> Iterator[Finding]:
+        for child in self._source.children:
+            if self._source.cursor is not None:
+                yield self._finding(
+                    "warning",
+                    f"a change in {child.name} shows only if it also changes {self._source.cursor.name}",
+                    "let a trigger do that; otherwise the next full read finds it",
+                )
+            first = {index.columns.keys()[0] for index in child.table.indexes if index.columns}
+            first |= {column.name for column in list(child.table.primary_key)[:1]}
+            if child.foreign_key[0].name not in first:
+                yield self._finding(
+                    "warning",
+                    f"no index serves {child.name}.{child.foreign_key[0].name}: every page scans that table",
+                    f"index ({', '.join(field.name for field in child.foreign_key)})",
+                )
+
+    def _rights(self) -> Iterator[Finding]:
+        if self._database.dialect == "postgresql":
+            tables = [self._source.written, *(child.table for child in self._source.children)]
+            missing = [f"{right} on {table.name}" for table in tables for right in self._missing(table)]
+            if missing:
+                yield self._finding("error", f"this login lacks {', '.join(missing)}", "grant it")
+            else:
+                yield self._finding("ok", "this login may read and write")
+        elif self._database.dialect == "sqlite":
+            path = self._database.url.database or ""
+            if not os.access(path, os.W_OK):
+                yield self._finding("error", f"{path} may not be written", "give crmbridge's user the right")
+        else:
+            yield self._finding("warning", "whether this login may write shows only when it does")
+
+    def _missing(self, table: sa.Table) -> Sequence[str]:
+        parts = [part for part in (table.schema, table.name) if part]
+        name = sa.func.concat_ws(".", *(sa.func.quote_ident(part) for part in parts))
+        rights = ("SELECT", "INSERT", "UPDATE", "DELETE")
+        asked = sa.select(*(sa.func.has_table_privilege(name, right) for right in rights))
+        return [
+            right
+            for right, granted in zip(rights, self._connection.execute(asked).one(), strict=True)
+            if not granted
+        ]
+
+    def _protection(self) -> Finding:
+        what = f"its {self._source.version.name}" if self._source.version else "the whole row"
+        return self._finding(
+            "ok", f"a write compares {what} first, and keeps the row locked until it is done"
+        )
+
+    def _numbers(self) -> Iterator[Finding]:
+        if self._database.dialect != "sqlite":
+            return
+        names = [field.name for field in self._source.fields.values() if field.kind == "decimal"]
+        if names:
+            yield self._finding(
+                "warning", f"SQLite keeps about 15 digits of {', '.join(names)}", "declare exact numbers TEXT"
+            )
+
+    def _count(self, condition: sa.ColumnElement[bool]) -> int:
+        query = sa.select(sa.func.count()).select_from(self._source.table).where(condition)
+        return self._connection.execute(query).scalar_one()
