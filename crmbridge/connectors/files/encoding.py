@@ -1,0 +1,147 @@
+"""Which bytes are which characters: by byte order mark, as UTF-8, by a guess, or as declared."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import charset_normalizer
+
+from crmbridge.connectors.files.table import DamagedError
+
+__all__ = ["Encoding", "detect", "for_new_file", "where_broken"]
+
+_CHUNK = 1 << 20
+_SAMPLE = 1 << 18
+_MARKS = (  # the longer first: UTF-32's mark starts like UTF-16's
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+    (b"\x84\x31\x95\x33", "gb18030"),
+)
+# Encodings in use for office files. A guess among all that exist is wrong too often.
+_USUAL = [
+    "gb18030", "big5", "cp932", "euc_jp", "cp949", "cp874",
+    "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257",
+]  # fmt: skip
+_UTF8_SEQUENCE = re.compile(rb"[\xc3-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+
+
+class Encoding(NamedTuple):
+    """How a file's characters are stored."""
+
+    name: str
+    """The codec, without a mark."""
+    mark: bytes = b""
+    """The byte order mark at the start of the file."""
+    guessed: bool = False
+
+    def __str__(self) -> str:
+        return (
+            self.name + (" with byte order mark" if self.mark else "") + (", guessed" if self.guessed else "")
+        )
+
+
+def detect(path: Path, declared: str | None) -> Encoding:
+    """The file's encoding. Raises DamagedError where a guess would be reckless."""
+    with path.open("rb") as file:
+        start = file.read(4096)
+    mark, marked = next(((mark, name) for mark, name in _MARKS if start.startswith(mark)), (b"", ""))
+    if declared:
+        name = {"utf-8-sig": "utf-8", "utf-16": marked or "utf-16-le", "utf-32": marked or "utf-32-le"}.get(
+            declared, declared
+        )
+        if marked and codecs.lookup(marked) != codecs.lookup(name):
+            raise DamagedError(
+                f"{path.name}:1:1: the encoding is declared as {declared}, but the file is {marked}"
+            )
+        return Encoding(name, mark)
+    if marked:
+        return Encoding(marked, mark)
+    if start.count(0) * 5 > len(start):
+        raise DamagedError(
+            f"{path.name}:1:1: full of zero bytes: UTF-16 without a mark, or no text; declare `encoding:`"
+        )
+    broken = where_broken(path, Encoding("utf-8"))
+    return _guess(path, broken) if broken else Encoding("utf-8")
+
+
+def for_new_file(declared: str | None) -> Encoding:
+    """UTF-8 with a mark unless declared otherwise: without the mark Excel reads UTF-8 wrongly."""
+    if declared in (None, "utf-8-sig"):
+        return Encoding("utf-8", codecs.BOM_UTF8)
+    for family, name, mark in (
+        ("utf-16", "utf-16-le", codecs.BOM_UTF16_LE),
+        ("utf-32", "utf-32-le", codecs.BOM_UTF32_LE),
+    ):
+        if declared == family:
+            return Encoding(name, mark)
+    assert declared is not None
+    return Encoding(declared)
+
+
+def where_broken(path: Path, encoding: Encoding) -> str:
+    """`file:line:column: what` of the first byte that `encoding` does not know, or "" when all is well."""
+    decoder = codecs.getincrementaldecoder(encoding.name)("strict")
+    line, column = 1, 1
+    for chunk, last in _chunks(path, len(encoding.mark)):
+        try:
+            text = decoder.decode(chunk, last)
+        except UnicodeDecodeError as error:
+            good = error.object[: error.start].decode(encoding.name, "replace")
+            line, column = _advance(line, column, good)
+            byte = error.object[error.start]
+            return f"{path.name}:{line}:{column}: byte 0x{byte:02X} is not {encoding.name}"
+        line, column = _advance(line, column, text)
+    return ""
+
+
+def _advance(line: int, column: int, text: str) -> tuple[int, int]:
+    breaks = text.count("\n")
+    return line + breaks, len(text) - text.rfind("\n") if breaks else column + len(text)
+
+
+def _chunks(path: Path, skip: int) -> Iterator[tuple[bytes, bool]]:
+    with path.open("rb") as file:
+        file.seek(skip)
+        while chunk := file.read(_CHUNK):
+            yield chunk, False
+    yield b"", True
+
+
+def _guess(path: Path, broken: str) -> Encoding:
+    sample = _sample(path)
+    rest, sequences = _UTF8_SEQUENCE.subn(b"", sample)
+    if sequences > sum(byte >= 0x80 for byte in rest):
+        raise DamagedError(f"{broken}, though the rest of the file is; correct it or declare `encoding:`")
+    best = charset_normalizer.from_bytes(sample, cp_isolation=_USUAL).best()
+    if best is None:
+        raise DamagedError(f"{broken}, and no other encoding fits; declare `encoding:`")
+    name = best.encoding
+    if name.startswith("cp125") and _same(sample, name, "cp1252"):
+        name = "cp1252"
+    return Encoding(name, guessed=True)
+
+
+def _sample(path: Path) -> bytes:
+    """The lines that are not plain ASCII, for they alone tell; as many as a guess needs."""
+    sample = bytearray()
+    with path.open("rb") as file:
+        for line in file:
+            if not line.isascii():
+                sample += line
+            if len(sample) >= _SAMPLE:
+                break
+    return bytes(sample)
+
+
+def _same(sample: bytes, one: str, other: str) -> bool:
+    try:
+        return sample.decode(one) == sample.decode(other)
+    except UnicodeDecodeError:
+        return False

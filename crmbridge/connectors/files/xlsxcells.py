@@ -1,0 +1,114 @@
+"""What a worksheet's cell means, and how a value is written into one."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from openpyxl.utils.datetime import from_excel, to_excel
+
+from crmbridge.connectors.files.formulas import is_formula
+from crmbridge.connectors.files.table import blank_to_none, plain_number
+from crmbridge.connectors.files.xlsxstyles import Styles
+from crmbridge.connectors.files.xmlbytes import text_content
+
+__all__ = ["MAX_TEXT", "cell_writer", "shown"]
+
+MAX_TEXT = 32_767
+"""Characters that Excel keeps in one cell."""
+_EXACT_DIGITS = 15  # that many survive in the binary fractions that Excel computes with
+_ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d{1,6})?)?|\d\d:\d\d:\d\d")
+
+
+def shown(value: object) -> Any:
+    """What openpyxl read, as a JSON-like value: fractions exactly as typed, dates and times in ISO 8601.
+
+    A sheet knows no time zone, so times have no offset. Midnight is a date.
+    """
+    if isinstance(value, str):
+        return blank_to_none(_ESCAPED.sub(_character, value))
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int | float):
+        return _number(value)
+    if isinstance(value, datetime):
+        midnight = value.time() == time()
+        return value.date().isoformat() if midnight else value.isoformat()
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        seconds = round(value.total_seconds())
+        return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    return str(value)
+
+
+def _character(match: re.Match[str]) -> str:
+    code = int(match[1], 16)
+    return match[0] if 0xD800 <= code <= 0xDFFF else chr(code)
+
+
+def _number(value: float) -> int | Decimal | None:
+    if isinstance(value, int):
+        return value
+    if not math.isfinite(value):
+        return None
+    return int(value) if value.is_integer() and abs(value) < 1e15 else Decimal(repr(value))
+
+
+def cell_writer(styles: Styles, epoch: datetime) -> Callable[[str, str, int | None, object], str]:
+    """A function from (prefix, reference, style, value) to a cell's XML.
+
+    Text is always written as text, never as a formula, and marked as such where it looks like one. A number
+    with more digits than Excel keeps is written as text. ISO dates become dates in cells formatted so.
+    """
+
+    def write(prefix: str, reference: str, style: int | None, value: object) -> str:
+        if isinstance(value, str) and blank_to_none(value) is None:
+            value = None
+        moment = _serial(value, epoch) if isinstance(value, str) and styles.is_date(style or 0) else ""
+        content = _content(prefix, value, moment)
+        if content.startswith(' t="inlineStr"') and isinstance(value, str) and is_formula(value):
+            style = styles.quoted(style or 0)
+        start = f'<{prefix}c r="{reference}"' + (f' s="{style}"' if style else "")
+        if value is None:
+            return f"{start}/>" if style else ""
+        return f"{start}{content}</{prefix}c>"
+
+    return write
+
+
+def _content(prefix: str, value: object, moment: str) -> str:
+    if isinstance(value, bool):
+        return f' t="b"><{prefix}v>{int(value)}</{prefix}v>'
+    if isinstance(value, int | Decimal) and _is_exact(Decimal(value)):
+        moment = plain_number(value)
+    if moment:
+        return f"><{prefix}v>{moment}</{prefix}v>"
+    text = plain_number(value) if isinstance(value, int | Decimal) else str(value)
+    return (
+        f' t="inlineStr"><{prefix}is><{prefix}t xml:space="preserve">{text_content(text)}'
+        f"</{prefix}t></{prefix}is>"
+    )
+
+
+def _is_exact(value: Decimal) -> bool:
+    digits = len(value.normalize().as_tuple().digits)
+    return digits <= _EXACT_DIGITS and -300 < value.adjusted() < 300
+
+
+def _serial(text: str, epoch: datetime) -> str:
+    """The day number of a date or time; "" where Excel would show another moment than `text` says."""
+    if not _MOMENT.fullmatch(text):
+        return ""
+    try:
+        moment = time.fromisoformat(text) if text[2] == ":" else datetime.fromisoformat(text)
+        serial = to_excel(moment, epoch)  # type: ignore[no-untyped-call]
+        same = shown(from_excel(serial, epoch)) == shown(moment)
+    except (ValueError, OverflowError):
+        return ""
+    return repr(serial) if same and serial >= 0 else ""
