@@ -30,7 +30,7 @@ RESERVED_SYSTEMS = frozenset({"hub"})
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (OSError, ValueError) as error:
+    except (OSError, LookupError, ValueError) as error:
         raise ValueError("should be an IANA time zone such as Europe/Berlin or UTC") from error
     return name
 

@@ -101,7 +101,7 @@ class _Field:
         if spec.ref is not None and self.shape.kind != "reference":
             compiler.fail(self.site.at("ref"), f"{self.site.name} is no reference", key=True)
             return None
-        if reads or (self.shape.kind in ("composite", "other") and spec.codec is None):
+        if self.shape.kind == "composite" or (reads and self.shape.kind == "reference"):
             compiler.loose = True
         return self._two_way()
 

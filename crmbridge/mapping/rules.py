@@ -92,6 +92,7 @@ class RuleSet:
     def __init__(self, rules: Mapping[str, FieldRule], absent: Any = UNSET) -> None:
         self.rules = rules
         self._absent = absent
+        self._main = next((name for name in ("amount", "value") if name in rules), None)
         readable = [rule for rule in rules.values() if rule.read is not None]
         self._plain = tuple((rule.name, rule.key) for rule in readable if rule.key is not None)
         self._others = tuple((rule.name, rule.read, rule) for rule in readable if rule.key is None)
@@ -145,9 +146,9 @@ class RuleSet:
 
     def whole(self, found: dict[str, Any]) -> Any:
         """What was read, or UNSET or None if it is nothing as a whole: an amount or value decides."""
-        for main in ("amount", "value"):
-            if main in self.rules and found.get(main, UNSET) in (UNSET, None):
-                return found.get(main, UNSET)
+        if self._main is not None:
+            value = found.get(self._main, UNSET)
+            return value if value is UNSET or value is None else found
         if not found:
             return UNSET
         return found if any(value is not None for value in found.values()) else None
@@ -239,9 +240,14 @@ class Slot:
     rules: RuleSet
     present: FieldRule | None = None
     """A truth value that says whether the element is there, for slots that have nothing else."""
+    _always: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._always.update({"id": self.id, **self.const})
 
     @property
     def id(self) -> str:
+        """The id of its element."""
         return f"slot:{self.name}"
 
     @property
@@ -264,7 +270,7 @@ class Slot:
             whole = self.rules.whole(found)
             if not whole:
                 return whole
-        return {"id": self.id, **self.const, **found}
+        return {**self._always, **found}
 
     def accepts(self, element: Mapping[str, Any]) -> bool:
         """Whether this slot can show `element`."""

@@ -43,6 +43,8 @@ def read_through(
 
 def write_through(path: Path, steps: Sequence[Step]) -> Callable[[dict[str, Any], Any], None]:
     """Writing: the steps, then the path."""
+    if path.key is not None and not steps:
+        return _plain_write(path.key)
 
     def write(native: dict[str, Any], value: Any) -> None:
         for step in steps:
@@ -50,6 +52,13 @@ def write_through(path: Path, steps: Sequence[Step]) -> Callable[[dict[str, Any]
                 break
             value = step(value)
         path.put(native, value)
+
+    return write
+
+
+def _plain_write(key: str) -> Callable[[dict[str, Any], Any], None]:
+    def write(native: dict[str, Any], value: Any) -> None:
+        native[key] = value
 
     return write
 

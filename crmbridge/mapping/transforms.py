@@ -83,7 +83,10 @@ def _strip(value: Any) -> str | None:
 
 def _lines(value: Any) -> list[str]:
     """Any line ends; lines with nothing in them are left out."""
-    return [line for line in re.split(r"\r\n|\r|\n", _text(value)) if line.strip()]
+    text = _text(value)
+    if "\n" not in text and "\r" not in text:
+        return [text] if text.strip() else []
+    return [line for line in re.split(r"\r\n|\r|\n", text) if line.strip()]
 
 
 def _join_lines(value: Any) -> str | None:
@@ -123,6 +126,8 @@ def _email(value: Any) -> str:
     return f"{local}@{domain.lower()}"
 
 
+# The library would read 138****1234 as the number 1381234.
+_MASKED = re.compile("[*＊•●×#]")
 _E164 = re.compile(r"\+[1-9][0-9]{7,14}")
 
 
@@ -151,6 +156,8 @@ def _phone(region: Any, *, keep: bool) -> Codec:
 
 @lru_cache(maxsize=65_536)
 def _parsed_phone(text: str, region: str | None) -> str | None:
+    if _MASKED.search(text):
+        return None
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
@@ -159,7 +166,7 @@ def _parsed_phone(text: str, region: str | None) -> str | None:
     if number.extension or not phonenumbers.is_possible_number(number):
         return None
     formatted: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return formatted
+    return formatted if _E164.fullmatch(formatted) else None
 
 
 # -- numbers -----------------------------------------------------------------------------------
@@ -321,7 +328,7 @@ def _instant(argument: Any) -> Codec:
         raise ValueError("needs a zone: as: {instant: Europe/Berlin}, or timezone in crmbridge.yaml")
     try:
         zone = ZoneInfo(name)
-    except (OSError, ValueError) as error:
+    except (OSError, LookupError, ValueError) as error:
         raise ValueError(f"unknown time zone {name!r}; use a name like Europe/Berlin or UTC") from error
 
     def decode(value: Any) -> str:

@@ -1,0 +1,76 @@
+"""Paths read three states and write what they read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crmbridge.mapping.paths import UNSET, parse_path
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "found"),
+    [
+        ("name", {"name": "李雷"}, "李雷"),
+        ("name", {"name": None}, None),
+        ("name", {}, UNSET),
+        ("country.code", {"country": {"code": "CN"}}, "CN"),
+        ("country.code", {"country": {}}, UNSET),
+        ("country.code", {}, UNSET),
+        ("country.code", {"country": None}, None),
+        (
+            "emails[type=work].value",
+            {"emails": [{"type": "home"}, {"type": "work", "value": "a@b.c"}]},
+            "a@b.c",
+        ),
+        ("emails[type=work].value", {"emails": []}, None),
+        ("emails[type=work].value", {"emails": [{"type": "work"}]}, UNSET),
+        ("emails[type=work].value", {}, UNSET),
+        ("flags[on=true].n", {"flags": [{"on": True, "n": 1}]}, 1),
+        ('"Tel. (work)"', {"Tel. (work)": "1"}, "1"),
+        ('"a.b"."c[0]"', {"a.b": {"c[0]": 7}}, 7),
+        ("Straße und Nr", {"Straße und Nr": "x"}, "x"),
+    ],
+)
+def test_a_path_tells_unset_null_and_value_apart(path: str, data: dict[str, Any], found: Any) -> None:
+    assert parse_path(path).reader(UNSET)(data) == found
+
+
+def test_where_absent_means_null_a_missing_key_is_null_at_any_depth() -> None:
+    assert parse_path("name").reader(None)({}) is None
+    assert parse_path("a.b").reader(None)({"a": {}}) is None
+
+
+@pytest.mark.parametrize(("path", "data"), [("a.b", {"a": "text"}), ("a[k=v].b", {"a": {"k": "v"}})])
+def test_a_path_through_something_else_says_what_it_found(path: str, data: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="expected a"):
+        parse_path(path).reader(UNSET)(data)
+
+
+@pytest.mark.parametrize(
+    "text", ["", ".", "a.", ".a", "a..b", "a[", "a[b]", "a[b=]", "a[b=c", "a]x[", '"a', " a", "a ", 'a"b".']
+)
+def test_a_broken_path_is_refused_with_its_column(text: str) -> None:
+    with pytest.raises(ValueError, match="at character"):
+        parse_path(text)
+
+
+NAME = st.text(min_size=1, max_size=8).filter(lambda t: '"' not in t)
+
+
+@given(st.lists(NAME, min_size=1, max_size=4), st.integers() | st.text() | st.none())
+def test_what_a_path_writes_it_reads(names: list[str], value: Any) -> None:
+    path = parse_path(".".join(f'"{name}"' for name in names))
+    native: dict[str, Any] = {}
+    path.put(native, value)
+    assert path.reader(UNSET)(native) == value
+
+
+def test_paths_into_one_object_or_one_filtered_element_come_together() -> None:
+    native: dict[str, Any] = {}
+    for text, value in [("a.x", 1), ("a.y", 2), ("l[t=w].v", 3), ("l[t=w].u", 4), ("l[t=h].v", 5)]:
+        parse_path(text).put(native, value)
+    assert native == {"a": {"x": 1, "y": 2}, "l": [{"t": "w", "v": 3, "u": 4}, {"t": "h", "v": 5}]}
