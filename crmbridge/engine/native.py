@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from crmbridge.engine.operations import Change, Planned
-from crmbridge.identity.link import UNSET, FieldState, Link, Stamp, flatten, observe, with_local_ids, wrote
+from crmbridge.identity.link import (
+    UNSET,
+    FieldState,
+    Link,
+    Reading,
+    flatten,
+    observe,
+    with_local_ids,
+    wrote,
+)
 from crmbridge.identity.shape import ListShape, Shape, element_path
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.rules import ListRule
@@ -178,18 +187,11 @@ class Settled:
     """Paths in which the record said something of its own."""
 
 
-def adopt(
-    planned: Planned,
-    link: Link,
-    held: Mapping[str, Any],
-    shape: Shape,
-    stamp: Stamp,
-    *,
-    versioned: bool,
-) -> Settled:
+def adopt(planned: Planned, link: Link, held: Mapping[str, Any], reading: Reading) -> Settled:
     """Our write is in place: `held` is what the record now says. Changes `link`."""
+    shape = reading.shape
     _learn_children(planned, link, held, shape)
-    now = _flat(link, held, shape)
+    now = flatten(shape, link, held)
     altered: list[tuple[str, Any, Any]] = []
     for change in planned.changes:
         holds = now.get(change.path, UNSET)
@@ -202,24 +204,36 @@ def adopt(
         ):
             altered.append((change.path, change.new, holds))
     _forget_hidden(planned, link)
-    news = observe(link, held, shape, stamp, versioned=versioned)
+    news = observe(link, held, reading)
     return Settled(altered, news.changed)
 
 
 def in_place(planned: Planned, link: Link, held: Mapping[str, Any], shape: Shape) -> bool:
     """Whether a record shows what an operation of unknown outcome wanted to write."""
-    now = _flat(link, held, shape)
-    scalars = [c for c in planned.changes if "/" not in c.path]
-    return all(shape.same(c.path, now.get(c.path), c.new) or now.get(c.path) == c.new for c in scalars)
+    now = flatten(shape, link, held)
+    for change in planned.changes:
+        name, _, rest = change.path.partition("/")
+        added = _added(planned, name)
+        element_id, _, inner = rest.partition("/")
+        if element_id in added:
+            if not inner and not _holds_like(shape.lists[name], added[element_id], held.get(name) or ()):
+                return False
+        elif change.new is None and rest and not inner:
+            if now.get(change.path) is True:
+                return False
+        elif not shape.same(change.path, now.get(change.path), change.new, _element(link, change.path)):
+            return False
+    return True
+
+
+def _holds_like(shape: ListShape, parts: Mapping[str, Any], children: Any) -> bool:
+    key = shape.merge_key(parts)
+    return bool(key) and any(shape.merge_key(child) == key for child in children)
 
 
 def _element(link: Link, path: str) -> dict[str, Any]:
     name, _, rest = path.partition("/")
     return link.element(name, rest.partition("/")[0]) if rest else {}
-
-
-def _flat(link: Link, held: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
-    return flatten(shape, link, held)
 
 
 def _learn_children(planned: Planned, link: Link, held: Mapping[str, Any], shape: Shape) -> None:
@@ -230,9 +244,8 @@ def _learn_children(planned: Planned, link: Link, held: Mapping[str, Any], shape
             if element_id is not None:
                 known[f"slot:{slot}"] = element_id
     for name, list_shape in shape.lists.items():
-        added = _added(planned, name)
-        slotted = set(link.elements.get(name, {}).values())
-        added = {e: parts for e, parts in added.items() if e not in slotted}
+        slotted = set(planned.slots.get(name, {}).values())
+        added = {e: parts for e, parts in _added(planned, name).items() if e not in slotted}
         if added and name in held:
             _pair(link, list_shape, added, held[name] or ())
 
@@ -254,14 +267,16 @@ def _added(planned: Planned, name: str) -> dict[str, dict[str, Any]]:
 def _pair(link: Link, shape: ListShape, added: Mapping[str, Mapping[str, Any]], children: Any) -> None:
     """By natural key first, then in order: what a system altered still has its place."""
     known = link.elements.setdefault(shape.name, {})
+    for local in [local for local, element_id in known.items() if element_id in added]:
+        del known[local]
     fresh = {local: child for local, child in with_local_ids(shape, children) if local not in known}
     waiting = dict(added)
     for element_id, parts in added.items():
         key = shape.merge_key(parts)
-        local = next((x for x, child in fresh.items() if key and shape.merge_key(child) == key), None)
-        if local is not None:
-            known[local] = element_id
-            del fresh[local], waiting[element_id]
+        twin = next((x for x, child in fresh.items() if key and shape.merge_key(child) == key), None)
+        if twin is not None:
+            known[twin] = element_id
+            del fresh[twin], waiting[element_id]
     if len(waiting) == len(fresh):
         for element_id, local in zip(waiting, fresh, strict=True):
             known[local] = element_id

@@ -360,8 +360,8 @@ class _Step:
         return UNSET
 
     def _required(self, name: str) -> bool:
-        mapping = self.target.mapping
-        return mapping.required(name)
+        rule = self.target.mapping.fields.get(name)
+        return rule is not None and rule.required
 
     def _closed(self) -> bool:
         for native, values in self.target.capabilities.closed_when.items():

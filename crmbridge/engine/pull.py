@@ -16,7 +16,7 @@ import msgspec
 
 from crmbridge.engine.links import join_goldens, link_of, raw_hash, save_link
 from crmbridge.engine.run import Run, System, micros
-from crmbridge.identity.link import Stamp, observe
+from crmbridge.identity.link import Reading, Stamp, observe
 from crmbridge.mapping.apply import AlsoMapping
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.errors import MappingError
@@ -247,15 +247,14 @@ class _Pull:
         flow = self.run.flow(mapping.entity)
         assert flow is not None
         link = link_of(row, flow.shape)
-        seen = observe(
-            link,
-            mapping.read(record.data),
+        reading = Reading(
             flow.shape,
             self._stamp(record, row),
-            versioned=self.capabilities.versions,
+            self.capabilities.versions,
             remapped=row.raw_hash == digest and row.mapped_by != mapping.fingerprint,
             unsaid=mapping.unsaid_slots(record.data),
         )
+        seen = observe(link, mapping.read(record.data), reading)
         revived = row.status in ("gone", "archived", "out")
         row.status, row.gone_at, row.deleted_by_us = "live", 0, False
         row.version, row.raw_hash, row.mapped_by = record.version, digest, mapping.fingerprint
@@ -395,8 +394,8 @@ class _Pull:
             return
         if not self.run.limits.allows("rejects", self.rejected, self.listed, first=False):
             raise LimitError(
-                f"{self.system.name}/{self.stream}: {self.rejected} of {self.listed} records cannot be mapped: "
-                "then the mapping is wrong, not the data",
+                f"{self.system.name}/{self.stream}: {self.rejected} of {self.listed} records cannot be "
+                "mapped: then the mapping is wrong, not the data",
                 limit="limits.rejects",
                 flag="--allow rejects",
                 hint="crmbridge dead-letters list shows them; correct the mapping, or pass --allow rejects",

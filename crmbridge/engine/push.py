@@ -17,7 +17,7 @@ from crmbridge.engine.links import link_of, raw_hash, save_link
 from crmbridge.engine.native import Outward, adopt, in_place, to_operation
 from crmbridge.engine.operations import Change, Planned, decode, encode
 from crmbridge.engine.run import Flow, Run, System
-from crmbridge.identity.link import UNSET, Stamp, observe
+from crmbridge.identity.link import UNSET, Reading, Stamp, observe
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.errors import MappingError
 from crmbridge.sdk.connector import Capabilities, Operation, Record, Result, ResultStatus
@@ -34,12 +34,14 @@ from crmbridge.store.base import DeadLetterRow, IntentRow, RecordRow, WriteRow
 __all__ = ["push", "settle"]
 
 CHUNK = 500
+SAVE_EVERY = 50_000
+"""Microseconds after which answers are committed while others are still to come."""
 SHORT_LAG = 60.0
 """Seconds that a run waits for a system's search to catch up; longer ones wait for the next run."""
 
 
 def push(run: Run, system: System, flow: Flow) -> None:
-    """Send what this run planned for one entity in one system, parents' operations having been sent before."""
+    """Send what this run planned for one entity in one system; the parents' operations were sent before."""
     after = -1
     run.event("stage-started", system=system.name, entity=flow.entity, stage="push")
     try:
@@ -123,12 +125,17 @@ class _Push:
             ) from error
 
     def _take_results(self, waiting: dict[str, IntentRow], operations: Sequence[Operation]) -> None:
-        """Commit answers as they come; what gets none is uncertain."""
+        """Commit answers as they come, those of one response together; what gets none is uncertain."""
         answered: list[Result] = []
+        since = self.run.now()
         try:
             for result in self.system.connector.push(self.stream, operations):
-                if result.operation_id in waiting:
-                    answered.append(result)
+                if result.operation_id not in waiting:
+                    continue
+                answered.append(result)
+                if self.run.now() - since > SAVE_EVERY:
+                    self._commit(waiting, answered)
+                    answered, since = [], self.run.now()
         finally:
             self._commit(waiting, answered)
         if waiting:
@@ -271,13 +278,16 @@ class _Push:
             doc = self.mapping.read(record.data)
         except MappingError:
             return
-        unsaid = self.mapping.unsaid_slots(record.data)
-        news = observe(link, doc, self.flow.shape, stamp, versioned=self.capabilities.versions, unsaid=unsaid)
+        news = observe(link, doc, self._reading(record, stamp))
         row.version, row.raw_hash = record.version, raw_hash(record)
         save_link(link, row, self.flow.shape).read_at = now
         with self.run.store.transaction():
             self.run.store.put_records([row])
             self.run.store.mark_dirty([row.golden_id] if news.changed and row.golden_id else [])
+
+    def _reading(self, record: Record, stamp: Stamp) -> Reading:
+        unsaid = self.mapping.unsaid_slots(record.data)
+        return Reading(self.flow.shape, stamp, self.capabilities.versions, unsaid=unsaid)
 
     # results
 
@@ -306,7 +316,7 @@ class _Push:
         saved = self._row_for(planned, record)
         link = link_of(saved, self.flow.shape)
         stamp = Stamp(self.run.now()) if saved.id else Stamp(0)
-        settled = adopt(planned, link, held, self.flow.shape, stamp, versioned=self.capabilities.versions)
+        settled = adopt(planned, link, held, self._reading(record, stamp))
         saved.version, saved.raw_hash = record.version, raw_hash(record)
         saved.mapped_by, saved.read_at, saved.status = self.mapping.fingerprint, self.run.now(), "live"
         store.put_records([save_link(link, saved, self.flow.shape)])

@@ -101,6 +101,8 @@ class Run:
     """Read without cursors."""
     allowed: frozenset[str] = frozenset()
     """Limits that are lifted for this run."""
+    absent: Mapping[str, CrmbridgeError] = field(default_factory=dict)
+    """Systems of the config that could not be opened, and why."""
     counts: Counts = field(default_factory=Counts)
 
     def now(self) -> int:

@@ -212,7 +212,8 @@ def _forget(run: Run, statuses: list[str]) -> None:
 
 def _ended(run: Run, outcome: Outcome) -> Outcome:
     _forget(run, ["planned", "stale", "conflict"])
-    outcome.failed = {s.name: s.failure for s in run.systems.values() if s.failure is not None}
+    failures = {s.name: s.failure for s in run.systems.values() if s.failure is not None}
+    outcome.failed = {**run.absent, **failures}
     stuck = len(run.store.intents_with(["parked", "uncertain"], CHUNK))
     outcome.open_problems = stuck + len(run.store.dead_letters("open"))
     return outcome

@@ -30,6 +30,7 @@ __all__ = [
     "FieldState",
     "Link",
     "Observation",
+    "Reading",
     "Stamp",
     "Statement",
     "Status",
@@ -67,7 +68,6 @@ class Stamp(NamedTuple):
 
 
 FIRST_CONTACT = Stamp(0)
-NOTHING_UNSAID: Mapping[str, frozenset[str]] = {}
 
 
 class Statement(NamedTuple):
@@ -164,44 +164,32 @@ class Observation:
 
 
 @dataclass(slots=True)
-class _Reading:
+class Reading:
     """The circumstances of one observation."""
 
     shape: Shape
     stamp: Stamp
     versioned: bool
-    remapped: bool
-    unsaid: Mapping[str, frozenset[str]]
+    """The stream has record versions, so that an old value cannot come back by a stale copy."""
+    remapped: bool = False
+    """The native record is unchanged and only the mapping differs: stamps stay, and fields that were not
+    mapped before are first contact."""
+    unsaid: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """List -> native child ids of which the record says nothing this time: those elements stay."""
     result: Observation = field(default_factory=Observation)
 
 
-def observe(
-    link: Link,
-    doc: Mapping[str, Any],
-    shape: Shape,
-    stamp: Stamp,
-    *,
-    versioned: bool,
-    remapped: bool = False,
-    unsaid: Mapping[str, frozenset[str]] = NOTHING_UNSAID,
-) -> Observation:
-    """Take in what a record holds now (`doc`, canonical); changes `link`, returns what was new.
-
-    versioned: the stream has record versions, so that an old value cannot come back by a stale copy.
-    remapped: the native record is unchanged and only the mapping differs; stamps stay, and fields that
-    were not mapped before are first contact.
-    unsaid: list -> native child ids of which the record says nothing this time: those elements stay.
-    """
-    reading = _Reading(shape, stamp, versioned, remapped, unsaid)
+def observe(link: Link, doc: Mapping[str, Any], reading: Reading) -> Observation:
+    """Take in what a record holds now (`doc`, canonical); changes `link`, returns what was new."""
     for name, value in doc.items():
-        if name in shape.lists:
-            _observe_list(link, shape.lists[name], value or (), reading)
+        if name in reading.shape.lists:
+            _observe_list(link, reading.shape.lists[name], value or (), reading)
         else:
             _observe_value(link, name, value, reading)
     return reading.result
 
 
-def _observe_value(link: Link, path: str, value: Any, reading: _Reading) -> None:
+def _observe_value(link: Link, path: str, value: Any, reading: Reading) -> None:
     state = link.fields.get(path)
     if state is None or (state.seen is UNSET and state.own is None and state.sent is None):
         first = reading.remapped or reading.stamp.time == 0
@@ -242,7 +230,7 @@ def _remap(state: FieldState, value: Any, record_id: int) -> None:
 
 
 def _observe_list(
-    link: Link, shape: ListShape, elements: Iterable[Mapping[str, Any]], reading: _Reading
+    link: Link, shape: ListShape, elements: Iterable[Mapping[str, Any]], reading: Reading
 ) -> None:
     known = link.elements.setdefault(shape.name, {})
     now = dict(with_local_ids(shape, elements))
@@ -262,7 +250,7 @@ def _observe_list(
             _observe_missing(link, element_path(shape.name, known[local]), reading)
 
 
-def _observe_missing(link: Link, path: str, reading: _Reading) -> None:
+def _observe_missing(link: Link, path: str, reading: Reading) -> None:
     parts = [state for inner, state in link.fields.items() if inner.startswith(path + "/")]
     known = max((now for state in parts if (now := state.current())), key=lambda s: s.time, default=None)
     _observe_value(link, path, None, reading)

@@ -1,0 +1,419 @@
+"""The composition root: config + plugins + store -> a bridge that plans, applies and syncs.
+
+    with Bridge.open(Path("crmbridge.yaml")) as bridge:
+        outcome = bridge.sync()
+
+Nothing else reads the environment or the machine's clock, opens a connection or makes a client.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import random
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import crmbridge.connectors
+from crmbridge.config import Config, EntitySync, Secrets, load_config
+from crmbridge.engine import sync as pipeline
+from crmbridge.engine.operations import Planned, decode, encode, signature
+from crmbridge.engine.run import Flow, Run, System, micros
+from crmbridge.identity.policy import Owner, Policy
+from crmbridge.identity.shape import shape_of
+from crmbridge.mapping.load import Mappings, load_mappings
+from crmbridge.plugins import Plugins
+from crmbridge.sdk.connector import Connector, Context
+from crmbridge.sdk.errors import ConfigError, CrmbridgeError, StateError
+from crmbridge.sdk.hookspecs import RunEvent, SurvivorshipRule
+from crmbridge.sdk.http import HttpClient, Surroundings
+from crmbridge.sdk.network import HttpSettings
+from crmbridge.sdk.redact import Redactor
+from crmbridge.store.base import RunRow, Store, SystemRow
+from crmbridge.store.sql import open_store
+from crmbridge_schemas.base import Entity
+from crmbridge_schemas.custom import CustomSchemaError
+from crmbridge_schemas.registry import build, write_order
+
+__all__ = ["Bridge", "Options", "SavedPlan", "load_plugins", "load_saved_plan"]
+
+PLAN_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How one run differs from an ordinary one."""
+
+    allow: frozenset[str] = frozenset()
+    """Limits that are lifted once."""
+    only_into: str | None = None
+    """Write to this system only."""
+    full: bool = False
+    """Read without cursors."""
+    accept_config: bool = False
+    """A changed mapping or policy needs no approval of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPlan:
+    """A plan file that was read."""
+
+    path: Path
+    made_at: str
+    operations: tuple[Planned, ...]
+
+
+def load_plugins(files: tuple[Path, ...] = ()) -> Plugins:
+    """Built-in, installed and one-file plugins."""
+    plugins = Plugins()
+    plugins.add(crmbridge.connectors, "built-in", "built in")
+    plugins.add_installed()
+    for path in files:
+        plugins.add_file(path)
+    return plugins
+
+
+@dataclass(slots=True)
+class Bridge:
+    """Everything that a config describes, ready to run."""
+
+    config: Config
+    plugins: Plugins
+    entities: Mapping[str, type[Entity]]
+    mappings: Mappings
+    store: Store
+    redact: Redactor
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None] = time.sleep
+    listeners: list[Callable[[RunEvent], None]] = field(default_factory=list)
+    _connectors: dict[str, Connector] = field(default_factory=dict)
+    _exit: ExitStack = field(default_factory=ExitStack)
+
+    # -- opening and closing -------------------------------------------------------------------
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        environment: str | None = None,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Self:
+        """Read the config and its mappings and open the state. No system is spoken to yet.
+
+        Raises ConfigError with every mistake and its place; StateError for a state that can't be used.
+        """
+        config = load_config(path, environment)
+        plugins = load_plugins(tuple(config.root / one for one in config.settings.plugins))
+        entities = _entities(config, plugins)
+        mappings = load_mappings(
+            config, _shipped(config, plugins), entities, plugins.codecs(), plugins.functions()
+        )
+        store = open_store(_state_url(config), now=lambda: micros(clock()))
+        return cls(config, plugins, entities, mappings, store, Redactor(), clock, sleep)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back connections and the state."""
+        for connector in self._connectors.values():
+            self._exit.callback(connector.close)
+        self._connectors = {}
+        self._exit.callback(self.store.close)
+        self._exit.close()
+
+    # -- systems -------------------------------------------------------------------------------
+
+    def connector(self, name: str, store: Store | None = None) -> Connector:
+        """The connector of one system, made at first use. Raises ConfigError for its settings."""
+        if name not in self._connectors:
+            settings = self.config.systems.get(name)
+            if settings is None:
+                known = ", ".join(self.config.systems)
+                raise ConfigError(
+                    f"there is no system {name!r} in {self.config.path}", hint=f"there are {known}"
+                )
+            kind = self.plugins.connector(settings.connector)
+            secrets = Secrets(os.environ, self.config.root, self.redact.add)
+            own = self.config.system_settings(name, kind.settings_model, secrets)
+            self._connectors[name] = kind(own, self._context(name, store or self.store))
+        return self._connectors[name]
+
+    def _context(self, name: str, store: Store) -> Context:
+        settings = self.config.systems[name]
+        network = settings.network
+        http = functools.partial(
+            HttpClient,
+            settings=HttpSettings(
+                connect_timeout=network.connect_timeout,
+                read_timeout=network.read_timeout,
+                deadline=network.deadline,
+                proxy=network.proxy,
+                ca_file=_below(self.config.root, network.ca_file),
+                client_certificate=_below(self.config.root, network.client_certificate),
+                client_key=_below(self.config.root, network.client_key),
+                verify=network.verify,
+            ),
+            surroundings=Surroundings(self.clock, random.random, self.sleep, self.redact),
+        )
+        return Context(
+            system=name,
+            root=self.config.root,
+            session=store.session(name),
+            now=self.clock,
+            random=random.random,
+            read_only=settings.mode != "live",
+            http=http,
+        )
+
+    def system(self, name: str) -> System:
+        """One system, opened and bound to its mappings. Raises the connector's error."""
+        connector = self.connector(name)
+        streams = {stream.name: stream for stream in connector.streams()}
+        self.mappings = self.mappings.bind(name, list(streams.values()))
+        mapped = {stream: self.mappings.of_stream(name, stream) for stream in streams}
+        return System(name, connector, self.config.systems[name].mode, streams, mapped)
+
+    def _open_all(self) -> tuple[dict[str, System], dict[str, CrmbridgeError]]:
+        """The systems that could be opened, and why the others could not."""
+        found: dict[str, System] = {}
+        failed: dict[str, CrmbridgeError] = {}
+        for name in self.config.systems:
+            try:
+                found[name] = self.system(name)
+            except ConfigError:
+                raise
+            except CrmbridgeError as error:
+                failed[name] = error
+        return found, failed
+
+    # -- runs ----------------------------------------------------------------------------------
+
+    def sync(self, options: Options = Options(), *, keep: Path | None = None) -> pipeline.Outcome:
+        """Bring all systems into agreement; see `crmbridge.engine.sync`. `keep`: where a plan that a person
+        has to look at is saved."""
+        with self._running("sync", self.store, options) as run:
+            saver = functools.partial(self._save, path=keep) if keep else None
+            return self._ended(run, pipeline.sync(run, accept_config=options.accept_config, keep=saver))
+
+    def plan(
+        self, options: Options = Options(), *, out: Path | None = None
+    ) -> tuple[pipeline.Outcome, list[Planned]]:
+        """What `sync` would write. Nothing is sent, and nothing that `sync` relies on moves."""
+        with self.store.lock("plan"), self.store.scratch() as copy:
+            run = self._run("plan", copy, options)
+            outcome = pipeline.plan(run)
+            operations = list(pipeline.operations(run))
+            if out is not None:
+                self._save(run, path=out)
+            return outcome, operations
+
+    def apply(self, path: Path, options: Options = Options(), *, strict: bool = False) -> pipeline.Outcome:
+        """Send what a saved plan holds and is still true."""
+        approved = {signature(operation) for operation in load_saved_plan(path).operations}
+        with self._running("apply", self.store, options) as run:
+            return self._ended(run, pipeline.apply(run, approved, strict=strict))
+
+    @contextmanager
+    def _running(self, command: str, store: Store, options: Options) -> Iterator[Run]:
+        with store.lock(" ".join([command, *sys.argv[2:]])):
+            run = self._run(command, store, options)
+            self._guard_state(run)
+            run.event("run-started", text=command)
+            yield run
+
+    def _run(self, command: str, store: Store, options: Options) -> Run:
+        systems, failed = self._open_all()
+        run = Run(
+            store,
+            systems,
+            self.flows(options.only_into),
+            self.config.settings.limits,
+            self.clock,
+            self._emit,
+            self.sleep,
+            region=self.config.settings.country,
+            full=options.full,
+            allowed=options.allow,
+            absent=failed,
+        )
+        with store.transaction():
+            run.id = store.begin_run(RunRow(command=command, started_at=run.now()))
+        return run
+
+    def _ended(self, run: Run, outcome: pipeline.Outcome) -> pipeline.Outcome:
+        counts = {"/".join(key): count for key, count in sorted(run.counts.items())}
+        row = RunRow(run.id, "", 0, run.now(), outcome.exit_code, json.dumps(counts))
+        with self.store.transaction():
+            self.store.end_run(row)
+            for system in run.working():
+                known = {one.name: one for one in self.store.systems()}.get(system.name)
+                if known is not None:
+                    known.last_success = run.now()
+                    self.store.put_system(known)
+        run.event("run-ended", count=outcome.exit_code, details=counts)
+        return outcome
+
+    def _emit(self, event: RunEvent) -> None:
+        for listener in self.listeners:
+            listener(event)
+        self.plugins.emit(event)
+
+    def _guard_state(self, run: Run) -> None:
+        """The state belongs to these systems and no others."""
+        known = {row.name: row for row in run.store.systems()}
+        lost = sorted(known.keys() - self.config.systems.keys())
+        if lost:
+            raise StateError(
+                f"the state holds links of {', '.join(lost)}, which the config no longer names",
+                hint="crmbridge systems rename OLD NEW, or crmbridge systems remove NAME",
+            )
+        for name, system in run.systems.items():
+            if system.failure is not None:
+                continue
+            try:
+                mark = system.connector.fingerprint()
+            except CrmbridgeError as error:
+                run.fail(system, error)
+                continue
+            row = known.get(name) or SystemRow(name)
+            if row.fingerprint and mark and row.fingerprint != mark:
+                raise StateError(
+                    f"{name} is another system than before: {mark}; the state was made with {row.fingerprint}",
+                    hint=f"correct systems.{name} in {self.config.path.name}, or, if it really moved: "
+                    f"crmbridge systems rebind {name}",
+                )
+            row.fingerprint, row.connector = mark or row.fingerprint, self.config.systems[name].connector
+            with run.store.transaction():
+                run.store.put_system(row)
+
+    # -- flows ---------------------------------------------------------------------------------
+
+    def flows(self, only_into: str | None = None) -> list[Flow]:
+        """How each entity travels, parents before children."""
+        settings = self.config.settings
+        order = write_order(self.entities, settings.sync.keys())
+        return [self._flow(entity, settings.sync[entity], only_into) for entity in order]
+
+    def _flow(self, entity: str, sync: EntitySync, only_into: str | None) -> Flow:
+        model = self.entities[entity]
+        targets = [name for name in sync.targets if only_into in (None, name)]
+        create = {name: functools.partial(self._may_create, entity, name) for name in targets}
+        policy = _policy(entity, sync, model, self.plugins.survivorship())
+        return Flow(entity, shape_of(model), policy, targets, create, self._fingerprint(entity, sync))
+
+    def _may_create(self, entity: str, system: str, doc: Mapping[str, Any]) -> bool:
+        return self.mappings.may_create(self.config, entity, system, doc)
+
+    def _fingerprint(self, entity: str, sync: EntitySync) -> str:
+        """Of all that may change what is written: policy, mappings, the kind of the connectors."""
+        parts = [sync.model_dump_json()]
+        for system in sync.systems:
+            parts.append(self.config.systems[system].connector)
+            parts.extend(m.fingerprint for m in self.mappings.of_entity(system, entity))
+        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+    # -- plan files ----------------------------------------------------------------------------
+
+    def _save(self, run: Run, path: Path) -> None:
+        """One JSON object a line: a header, then the operations. Only its owner can read it: it holds data."""
+        header = {
+            "crmbridge_plan": PLAN_VERSION,
+            "made_at": self.clock().isoformat(),
+            "by": socket.gethostname(),
+        }
+        temporary = path.with_name(path.name + ".part")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(json.dumps(header) + "\n")
+            for operation in pipeline.operations(run):
+                file.write(encode(operation) + "\n")
+        temporary.replace(path)
+
+
+def load_saved_plan(path: Path) -> SavedPlan:
+    """Read a plan file. Raises ConfigError where it is none, with the line."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            header = json.loads(file.readline() or "null")
+            if not isinstance(header, dict) or header.get("crmbridge_plan") != PLAN_VERSION:
+                raise ConfigError("this is no plan of this version of crmbridge", position=f"{path}:1:1")
+            operations = tuple(_operation(line, f"{path}:{number}:1") for number, line in enumerate(file, 2))
+    except OSError as error:
+        raise ConfigError(f"cannot read the plan {path}: {error.strerror}") from None
+    except ValueError:
+        raise ConfigError("this is no plan of crmbridge", position=f"{path}:1:1") from None
+    return SavedPlan(path, str(header.get("made_at")), operations)
+
+
+def _operation(line: str, position: str) -> Planned:
+    try:
+        return decode(line)
+    except Exception:  # noqa: BLE001 - whatever is wrong with the line, it is no operation
+        raise ConfigError("this line is no operation of a plan", position=position) from None
+
+
+def _entities(config: Config, plugins: Plugins) -> Mapping[str, type[Entity]]:
+    settings = config.settings
+    try:
+        return build(settings.custom_fields, settings.custom_entities, plugins.schemas())
+    except CustomSchemaError as error:
+        raise config.document.error(error.path, str(error)) from None
+
+
+def _shipped(config: Config, plugins: Plugins) -> dict[str, Path | None]:
+    shipped: dict[str, Path | None] = {}
+    for name, system in config.systems.items():
+        try:
+            shipped[name] = plugins.connector(system.connector).mappings
+        except ConfigError as error:
+            raise config.document.error(("systems", name, "connector"), error.message, error.hint) from None
+    return shipped
+
+
+def _policy(
+    entity: str, sync: EntitySync, model: type[Entity], rules: Mapping[str, SurvivorshipRule]
+) -> Policy:
+    named = {name: rules.get(rule, rule) for name, rule in sync.survivorship.items()}
+    unknown = [rule for rule in named.values() if isinstance(rule, str) and rule not in ("latest", "manual")]
+    if unknown:
+        raise ConfigError(f"sync.{entity}.survivorship: there is no rule {unknown[0]!r}")
+    owner = Owner(sync.owner.first, sync.owner.until, sync.owner.then) if sync.owner else None
+    return Policy(
+        entity=entity,
+        systems=sync.systems,
+        source=sync.from_,
+        authority=sync.authority,
+        survivorship=named,
+        ignore_clear=frozenset(name for name in model.model_fields if sync.ignores_clear(name)),
+        deletes=sync.deletes,
+        owner=owner,
+    )
+
+
+def _state_url(config: Config) -> str:
+    """`sqlite:///FILE` is relative to the config, not to where the command was started."""
+    url = config.settings.state
+    prefix = "sqlite:///"
+    if url.startswith(prefix) and not url.startswith(prefix + "/"):
+        return f"{prefix}{(config.root / url[len(prefix) :]).resolve()}"
+    found = Secrets(os.environ, config.root, lambda _: None).resolve(url, config.document, ("state",))
+    return found if isinstance(found, str) else found.get_secret_value()
+
+
+def _below(root: Path, path: Path | None) -> Path | None:
+    return None if path is None else root / path
