@@ -8,7 +8,6 @@ files in the encodings of three decades.
 from __future__ import annotations
 
 import csv
-import shutil
 import sqlite3
 from contextlib import closing
 from datetime import date, datetime
@@ -45,13 +44,20 @@ def write(folder: Path) -> None:
     """Write the demo into `folder`, which is made if need be. Raises FatalError if it holds something."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FatalError(f"{folder} is not empty", hint="name a folder that does not exist yet")
-    shutil.copytree(_HERE / "template", folder, dirs_exist_ok=True)
-    (folder / "sales-team").mkdir()
-    (folder / "crm-export").mkdir()
+    for part in ("mappings", "sales-team", "crm-export"):
+        (folder / part).mkdir(parents=True)
+    _copy_texts(folder)
     _write_workbook(folder / "sales-team" / "customers.xlsx")
     _write_shop(folder / "shop.db")
     for name, (source, encoding, delimiter) in _CRM_FILES.items():
         _write_csv(folder / "crm-export" / name, _table(source), encoding, delimiter)
+
+
+def _copy_texts(folder: Path) -> None:
+    """By content, not by mode: the package may be write-protected, the copies are there to be edited."""
+    template = _HERE / "template"
+    for path in (*template.glob("*.*"), *template.glob("mappings/*.yaml")):
+        (folder / path.relative_to(template)).write_bytes(path.read_bytes())
 
 
 def _table(name: str) -> list[list[str]]:
