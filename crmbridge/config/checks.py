@@ -92,11 +92,18 @@ def raise_all(errors: list[ConfigError]) -> None:
     """Nothing, or one ConfigError that lists all of them, each with its place."""
     if not errors:
         return
-    first, *others = {(error.position, error.message): error for error in errors}.values()
+    different = {(error.position, error.message): error for error in errors}
+    first, *others = sorted(different.values(), key=_order)
     lines = [first.message, *(f"{error.where}: {_with_hint(error)}" for error in others)]
     if others and first.hint:
         lines[0] = _with_hint(first)
     raise ConfigError("\n".join(lines), position=first.position, hint=None if others else first.hint)
+
+
+def _order(error: ConfigError) -> tuple[str, int, int]:
+    """By file, line and column."""
+    file, line, column = (error.position or ":0:0").rsplit(":", 2)
+    return file, int(line), int(column)
 
 
 def _with_hint(error: ConfigError) -> str:

@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    model_validator,
+)
 
 from crmbridge.config.limits import Limits
 from crmbridge_schemas.custom import CustomEntity, CustomField
@@ -108,6 +117,16 @@ class CreateWhen(_Part):
 Create = Literal["always", "never"] | CreateWhen
 
 
+def _create_kind(value: Any) -> str:
+    return "BySystem" if isinstance(value, dict) and "when" not in value else "Create"
+
+
+CreateRules = Annotated[
+    Annotated[Create, Tag("Create")] | Annotated[dict[str, Create], Tag("BySystem")],
+    Discriminator(_create_kind),
+]
+
+
 class Owner(_Part):
     """Who owns a document."""
 
@@ -128,7 +147,7 @@ class EntitySync(_Part):
     """One way: the system that says it."""
     to: Annotated[list[str], Field(min_length=1)] | None = None
     """One way: the systems that get it."""
-    create: Create | dict[str, Create] = "always"
+    create: CreateRules = "always"
     """Whether missing records are created: one rule (always, never, {when: EXPRESSION}), or one by system."""
     authority: dict[str, Annotated[list[str], Field(min_length=1)]] = {}
     """Field: the systems that decide, the first one first. All else: the latest change."""

@@ -109,7 +109,7 @@ def from_yaml(
     child_ids: Mapping[str, str] | None = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> CompiledMapping:
-    """The mapping of a whole file `m.yaml`. Raises ConfigError for its first mistake, with all of them in it."""
+    """The mapping of a whole file `m.yaml`. Raises one ConfigError with all its mistakes."""
     document = yamlfile.loads(text, "m.yaml")
     toolbox = Toolbox(ENTITIES, builtin_codecs("DE", "Europe/Berlin"), functions or {})
     spec = yamlfile.validate(document, FileSpec)

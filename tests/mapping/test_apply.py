@@ -314,7 +314,8 @@ def test_a_status_is_reached_by_a_transition_and_not_written() -> None:
 
 def test_a_many_to_one_value_map_writes_the_value_that_it_names() -> None:
     mapping = compiled(
-        "stage: {path: s, values: {lead: prospect, prospect: prospect, won: customer}, write_values: {prospect: lead}}"
+        "stage: {path: s, values: {lead: prospect, prospect: prospect, won: customer},"
+        " write_values: {prospect: lead}}"
     )
     assert mapping.read({"s": "prospect"}) == {"stage": "prospect"}
     assert mapping.write({"stage": "prospect"}) == {"s": "lead"}

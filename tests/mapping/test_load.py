@@ -1,0 +1,268 @@
+"""Mapping files: shipped ones, a deployment's own, and what overrides what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from crmbridge.config import load_config
+from crmbridge.mapping import Mappings, check_against, load_mappings
+from crmbridge.sdk.connector import Capabilities, FieldInfo, Stream
+from crmbridge.sdk.errors import ConfigError
+from crmbridge.sdk.hookspecs import Codec
+from tests.mapping.making import ENTITIES
+
+CONFIG = """
+systems:
+  erp: {connector: tryton}
+  crm: {connector: tryton}
+sync:
+  thing: {between: [erp, crm]}
+"""
+SHIPPED = """stream: rows
+entity: thing
+when: active
+fields:
+  name: name
+  kind: {path: type, values: {p: person}}
+  note: remark
+  points: {each: mechanisms, fields: {type: type, value: value}}
+also:
+  company: {entity: thing, key: company, fields: {name: company}}
+"""
+
+
+class Deployment:
+    """A folder with a config, a connector's mappings and one's own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "shipped").mkdir()
+        (root / "mappings").mkdir()
+        self.write("crmbridge.yaml", CONFIG)
+        self.write("shipped/rows.yaml", SHIPPED)
+
+    def write(self, name: str, text: str) -> None:
+        (self.root / name).write_text(text, encoding="utf-8")
+
+    def load(self) -> Mappings:
+        config = load_config(self.root / "crmbridge.yaml")
+        shipped = dict.fromkeys(config.systems, self.root / "shipped")
+        codecs = {"shout": Codec(lambda v: v + "!", lambda v: v.removesuffix("!"))}
+        return load_mappings(config, shipped, ENTITIES, codecs, {"twice": lambda text: text + text})
+
+    def error(self) -> str:
+        with pytest.raises(ConfigError) as caught:
+            self.load()
+        return str(caught.value).replace(f"{self.root}/", "")
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path)
+
+
+def test_each_system_of_a_connector_gets_its_mappings(deployment: Deployment) -> None:
+    mappings = deployment.load()
+    assert [m.system for m in mappings.all] == ["erp", "crm"]
+    assert mappings.of_stream("erp", "rows") == mappings.of_entity("erp", "thing") == [mappings.all[0]]
+    assert mappings.all[0].position.endswith("shipped/rows.yaml:1:1")
+
+
+def test_an_override_replaces_a_field_that_says_where_it_stands(deployment: Deployment) -> None:
+    deployment.write("mappings/a.yaml", "system: erp\nstream: rows\nentity: thing\nfields: {name: Firma}\n")
+    erp, crm = deployment.load().all
+    assert erp.read({"Firma": "x", "name": "y", "remark": "z"}) == {"name": "x", "note": "z"}
+    assert crm.read({"Firma": "x", "name": "y"}) == {"name": "y"}
+
+
+def test_an_override_that_does_not_say_where_a_field_stands_adds_to_it(deployment: Deployment) -> None:
+    text = "system: [erp, crm]\nstream: rows\nentity: thing\nfields:\n"
+    text += "  kind: {values: {gov: organization}}\n  note: {as: strip}\n"
+    deployment.write("mappings/a.yaml", text)
+    for mapping in deployment.load().all:
+        assert mapping.read({"type": "p", "remark": " x "}) == {"kind": "person", "note": "x"}
+        assert mapping.read({"type": "gov"}) == {"kind": "organization"}
+
+
+def test_null_removes_a_shipped_field_and_a_shipped_further_record(deployment: Deployment) -> None:
+    text = "system: erp\nstream: rows\nentity: thing\nfields: {note: null}\nalso: {company: null}\n"
+    deployment.write("mappings/a.yaml", text)
+    erp, crm = deployment.load().all
+    assert not erp.reads("note")
+    assert erp.also == ()
+    assert crm.reads("note")
+    assert len(crm.also) == 1
+
+
+def test_an_override_may_change_when_and_nothing_else(deployment: Deployment) -> None:
+    deployment.write("mappings/a.yaml", "system: erp\nstream: rows\nentity: thing\nwhen: has(vip)\n")
+    erp = deployment.load().all[0]
+    assert erp.admits({"vip": "x"})
+    assert not erp.admits({"active": True})
+    assert erp.reads("name")
+
+
+def test_a_changed_override_changes_the_fingerprint_of_its_system_only(deployment: Deployment) -> None:
+    before = [m.fingerprint for m in deployment.load().all]
+    deployment.write("mappings/a.yaml", "system: erp\nstream: rows\nentity: thing\nfields: {name: Firma}\n")
+    after = [m.fingerprint for m in deployment.load().all]
+    assert (before[0] == after[0], before[1] == after[1]) == (False, True)
+
+
+def test_an_own_mapping_of_another_stream_stands_beside_the_shipped_one_and_before_it(
+    deployment: Deployment,
+) -> None:
+    deployment.write(
+        "mappings/a.yaml",
+        "system: erp\nstream: other\nentity: thing\nfields: {name: n, kind: {const: person}}\n",
+    )
+    mappings = deployment.load()
+    assert [m.stream for m in mappings.of_entity("erp", "thing")] == ["other", "rows"]
+    person = mappings.target("erp", "thing", {"kind": "person"})
+    assert person is not None
+    assert person.stream == "other"
+    assert mappings.target("erp", "thing", {"kind": "organization"}) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "stream: rows\nentity: thing\nfields: {}\n",
+            "mappings/a.yaml:1:1: a mapping of your own says for which system",
+        ),
+        (
+            "system: epr\nstream: rows\nentity: thing\nfields: {}\n",
+            "mappings/a.yaml:1:9: there is no system 'epr'; did you mean 'erp'?",
+        ),
+        (
+            "system: [erp, epr]\nstream: rows\nentity: thing\nfields: {}\n",
+            "mappings/a.yaml:1:15: there is no system",
+        ),
+        (
+            "system: erp\nstream: rows\nentity: thing\nfields: {nots: null}\n",
+            "mappings/a.yaml:4:10: the connector's mapping has no 'nots' to remove; did you mean 'note'?",
+        ),
+        (
+            "system: erp\nstream: rows\nentity: thing\nfields: {kind: {values: {g: gov}}}\n",
+            "mappings/a.yaml:4:29: kind cannot be 'gov'",
+        ),
+        ("system: erp\nstream: new\nentity: thing\n", "mappings/a.yaml:1:1: fields: this key is required"),
+        ("system: erp\nstream: rows\nentity: thing\nfields: {name: a: b}\n", "mappings/a.yaml:4:"),
+    ],
+)
+def test_a_mistake_in_an_override_points_at_the_override(
+    deployment: Deployment, text: str, says: str
+) -> None:
+    deployment.write("mappings/a.yaml", text)
+    assert says in deployment.error()
+
+
+def test_a_mistake_in_a_shipped_mapping_points_there_though_it_is_overridden(deployment: Deployment) -> None:
+    deployment.write("shipped/rows.yaml", SHIPPED.replace("remark", "a..b"))
+    deployment.write("mappings/a.yaml", "system: erp\nstream: rows\nentity: thing\nfields: {name: Firma}\n")
+    assert "shipped/rows.yaml:7:9: expected a name in the path" in deployment.error()
+
+
+def test_two_mappings_of_one_stream_and_entity_are_refused(deployment: Deployment) -> None:
+    deployment.write("shipped/again.yaml", SHIPPED)
+    assert "another mapping from rows to thing, at shipped/again.yaml:1:9" in deployment.error()
+
+
+def test_mistakes_of_all_files_and_of_the_config_come_at_once(deployment: Deployment) -> None:
+    deployment.write(
+        "crmbridge.yaml",
+        CONFIG.replace("[erp, crm]}", "[erp, crm], authority: {nam: [erp]}, create: {erp: {when: 'a b'}}}"),
+    )
+    deployment.write("mappings/a.yaml", "system: erp\nstream: rows\nentity: thing\nfields: {nam: x}\n")
+    deployment.write(
+        "mappings/b.yaml", "system: crm\nstream: rows\nentity: thing\nfields: {name: {as: x, path: y}}\n"
+    )
+    error = deployment.error()
+    for says in (
+        "crmbridge.yaml:6:44: 'nam' is no field of thing; did you mean 'name'?",
+        "crmbridge.yaml:6:78: unexpected 'b'",
+        "mappings/a.yaml:4:10: thing has no field 'nam'",
+        "mappings/b.yaml:4:21: unknown codec 'x'",
+    ):
+        assert says in error
+
+
+def test_a_system_that_takes_part_without_a_mapping_is_an_error(deployment: Deployment) -> None:
+    deployment.write("crmbridge.yaml", CONFIG + "  ting: {between: [erp, crm]}\n")
+    assert "crmbridge.yaml:7:3: 'ting' is no entity; did you mean 'thing'?" in deployment.error()
+    (deployment.root / "shipped" / "rows.yaml").unlink()
+    deployment.write("crmbridge.yaml", CONFIG)
+    assert "crmbridge.yaml:6:3: erp has no mapping for thing" in deployment.error()
+
+
+def test_plugins_add_codecs_and_functions(deployment: Deployment) -> None:
+    text = "system: erp\nstream: rows\nentity: thing\n"
+    text += "fields: {name: {path: n, as: shout}, stage: {read: twice(s)}}\n"
+    deployment.write("mappings/a.yaml", text)
+    assert deployment.load().all[0].read({"n": "hi", "s": "ab"}) == {"name": "hi!", "stage": "abab"}
+
+
+def test_create_rules_see_the_golden_record(deployment: Deployment) -> None:
+    rule = "[erp, crm], create: {erp: {when: \"has(roles, 'customer')\"}, crm: never}}"
+    deployment.write("crmbridge.yaml", CONFIG.replace("[erp, crm]}", rule))
+    mappings = deployment.load()
+    config = load_config(deployment.root / "crmbridge.yaml")
+    assert mappings.may_create(config, "thing", "erp", {"roles": [{"role": "customer"}]})
+    assert not mappings.may_create(config, "thing", "erp", {"name": "x"})
+    assert not mappings.may_create(config, "thing", "crm", {"roles": [{"role": "customer"}]})
+
+
+# -- what the system says ----------------------------------------------------------------------
+
+
+def test_a_stream_says_what_absent_means_and_where_childrens_ids_are(deployment: Deployment) -> None:
+    capabilities = Capabilities(absent_means="null", child_ids={"mechanisms": "id"})
+    unbound = deployment.load()
+    bound = unbound.bind("erp", [Stream("rows", capabilities=capabilities)])
+    native = {"mechanisms": [{"id": 3, "type": "email", "value": "a"}]}
+    assert unbound.all[0].read(native) == {"points": [{"type": "email", "value": "a"}]}
+    found = bound.all[0].read(native)
+    assert found["points"] == [{"id": "3", "type": "email", "value": "a"}]
+    assert found["name"] is None
+    assert bound.all[1] is unbound.all[1]
+    assert bound.all[0].fingerprint != unbound.all[0].fingerprint
+
+
+def test_a_mapping_of_a_stream_that_the_system_lacks_is_an_error(deployment: Deployment) -> None:
+    with pytest.raises(ConfigError, match=r"rows.yaml:1:9: erp has no stream 'rows'; did you mean 'row'"):
+        deployment.load().bind("erp", [Stream("row")])
+
+
+def test_a_mapping_is_compared_with_the_fields_that_the_system_really_has(deployment: Deployment) -> None:
+    text = "system: erp\nstream: rows\nentity: thing\n"
+    text += "fields: {stage: {read: 'upper(stat)'}, note: meta.note, born: b}\n"
+    deployment.write("mappings/a.yaml", text)
+    mapping = deployment.load().all[0]
+    fields = {
+        "name": FieldInfo(),
+        "type": FieldInfo(),
+        "state": FieldInfo(),
+        "vat": FieldInfo(required=True),
+        "meta": FieldInfo("object", fields={"notes": FieldInfo()}),
+        "b": FieldInfo("date", on_create=False, on_update=False),
+        "mechanisms": FieldInfo("list", fields={"type": FieldInfo(), "val": FieldInfo()}),
+    }
+    found = {(f.level, f.text.rpartition("/")[2], f.hint) for f in check_against(mapping, fields)}
+    assert found == {
+        ("error", "rows.yaml:8:11: points: rows has no field 'mechanisms.value'", "did you mean 'val'?"),
+        ("error", "a.yaml:4:17: stage: rows has no field 'stat'", "did you mean 'state'?"),
+        ("error", "a.yaml:4:46: note: rows has no field 'meta.note'", "did you mean 'notes'?"),
+        ("error", "a.yaml:4:63: born: rows does not let 'b' be written", "add write: never"),
+        (
+            "warning",
+            "a.yaml:1:1: rows requires 'vat', which this mapping does not write",
+            "map it, or set it with on_create:, before creating records",
+        ),
+    }
+
+
+def test_nothing_is_said_about_fields_where_nothing_is_known(deployment: Deployment) -> None:
+    assert check_against(deployment.load().all[0], {}) == []
