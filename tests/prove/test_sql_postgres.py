@@ -235,6 +235,20 @@ class TestOnPostgres(SqlSuite):
         (result,) = push(shop.open({"customers": BY_TIME}), "customers", create({"name": "x"}))
         assert (result.status, result.reason) == ("rejected", "the books are closed")
 
+    def test_a_row_that_a_trigger_leaves_out_is_rejected_alone(self, shop: PostgresShop) -> None:
+        shop.create(CUSTOMERS)
+        shop.create(
+            "CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$",
+        )
+        shop.execute(
+            "CREATE TRIGGER skip BEFORE INSERT ON customers FOR EACH ROW WHEN (NEW.name = 'spam')"
+            " EXECUTE FUNCTION skip()"
+        )
+        operations = [create({"name": name}, number) for number, name in enumerate(["a", "spam", "b"])]
+        results = push(shop.open({"customers": BY_TIME}), "customers", *operations)
+        assert [result.status for result in results] == ["done", "rejected", "done"]
+        assert [r.record.data["name"] for r in results if r.record] == ["a", "b"]
+
     def test_tables_of_a_schema(self, shop: PostgresShop) -> None:
         shop.create('CREATE SCHEMA "Mixed ""%"" Case";\nCREATE TABLE "Mixed ""%"" Case".t (id {id}, x TEXT)')
         connector = shop.open({"t": {"table": "t", "write": True}}, schema='Mixed "%" Case')

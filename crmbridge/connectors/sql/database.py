@@ -100,9 +100,6 @@ class Database:
         if not self.locks_rows:
             options["isolation_level"] = "SERIALIZABLE"
         with self._connected(options) as connection:
-            if self.dialect == "postgresql":
-                # The answer to a statement says all: nothing is left for the commit to refuse.
-                connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
             yield connection
 
     @contextmanager

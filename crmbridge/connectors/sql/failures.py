@@ -68,14 +68,8 @@ def lost(error: StatementError) -> bool:
 
 def reason(error: StatementError) -> str:
     """The database's message without statement and values."""
-    origin = error.orig
-    diagnosis = getattr(origin, "diag", None)
-    if diagnosis is not None and diagnosis.message_primary:
-        names = [name for name in (diagnosis.column_name, diagnosis.constraint_name) if name]
-        known = [name for name in names if name not in diagnosis.message_primary]
-        return " ".join([diagnosis.message_primary, *(f"({name})" for name in known)])
-    lines = str(origin if origin is not None else error).strip().splitlines()
-    return lines[0] if lines else type(origin).__name__
+    lines = str(error.orig if error.orig is not None else error).strip().splitlines()
+    return lines[0] if lines else type(error.orig).__name__
 
 
 def translate(error: StatementError, place: str) -> CrmbridgeError:

@@ -22,13 +22,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from crmbridge.connectors.sql.database import BrokenText
 from crmbridge.connectors.sql.source import Source
 from crmbridge.connectors.sql.stored import from_json, to_json
 from crmbridge.connectors.sql.texttime import TimeStyle, parse_time
 from crmbridge.connectors.sql.values import Field
 from crmbridge.sdk import CursorExpiredError
 
-__all__ = ["Position", "beyond", "capped", "plausible", "stepped_back"]
+__all__ = ["Position", "beyond", "bound_value", "capped", "plausible", "stepped_back"]
 
 Column = sa.ColumnElement[Any]
 Condition = sa.ColumnElement[bool]
@@ -78,11 +79,18 @@ def _columns(source: Source) -> list[str]:
     return [field.name for field in by]
 
 
+def bound_value(column: Column, value: Any) -> Column:
+    """A stored value as a parameter. Broken text has to be a text again to sort where it was."""
+    if isinstance(value, BrokenText):
+        return sa.cast(sa.literal(value.raw), sa.Text)
+    return sa.literal(value, type_=column.type)
+
+
 def beyond(
     columns: Sequence[Column], values: Sequence[Any], *, inclusive: bool, row_values: bool
 ) -> Condition:
     """The rows behind `values` in the order of `columns`; with `inclusive`, the row at `values` too."""
-    bound = [sa.literal(value, type_=column.type) for column, value in zip(columns, values, strict=True)]
+    bound = [bound_value(column, value) for column, value in zip(columns, values, strict=True)]
     if row_values and len(columns) > 1:
         here, there = sa.tuple_(*columns), sa.tuple_(*bound)
         return here >= there if inclusive else here > there

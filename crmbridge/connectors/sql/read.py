@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from crmbridge.connectors.sql.database import BrokenText, Database
-from crmbridge.connectors.sql.keyset import Position, beyond, capped, plausible, stepped_back
+from crmbridge.connectors.sql.keyset import Position, beyond, bound_value, capped, plausible, stepped_back
 from crmbridge.connectors.sql.source import Child, Source
 from crmbridge.connectors.sql.values import BadValueError, Values
 from crmbridge.sdk import Cursor, CursorExpiredError, Page, Record, Reject, Tombstone
@@ -168,6 +168,7 @@ class Reader:
     def _children(self, connection: Connection, source: Source, child: Child, keys: Sequence[Key]) -> _Lists:
         shown = child.shown
         lists = _Lists()
+        keys = [key for key in keys if not any(isinstance(part, BrokenText) for part in key)]
         if not keys:
             return lists
         decode = self.values.row_decoder(shown)
@@ -340,7 +341,7 @@ class _Pull:
         assert cursor is not None
         if start.since is None:
             return
-        since = sa.literal(start.since, type_=cursor.column.type)
+        since = bound_value(cursor.column, start.since)
         still = (
             sa.select(sa.literal(1)).select_from(self._source.table).where(cursor.column >= since).limit(1)
         )

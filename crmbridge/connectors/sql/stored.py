@@ -10,6 +10,7 @@ from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from crmbridge.connectors.sql.database import BrokenText
 from crmbridge.connectors.sql.values import BadValueError
 
 __all__ = ["from_json", "to_json"]
@@ -22,6 +23,7 @@ _TO_JSON: tuple[tuple[type[Any], str, Callable[[Any], str]], ...] = (
     (float, "float", float.hex),
     (uuid.UUID, "uuid", str),
     (bytes, "bytes", lambda value: base64.b64encode(value).decode()),
+    (BrokenText, "broken", lambda value: base64.b64encode(value.raw).decode()),
     (memoryview, "bytes", lambda value: base64.b64encode(value).decode()),
 )
 _FROM_JSON: dict[str, Callable[[str], Any]] = {
@@ -31,6 +33,7 @@ _FROM_JSON: dict[str, Callable[[str], Any]] = {
     "decimal": Decimal,
     "float": float.fromhex,
     "uuid": uuid.UUID,
+    "broken": lambda text: BrokenText(base64.b64decode(text)),
     "bytes": base64.b64decode,
 }
 

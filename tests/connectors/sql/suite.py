@@ -690,3 +690,27 @@ class SqlSuite:
         assert [r.status for r in results] == ["rejected", "rejected"]
         assert "sku" in results[0].reason
         assert shop.execute("SELECT count(*) FROM items") == [(0,)]
+
+    def test_what_changes_while_a_full_read_is_interrupted_is_seen_later(self, shop: Shop) -> None:
+        shop.create(CUSTOMERS)
+        fill(shop, [(i, "c", "2026-01-01 00:00:00") for i in range(1, 10)])
+        connector = shop.open({"customers": BY_TIME}, page_size=4)
+        first = everything(connector, "customers")[0]
+        shop.execute(
+            "UPDATE customers SET updated_at = '2026-02-01 00:00:00' WHERE id = 1",
+            "UPDATE customers SET updated_at = '2026-03-01 00:00:00' WHERE id = 9",
+        )
+        rest = everything(connector, "customers", first.cursor)
+        assert "1" not in records(rest)
+        assert "1" in records(everything(connector, "customers", rest[-1].cursor))
+
+    def test_a_late_commit_while_a_read_is_interrupted_is_seen(self, shop: Shop) -> None:
+        shop.create(CUSTOMERS)
+        fill(shop, [(9, "old", "2026-01-01 00:00:00")])
+        connector = shop.open({"customers": BY_TIME}, page_size=3)
+        start = everything(connector, "customers")[-1].cursor
+        fill(shop, [(i, "new", f"2026-02-01 00:00:0{i - 10}") for i in range(11, 20)])
+        page = everything(connector, "customers", start)[1]
+        assert [record.native_id for record in page.records] == ["13", "14", "15"]
+        fill(shop, [(1, "late", "2026-02-01 00:00:01")])
+        assert "1" in records(everything(connector, "customers", page.cursor))

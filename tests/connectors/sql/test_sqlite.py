@@ -21,6 +21,7 @@ from tests.connectors.sql.suite import (  # noqa: E402 - the assertions of the s
     BY_TIME,
     CUSTOMERS,
     ORDERS,
+    WITH_LINES,
     Shop,
     SqlSuite,
     create,
@@ -254,3 +255,13 @@ class TestOnSqlite(SqlSuite):
         cursor = everything(connector, "customers")[-1].cursor
         fill(shop, [(3, "c", "2026-01-01 00:05:00")])
         assert records(everything(connector, "customers", cursor)).keys() == {"1", "2", "3"}
+
+    def test_a_key_that_is_not_utf8_is_rejected_and_paging_goes_on(self, shop: SqliteShop) -> None:
+        shop.create(ORDERS)
+        shop.execute("INSERT INTO orders VALUES ('a', 1), (CAST(x'62e9' AS TEXT), 2), ('c', 3), ('d', 4)")
+        for page_size in (1, 2, 10):
+            pages = everything(shop.open({"orders": WITH_LINES}, page_size=page_size), "orders")
+            assert records(pages).keys() == {"a", "c", "d"}
+            assert [reject.raw["customer"] for page in pages for reject in page.rejects] == [2]
+            again = everything(shop.open({"orders": WITH_LINES}, page_size=1), "orders", pages[0].cursor)
+            assert {"c", "d"} <= records(again).keys() | records(pages[:1]).keys()
