@@ -1,0 +1,404 @@
+"""Plays a scenario file through the real bridge. See README.md for the form of the files."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+from crmbridge.bridge import Bridge, Options
+from crmbridge.connectors.memory import Behaviour, MemoryConnector, MemorySystem
+from crmbridge.engine.golden import merge_one
+from crmbridge.engine.operations import Planned
+from crmbridge.engine.sync import Outcome
+from crmbridge.sdk.errors import CrmbridgeError
+
+HERE = Path(__file__).parent
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+_numbers = itertools.count(1)
+
+KEEPS: dict[str, Callable[[str], Any]] = {
+    "upper": str.upper,
+    "trim": str.strip,
+    "clip5": lambda text: text[:5],
+    "digits": lambda text: "0" + "".join(c for c in text if c.isdigit())[2:],
+    "nothing": lambda text: None,
+}
+
+
+def scenario_files() -> list[Path]:
+    """All scenarios, in order."""
+    return sorted(HERE.glob("[0-9]*.yaml"))
+
+
+def load(path: Path) -> dict[str, Any]:
+    """One scenario."""
+    found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return found
+
+
+@dataclass
+class Stage:
+    """The world of one scenario."""
+
+    folder: Path
+    scenario: dict[str, Any]
+    time: datetime = START
+    memory: dict[str, MemorySystem] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    mappings: dict[str, Any] = field(default_factory=dict)
+    copies: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        unique = next(_numbers)
+        systems: dict[str, Any] = {}
+        for name, spec in self.scenario["systems"].items():
+            self.mappings[name] = _texts(spec["mapping"])
+            streams = {yaml.safe_load(text)["stream"] for text in self.mappings[name]}
+            system = MemorySystem(streams, self.now, behaviour(spec.get("behaviour", {})))
+            system.name = f"{name}-{unique}"
+            MemoryConnector.systems[system.name] = self.memory[name] = system
+            for stream, records in spec.get("records", {}).items():
+                for native_id, data in records.items():
+                    system.add(stream, native_id, **data)
+            systems[name] = {"connector": "memory", "world": system.name, **spec.get("settings", {})}
+        self.config = {"state": "sqlite:///state.db", **self.scenario.get("config", {}), "systems": systems}
+
+    def now(self) -> datetime:
+        """The clock moves a millisecond whenever somebody looks at it."""
+        self.time += timedelta(milliseconds=1)
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.time += timedelta(seconds=seconds)
+
+    @contextmanager
+    def bridge(self) -> Iterator[Bridge]:
+        """A bridge on the config as it is now."""
+        self.sleep(60)
+        config = self.folder / "crmbridge.yaml"
+        config.write_text(yaml.safe_dump(self.config, allow_unicode=True, sort_keys=False), encoding="utf-8")
+        folder = self.folder / "mappings"
+        folder.mkdir(exist_ok=True)
+        for old in folder.iterdir():
+            old.unlink()
+        for name, texts in self.mappings.items():
+            for index, text in enumerate(texts):
+                (folder / f"{name}-{index}.yaml").write_text(f"system: {name}\n{text}", encoding="utf-8")
+        with Bridge.open(config, clock=self.now, sleep=self.sleep) as bridge:
+            yield bridge
+
+    # -- steps ---------------------------------------------------------------------------------
+
+    def play(self) -> None:
+        """All steps, then the systems as they have to be."""
+        for number, step in enumerate(self.scenario["steps"], 1):
+            name, argument = (step, {}) if isinstance(step, str) else next(iter(step.items()))
+            try:
+                getattr(self, f"do_{name}")(argument or {})
+            except AssertionError as error:
+                raise AssertionError(f"step {number} ({name}): {error}") from error
+        self._compare_systems()
+
+    def do_approve(self, expected: dict[str, Any]) -> None:
+        with self.bridge() as bridge:
+            outcome, operations = bridge.plan(out=self.folder / "first.plan")
+            if "plan" in expected:
+                _compare_plan(expected["plan"], operations)
+            applied = bridge.apply(self.folder / "first.plan", _options(expected))
+            _compare({k: v for k, v in expected.items() if k != "plan"}, applied, bridge)
+        for _ in range(3):
+            with self.bridge() as bridge:
+                if bridge.sync(_options(expected)).summary.total == 0:
+                    return
+        raise AssertionError("after the first plan was applied the systems do not come to rest")
+
+    def do_sync(self, expected: dict[str, Any]) -> None:
+        with self.bridge() as bridge:
+            if "plan" in expected:
+                _compare_plan(expected["plan"], bridge.plan(_options(expected))[1])
+            before = _last_ids(bridge)
+            _compare(
+                expected, self._outcome(lambda: bridge.sync(_options(expected)), expected), bridge, before
+            )
+
+    def do_plan(self, expected: dict[str, Any]) -> None:
+        with self.bridge() as bridge:
+            out = self.folder / f"{expected['save']}.plan" if "save" in expected else None
+            outcome, operations = bridge.plan(_options(expected), out=out)
+            _compare({"exit": outcome.exit_code, **expected}, outcome, bridge)
+            if "plan" in expected:
+                _compare_plan(expected["plan"], operations)
+
+    def do_apply(self, expected: Any) -> None:
+        expected = {"name": expected} if isinstance(expected, str) else expected
+        with self.bridge() as bridge:
+            before = _last_ids(bridge)
+            path = self.folder / f"{expected['name']}.plan"
+            outcome = bridge.apply(path, _options(expected), strict=expected.get("strict", False))
+            _compare(expected, outcome, bridge, before)
+
+    def _outcome(self, call: Callable[[], Outcome], expected: dict[str, Any]) -> Outcome | CrmbridgeError:
+        try:
+            return call()
+        except CrmbridgeError as error:
+            if expected.get("exit") != error.exit_code:
+                raise
+            return error
+
+    def do_edit(self, edits: dict[str, dict[str, Any]]) -> None:
+        self.sleep(1)
+        for place, data in edits.items():
+            system, stream, native_id = place.split("/")
+            assert native_id in self.memory[system].streams[stream], f"there is no {place}"
+            self.memory[system].edit(stream, native_id, **data)
+
+    def do_add(self, records: dict[str, dict[str, Any]]) -> None:
+        self.sleep(1)
+        for place, data in records.items():
+            system, stream, native_id = place.split("/")
+            self.memory[system].add(stream, native_id, **data)
+
+    def do_delete(self, place: str) -> None:
+        self.sleep(1)
+        system, stream, native_id = place.split("/")
+        self.memory[system].remove(stream, native_id)
+
+    def do_merge(self, merges: dict[str, list[str]]) -> None:
+        self.sleep(1)
+        for place, (loser, survivor) in merges.items():
+            system, stream = place.split("/")
+            self.memory[system].join(stream, loser, survivor)
+
+    def do_wait(self, seconds: float) -> None:
+        self.sleep(seconds)
+
+    def do_fault(self, faults: dict[str, list[Any]]) -> None:
+        for system, planted in faults.items():
+            self.memory[system].faults = list(planted)
+
+    def do_config(self, changes: dict[str, Any]) -> None:
+        _lay_over(self.config, changes)
+
+    def do_mapping(self, changes: dict[str, Any]) -> None:
+        for system, mapping in changes.items():
+            self.mappings[system] = _texts(mapping)
+
+    def do_behaviour(self, changes: dict[str, dict[str, Any]]) -> None:
+        for system, parts in changes.items():
+            self.memory[system].behaviour = behaviour(parts)
+
+    def do_rename_system(self, names: list[str]) -> None:
+        """The config calls a system by another name."""
+        old, new = names
+        self.config["systems"][new] = self.config["systems"].pop(old)
+        self.mappings[new] = self.mappings.pop(old)
+        self.memory[new] = self.memory.pop(old)
+        text = yaml.safe_dump(self.config["sync"])
+        self.config["sync"] = yaml.safe_load(text.replace(old, new))
+
+    def do_move_system(self, system: str) -> None:
+        """The URL of a system leads to another instance."""
+        memory = self.memory[system]
+        memory.name += "-staging"
+        MemoryConnector.systems[memory.name] = memory
+        self.config["systems"][system]["world"] = memory.name
+
+    def do_open_copy(self, opened: dict[str, str]) -> None:
+        for system, stream in opened.items():
+            rows = self.memory[system].live(stream)
+            self.copies[system] = stream, {native_id: dict(data) for native_id, data in rows.items()}
+
+    def do_save_copy(self, system: str) -> None:
+        stream, rows = self.copies[system]
+        for native_id, data in rows.items():
+            self.memory[system].edit(stream, native_id, **data)
+
+    def do_systems(self, expected: dict[str, Any]) -> None:
+        """Compare the systems as they are now."""
+        self._compare_live(expected)
+
+    def do_explain(self, expected: dict[str, Any]) -> None:
+        entity, key = next(
+            (k, v) for k, v in expected.items() if k not in ("field", "value", "from", "rule", "lost")
+        )
+        with self.bridge() as bridge:
+            run = bridge._run("explain", bridge.store, Options())
+            flow = run.flow(entity)
+            assert flow is not None
+            ids = bridge.store.search([key.casefold()], 10)
+            decisions = [merge_one(run, flow, i)[0].decisions.get(expected["field"]) for i in ids]
+            found = next((d for d in decisions if d is not None), None)
+        assert found is not None, f"no golden record {key!r} says anything about {expected['field']}"
+        said = {"value": found.winner.value, "from": found.system, "rule": found.rule}
+        said["lost"] = [[system, s.value] for system, s in found.lost]
+        for part in ("value", "from", "rule", "lost"):
+            if part in expected:
+                assert said[part] == expected[part], f"{part}: {said[part]!r}, expected {expected[part]!r}"
+
+    # -- systems after -------------------------------------------------------------------------
+
+    def _compare_systems(self) -> None:
+        self._compare_live(self.scenario.get("after", {}))
+
+    def _compare_live(self, expected: dict[str, Any]) -> None:
+        for system, streams in expected.items():
+            for stream, records in streams.items():
+                live = self.memory[system].live(stream)
+                if isinstance(records, int):
+                    assert len(live) == records, f"{system}/{stream} holds {len(live)}: {sorted(live)}"
+                    continue
+                for native_id, data in records.items():
+                    place = f"{system}/{stream}/{native_id}"
+                    if data is None:
+                        assert native_id not in live, f"{place} should be gone"
+                        continue
+                    rows = live if native_id != "*" else {"*": next(iter(live.values()), {})}
+                    assert native_id in rows, f"{place} is missing; there are {sorted(live)}"
+                    for name, value in data.items():
+                        held = _plain(rows[native_id].get(name))
+                        assert held == value, f"{place}.{name} is {held!r}, expected {value!r}"
+
+
+def behaviour(spec: dict[str, Any]) -> Behaviour:
+    """`Behaviour` from YAML."""
+    parts = dict(spec)
+    keeps: dict[str, str] = parts.pop("keeps", {})
+    for name in ("clock_skew", "time_resolution", "search_lag"):
+        if name in parts:
+            parts[name] = timedelta(seconds=parts[name])
+    for name in ("operations", "required", "cannot_clear"):
+        if name in parts:
+            parts[name] = frozenset(parts[name])
+    if "search_keys" in parts:
+        parts["search_keys"] = tuple(parts["search_keys"])
+    if "closed_when" in parts:
+        parts["closed_when"] = {name: frozenset(values) for name, values in parts["closed_when"].items()}
+    if keeps:
+
+        def stores(name: str, value: Any) -> Any:
+            return KEEPS[keeps[name]](value) if name in keeps and isinstance(value, str) else value
+
+        parts["stores"] = stores
+    return Behaviour(**parts)
+
+
+def _texts(mapping: Any) -> list[str]:
+    if isinstance(mapping, list):
+        return [text for one in mapping for text in _texts(one)]
+    if isinstance(mapping, dict):
+        return [yaml.safe_dump(mapping, allow_unicode=True, sort_keys=False)]
+    return [(HERE / "mappings" / f"{mapping}.yaml").read_text(encoding="utf-8")]
+
+
+def _lay_over(base: dict[str, Any], changes: dict[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            _lay_over(base[key], value)
+        else:
+            base[key] = value
+
+
+def _options(expected: dict[str, Any]) -> Options:
+    known = {k: expected[k] for k in ("only_into", "full", "accept_config") if k in expected}
+    return Options(allow=frozenset(expected.get("allow", ())), **known)
+
+
+def _last_ids(bridge: Bridge) -> tuple[int, int]:
+    notes = bridge.store.notes(None, None, 10_000)
+    conflicts = bridge.store.conflicts(None, None, 10_000)
+    return max((n.id for n in notes), default=0), max((c.id for c in conflicts), default=0)
+
+
+# -- comparing ---------------------------------------------------------------------------------
+
+
+def _compare(
+    expected: dict[str, Any],
+    outcome: Outcome | CrmbridgeError,
+    bridge: Bridge,
+    before: tuple[int, int] = (0, 0),
+) -> None:
+    text = str(outcome) if isinstance(outcome, CrmbridgeError) else "\n".join(outcome.reasons)
+    wanted = expected.get("exit", 0)
+    assert outcome.exit_code == wanted, f"exit code {outcome.exit_code}, expected {wanted}: {text or outcome}"
+    for piece in expected.get("reasons", ()):
+        assert piece in text, f"{piece!r} is not among the reasons: {text}"
+    if "stale" in expected:
+        assert not isinstance(outcome, CrmbridgeError)
+        assert len(outcome.stale) == expected["stale"], outcome.stale
+    if "notes" in expected:
+        found = {n.kind for n in bridge.store.notes(None, None, 10_000) if n.id > before[0]}
+        assert found == set(expected["notes"]), f"notes {sorted(found)}, expected {expected['notes']}"
+    if "conflicts" in expected:
+        rows = [c for c in bridge.store.conflicts(None, None, 10_000) if c.id > before[1]]
+        assert [_conflict(c) for c in rows] == expected["conflicts"], [_conflict(c) for c in rows]
+    if "dead_letters" in expected:
+        letters = [letter.error for letter in bridge.store.dead_letters("open")]
+        assert len(letters) == len(expected["dead_letters"]), letters
+        for piece in expected["dead_letters"]:
+            assert any(piece in letter for letter in letters), f"{piece!r} is in none of {letters}"
+
+
+def _conflict(row: Any) -> dict[str, Any]:
+    system, value, _ = yaml.safe_load(row.winner)
+    name, _, rest = row.path.partition("/")
+    inner = rest.partition("/")[2]
+    shown: dict[str, Any] = {"field": f"{name}.{inner}" if inner else name, "winner": system, "value": value}
+    if row.too_close:
+        shown["too_close"] = True
+    if row.undecided:
+        shown["undecided"] = True
+    return shown
+
+
+def _compare_plan(expected: list[dict[str, Any]], operations: list[Planned]) -> None:
+    found = sorted((_shown(o) for o in operations), key=repr)
+    wanted = sorted(expected, key=repr)
+    assert found == wanted, (
+        f"planned\n{yaml.safe_dump(found, allow_unicode=True)}expected\n"
+        + yaml.safe_dump(wanted, allow_unicode=True)
+    )
+
+
+def _shown(planned: Planned) -> dict[str, Any]:
+    """One operation as a reviewer reads it; set-lists as the list of what becomes of their elements."""
+    shown: dict[str, Any] = {planned.system: planned.kind}
+    if planned.native_id:
+        shown["id"] = planned.native_id
+    elements: dict[tuple[str, str], dict[str, Any]] = {}
+    fields: dict[str, Any] = {}
+    for change in planned.changes:
+        name, _, rest = change.path.partition("/")
+        element_id, _, inner = rest.partition("/")
+        if not rest:
+            fields[name] = change.new
+        elif inner:
+            elements.setdefault((name, element_id), {})[inner] = change.new
+        elif change.new is None:
+            elements.setdefault((name, element_id), {})["removed"] = True
+        else:
+            elements.setdefault((name, element_id), {})
+    for (name, _), parts in elements.items():
+        fields.setdefault(name, []).append(parts)
+    for value in fields.values():
+        if isinstance(value, list):
+            value.sort(key=repr)
+    if fields:
+        shown["set"] = _plain(fields)
+    return shown
+
+
+def _plain(value: Any) -> Any:
+    """References by what they refer to, without the golden id."""
+    if isinstance(value, dict):
+        if "golden" in value:
+            return f"<{value['entity']}>"
+        return {key: _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list) else value
