@@ -6,13 +6,20 @@ connector.py is the place to start; streams.py says what is read and written.
 from collections.abc import Mapping
 
 from crmbridge.sdk.connector import Connector
-from crmbridge.sdk.hookspecs import hookimpl
+from crmbridge.sdk.hookspecs import Codec, hookimpl
+from crmbridge_tryton.codecs import CODECS
 from crmbridge_tryton.connector import TrytonConnector
 
-__all__ = ["TrytonConnector", "crmbridge_connectors"]
+__all__ = ["TrytonConnector", "crmbridge_codecs", "crmbridge_connectors"]
 
 
 @hookimpl
 def crmbridge_connectors() -> Mapping[str, type[Connector]]:
     """`connector: tryton`"""
     return {"tryton": TrytonConnector}
+
+
+@hookimpl
+def crmbridge_codecs() -> Mapping[str, Codec]:
+    """`as: tryton_unit` and others, for mappings of Tryton's streams."""
+    return CODECS

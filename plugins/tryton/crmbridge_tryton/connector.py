@@ -194,6 +194,7 @@ class TrytonConnector(Connector):
             page_size=self.settings.page_size,
             overlap=timedelta(seconds=self.settings.overlap_seconds),
             company=self._company["id"],
+            currency=self._company["currency."]["code"],
             more_paths=self.settings.fields,
         )
         return TableReader(self._rpc, self._models, table, options)

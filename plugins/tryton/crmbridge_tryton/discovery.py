@@ -38,8 +38,9 @@ def discover_table(rpc: Rpc, models: Models, table: Table, paths: Sequence[str])
     tree = _tree(path for path in paths if path.rpartition(".")[2] not in _OWN)
     found = {"id": FieldInfo("string", on_create=False, on_update=False)}
     found |= _infos(models, table.model, tree, defaults | table.supplied)
-    shipped = {path.partition(".")[0] for path in table.paths}
-    return {name: _custom(info) if name not in shipped | {"id"} else info for name, info in found.items()}
+    shipped = {"id", *(path.partition(".")[0] for path in table.paths)}
+    own = {name: info if name in shipped else _custom(info) for name, info in found.items()}
+    return {**own, **table.shown}
 
 
 def _tree(paths: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from crmbridge.sdk.errors import FatalError, RecordError
 from crmbridge_tryton.rpc import Rpc
 from crmbridge_tryton.values import WireNumber
 
-__all__ = ["FieldDef", "Models", "plain_number"]
+__all__ = ["FieldDef", "Models", "as_patch", "names_nothing", "plain_number"]
 
 TO_ONE = frozenset({"many2one", "one2one"})
 TO_MANY = frozenset({"one2many", "many2many"})
@@ -136,7 +136,7 @@ class Models:
     def _write_value(self, field: FieldDef, value: Any) -> Any:
         if field.type in TO_MANY:
             return self._list_commands(field, value)
-        if value is None:
+        if value is None or names_nothing(value):
             return None
         if field.type in TO_ONE:
             return self.reference(field.relation or "", value)
@@ -165,22 +165,18 @@ class Models:
     def _list_commands(self, field: FieldDef, value: Any) -> list[Any]:
         """What Tryton wants for a list: commands that create, write, add and remove its elements."""
         model = field.relation or ""
+        patch = as_patch(value)
+        removed = [_native_id(child) for child in patch.remove]
         if field.type == "many2many":
-            if isinstance(value, ListPatch):
-                added = [self.reference(model, item) for item in value.add]
-                removed = [_native_id(child) for child in value.remove]
-                return [["add", added], ["remove", removed]]
-            return [["add", [self.reference(model, item) for item in value or []]]]
-        if not isinstance(value, ListPatch):
-            value = ListPatch(add=list(value or []))
+            return [["add", [self.reference(model, item) for item in patch.add]], ["remove", removed]]
         commands: list[Any] = []
-        if value.add:
-            children = ({k: v for k, v in child.items() if k != "id"} for child in value.add)
+        if patch.add:
+            children = ({k: v for k, v in child.items() if k != "id"} for child in patch.add)
             commands.append(["create", [self.values(model, child) for child in children]])
-        for child, changed in value.change.items():
-            commands += (["write", [_native_id(child)], self.values(model, changed)],)
-        if value.remove:
-            commands.append(self._removal(model, [_native_id(child) for child in value.remove]))
+        for child, changed in patch.change.items():
+            commands.append(["write", [_native_id(child)], self.values(model, changed)])
+        if removed:
+            commands.append(self._removal(model, removed))
         return commands
 
     def _removal(self, model: str, ids: list[int]) -> list[Any]:
@@ -188,6 +184,16 @@ class Models:
         if "active" in self.fields(model):
             return ["write", ids, {"active": False}]
         return ["delete", ids]
+
+
+def as_patch(value: Any) -> ListPatch:
+    """What changes in a child list; of a new record the list may stand there itself."""
+    return value if isinstance(value, ListPatch) else ListPatch(add=list(value or []))
+
+
+def names_nothing(value: Any) -> bool:
+    """`{"code": None}`: a reference that a mapping clears by the field it is known by."""
+    return isinstance(value, Mapping) and all(part is None or names_nothing(part) for part in value.values())
 
 
 def _definition(name: str, parts: Mapping[str, Any]) -> FieldDef:
@@ -259,11 +265,17 @@ def _write_reference(value: Any) -> Any:
     return f"{value['model']},{value['id']}" if isinstance(value, Mapping) else value
 
 
+def _write_boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError("it has to be true or false")
+
+
 _WRITERS: Mapping[str, Any] = {
     "numeric": lambda value: Decimal(str(value)),
     "float": lambda value: WireNumber(Decimal(str(value))),
     "integer": int,
-    "boolean": bool,
+    "boolean": _write_boolean,
     "date": lambda value: date.fromisoformat(str(value)[:10]),
     "datetime": lambda value: datetime.fromisoformat(str(value)),
     "timestamp": lambda value: datetime.fromisoformat(str(value)),

@@ -13,8 +13,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crmbridge.sdk.connector import Operation
+from crmbridge.sdk.connector import ListPatch, Operation
 from crmbridge.sdk.errors import RecordError
+from crmbridge_tryton.models import as_patch
+from crmbridge_tryton.streams import EAN
 from crmbridge_tryton.writing import TableWriter, native_id, stamps
 
 __all__ = ["ProductWriter"]
@@ -30,11 +32,13 @@ class ProductWriter(TableWriter):
         """One template with one variant each."""
         rows = []
         for operation in operations:
-            product, template = _split(operation.data)
+            product, template = self._split(operation.data)
             if "code" in product:
                 product["suffix_code"] = product.pop("code")
             if _PRICE in product:
                 template["list_price"] = product.pop(_PRICE)
+            if ean := product.pop(EAN, None):
+                product["identifiers"] = [*as_patch(product.get("identifiers")).add, _ean(ean)]
             row = self.models.values(_TEMPLATE, self._with_defaults(template))
             row["products"] = [["create", [self.models.values(self.model, product)]]]
             rows.append(row)
@@ -51,7 +55,9 @@ class ProductWriter(TableWriter):
             if product_id not in now:
                 raise RecordError(f"the product {product_id} no longer exists in Tryton")
             row = now[product_id]
-            product, template = _split(operation.data)
+            product, template = self._split(operation.data)
+            if EAN in product:
+                product["identifiers"] = _with_ean(product, row)
             if "code" in product:
                 product["suffix_code"] = _suffix(product.pop("code"), row["prefix_code"])
             if _PRICE in product:
@@ -76,6 +82,18 @@ class ProductWriter(TableWriter):
             self.rpc.write(f"model.{self.model}.delete", others, context=context)
         return ids
 
+    def _split(self, data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The product's own fields, and its template's."""
+        product = dict(data)
+        template = dict(product.pop("template", None) or {})
+        template.pop("id", None)
+        currency = (product.pop("currency", None) or {}).get("code")
+        if currency not in (None, self.reader.currency):
+            raise RecordError(
+                f"prices in Tryton are in {self.reader.currency}, so {currency} cannot be written"
+            )
+        return product, template
+
     def _with_defaults(self, template: Mapping[str, Any]) -> dict[str, Any]:
         values: dict[str, Any] = {"type": "goods", "salable": True, **template}
         if values["salable"]:
@@ -92,7 +110,7 @@ class ProductWriter(TableWriter):
         return rows
 
     def _products(self, ids: Sequence[int]) -> list[dict[str, Any]]:
-        names = ["prefix_code", "list_price", "template.products"]
+        names = ["prefix_code", "list_price", "template.products", "identifiers.type"]
         domain = [["id", "in", list(ids)], ["active", "in", [True, False]]]
         rows: list[dict[str, Any]] = self.rpc.read(
             f"model.{self.model}.search_read", domain, 0, None, None, names
@@ -100,12 +118,20 @@ class ProductWriter(TableWriter):
         return rows
 
 
-def _split(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The product's own fields, and its template's."""
-    product = dict(data)
-    template = dict(product.pop("template", None) or {})
-    template.pop("id", None)
-    return product, template
+def _ean(code: str) -> dict[str, str]:
+    return {"type": EAN, "code": code}
+
+
+def _with_ean(product: dict[str, Any], row: Mapping[str, Any]) -> ListPatch:
+    """The changes to the identifiers, and in them the one EAN that the record shows."""
+    patch = as_patch(product.get("identifiers"))
+    code = product.pop(EAN)
+    known = [str(item["id"]) for item in row["identifiers."] if item["type"] == EAN]
+    if not known:
+        return ListPatch([*patch.add, _ean(code)] if code else patch.add, patch.change, patch.remove)
+    if code:
+        return ListPatch(patch.add, {**patch.change, known[0]: {"code": code}}, patch.remove)
+    return ListPatch(patch.add, patch.change, [*patch.remove, *known])
 
 
 def _suffix(code: str | None, prefix: str | None) -> str | None:

@@ -39,6 +39,7 @@ _COMPACT = {
     "contact_mechanisms.value": "contact_mechanisms.value_compact",
     "identifiers.code": "identifiers.code_compact",
 }
+_ALIASES = {"ean": "identifiers.code"}
 Counts = dict[str, list[int]]
 
 
@@ -47,6 +48,7 @@ class ReadOptions:
     page_size: int = 200
     overlap: timedelta = timedelta(minutes=5)
     company: int | None = None
+    currency: str = ""
     more_paths: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Stream -> further fields to read, as dotted paths."""
 
@@ -60,6 +62,11 @@ class TableReader:
         self._table = table
         self._options = options
         self._paths: list[str] | None = None
+
+    @property
+    def currency(self) -> str:
+        """The company's, ISO 4217."""
+        return self._options.currency
 
     # -- pages -----------------------------------------------------------------------------
 
@@ -164,6 +171,7 @@ class TableReader:
 
     def search(self, key: str, value: str) -> Iterator[Record]:
         """Active records whose field is exactly `value`; numbers also as Tryton normalises them."""
+        key = _ALIASES.get(key, key)
         domain: list[Any] = [[key, "=", value]]
         compact = _COMPACT.get(key)
         if compact and self._models.find(self._table.model, compact):
@@ -221,6 +229,8 @@ class TableReader:
         if isinstance(template, dict):
             active = template.pop("active", True) and active
         replaced = data.pop("replaced_by", None)
+        if self._table.show:
+            self._table.show(data, self._options.currency)
         record = Record(
             data["id"],
             data,

@@ -8,10 +8,12 @@ among the party's, and added to them where it is new, since an order in Tryton c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from crmbridge.sdk.connector import ListPatch, Operation
 from crmbridge.sdk.errors import RecordError
+from crmbridge_tryton.models import as_patch, names_nothing
 from crmbridge_tryton.rpc import WarnedError
 from crmbridge_tryton.writing import TableWriter, native_id, with_warnings_skipped
 
@@ -42,21 +44,31 @@ class SaleWriter(TableWriter):
             party = self._party(data)
             for name in _USES:
                 data[name] = self._address(party, name, data.get(name), addresses[party])
-            data["lines"] = [filler.fill(line, data, party) for line in data.get("lines") or []]
+            data["lines"] = [filler.fill(line, data, party) for line in as_patch(data.get("lines")).add]
             rows.append(self.models.values(self.model, data))
         made: list[int] = self.rpc.write(f"model.{self.model}.create", rows)
         return made
 
     def update(self, operations: Sequence[Operation]) -> list[int]:
         """Drafts may change; of later orders Tryton lets little more than the reference change."""
-        for operation in operations:
-            lines = operation.data.get("lines")
-            if isinstance(lines, ListPatch) and lines.add:
-                sale = self._header(native_id(operation))
-                party = self._party(sale)
-                filler = _LineFiller(self, self._with_tax_rules({party}))
-                lines.add = [filler.fill(line, sale, party) for line in lines.add]
-        return super().update(operations)
+        return super().update([self._completed(operation) for operation in operations])
+
+    def _completed(self, operation: Operation) -> Operation:
+        """The operation with what a client would fill in for its new lines and addresses."""
+        data = dict(operation.data)
+        lines = data.get("lines")
+        patched = isinstance(lines, ListPatch) and bool(lines.add)
+        if not patched and not _USES.keys() & data.keys():
+            return operation
+        sale = {**self._header(native_id(operation)), **data}
+        party = self._party(sale)
+        for name in _USES.keys() & data.keys():
+            data[name] = self._address(party, name, data[name], self._addresses_of({party})[party])
+        if isinstance(lines, ListPatch):
+            filler = _LineFiller(self, self._with_tax_rules({party}))
+            added = [filler.fill(line, {**sale, **data}, party) for line in lines.add]
+            data["lines"] = replace(lines, add=added)
+        return replace(operation, data=data)
 
     # -- states ----------------------------------------------------------------------------
 
@@ -132,7 +144,7 @@ class SaleWriter(TableWriter):
         self, party: int, name: str, given: Any, known: list[dict[str, Any]]
     ) -> dict[str, int] | None:
         """The party's address that an order means, added where the party does not have it."""
-        parts = {key: value for key, value in (given or {}).items() if value is not None}
+        parts = {k: v for k, v in (given or {}).items() if v is not None and not names_nothing(v)}
         if "id" in parts:
             return {"id": self.models.reference(_ADDRESS, parts)}
         if not parts:

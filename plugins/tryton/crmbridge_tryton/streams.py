@@ -7,10 +7,11 @@ it shows. Their changes are polled as well and lead to the records that show the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from crmbridge.sdk.connector import Capabilities
+from crmbridge.sdk.connector import Capabilities, FieldInfo
 
 __all__ = [
     "INVOICES",
@@ -25,6 +26,8 @@ __all__ = [
     "Table",
 ]
 
+EAN = "ean"
+"""The type of product identifier that is a GTIN."""
 STOCK = "stock.quantity"
 """The one stream that is no model: how much of a product is in a warehouse (see stock.py)."""
 
@@ -57,6 +60,10 @@ class Table:
     """Each row belongs to a company: only those of ours are read."""
     supplied: frozenset[str] = frozenset()
     """Required fields that Tryton fills by itself, beside those with a default."""
+    shown: Mapping[str, FieldInfo] = field(default_factory=dict)
+    """Fields of a record that are none in Tryton, and that `show` adds."""
+    show: Callable[[dict[str, Any], str], None] | None = None
+    """Adds them to a record's data; the second argument is the company's currency."""
     capabilities: Capabilities = field(default_factory=Capabilities)
 
     @property
@@ -106,6 +113,15 @@ PARTIES = Table(
     ),
 )
 
+
+def _show_product(data: dict[str, Any], currency: str) -> None:
+    """One EAN as a field of its own, as other systems have it, and the currency of the prices."""
+    eans = [identifier["code"] for identifier in data["identifiers"] if identifier["type"] == EAN]
+    data["ean"] = eans[0] if eans else None
+    data["identifiers"] = [item for item in data["identifiers"] if item["type"] != EAN]
+    data["currency"] = {"code": currency}
+
+
 PRODUCTS = Table(
     model="product.product",
     label="Products (each variant is one)",
@@ -118,16 +134,27 @@ PRODUCTS = Table(
     ),
     parts=(Part("product.template", "products"), Part("product.identifier", "product", counted=True)),
     watched=("template", "identifiers"),
+    shown={
+        "ean": FieldInfo("string"),
+        "currency": FieldInfo("object", fields={"code": FieldInfo("string")}),
+    },
+    show=_show_product,
     capabilities=Capabilities(
         operations={"create", "update", "archive", "delete"},
         changed_since=True,
         deletes="sweep",
         versions=True,
-        search_keys=("code", "identifiers.code"),
+        search_keys=("code", "ean", "identifiers.code"),
         batch_size=100,
         child_lists={"identifiers": "patch"},
         child_ids=_lists("identifiers"),
-        cannot_clear={"template.name", "template.type", "template.default_uom", "identifiers.code"},
+        cannot_clear={
+            "template.name",
+            "template.type",
+            "template.default_uom",
+            "currency",
+            "identifiers.code",
+        },
         required={"template.name", "template.default_uom"},
     ),
 )
@@ -145,7 +172,7 @@ SALES = Table(
             for name in ("party_name", "street", "postal_code", "city", "country.code", "subdivision.code")
         ),
         *("lines.type", "lines.product.code", "lines.quantity", "lines.unit.symbol", "lines.unit_price"),
-        *("lines.amount", "lines.description", "lines.sequence"),
+        *("lines.amount", "lines.currency.code", "lines.description", "lines.sequence"),
     ),
     parts=(Part("sale.line", "sale", counted=True),),
     watched=("lines",),
@@ -175,6 +202,7 @@ SHIPMENTS = Table(
         *("delivery_address.postal_code", "delivery_address.city", "delivery_address.country.code"),
         *("delivery_address.subdivision.code", "outgoing_moves.product.code", "outgoing_moves.quantity"),
         *("outgoing_moves.unit.symbol", "outgoing_moves.state", "outgoing_moves.origin"),
+        "outgoing_moves.sale",
     ),
     parts=(Part("stock.move", "shipment"),),
     watched=("outgoing_moves",),
@@ -198,7 +226,13 @@ INVOICES = Table(
         *("payment_term.name", "comment", "sales", "invoice_address.party_name", "invoice_address.street"),
         *("invoice_address.postal_code", "invoice_address.city", "invoice_address.country.code"),
         *("invoice_address.subdivision.code", "lines.type", "lines.product.code", "lines.quantity"),
-        *("lines.unit.symbol", "lines.unit_price", "lines.amount", "lines.description"),
+        *(
+            "lines.unit.symbol",
+            "lines.unit_price",
+            "lines.amount",
+            "lines.currency.code",
+            "lines.description",
+        ),
     ),
     parts=(Part("account.invoice.line", "invoice"),),
     watched=("lines",),

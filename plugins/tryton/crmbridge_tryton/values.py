@@ -8,7 +8,6 @@ JSON has neither decimals nor dates, so Tryton sends objects that name their cla
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
@@ -31,8 +30,8 @@ def from_wire(value: Any) -> Any:
         return {key: from_wire(item) for key, item in value.items()}
     try:
         return _read_object(name, value)
-    except (KeyError, TypeError, InvalidOperation, OverflowError, binascii.Error) as error:
-        raise ValueError(f"not a {name} as Tryton writes it: {value!r}") from error
+    except (KeyError, TypeError, ValueError, InvalidOperation, OverflowError) as error:
+        raise ValueError(f"no {name} as Tryton writes it: {value!r}") from error
 
 
 def _read_object(name: str, parts: dict[str, Any]) -> Any:
@@ -51,7 +50,7 @@ def _read_object(name: str, parts: dict[str, Any]) -> Any:
         case "bytes":
             return base64.b64decode(parts["base64"])
         case _:
-            raise ValueError(f"Tryton sent a value of the unknown class {name!r}")
+            raise ValueError("an unknown class")
 
 
 def _clock(parts: dict[str, Any]) -> tuple[int, int, int, int]:
