@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from crmbridge.connectors.memory import Behaviour
-from crmbridge.identity.policy import Policy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crmbridge.connectors.memory import Behaviour
+from crmbridge.identity.policy import Policy
 from tests.engine.world import World
 
 FLAT = """

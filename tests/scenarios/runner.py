@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from crmbridge.bridge import Bridge, Options
 from crmbridge.connectors.memory import Behaviour, MemoryConnector, MemorySystem
 from crmbridge.engine.golden import merge_one
@@ -108,7 +109,7 @@ class Stage:
 
     def do_approve(self, expected: dict[str, Any]) -> None:
         with self.bridge() as bridge:
-            outcome, operations = bridge.plan(out=self.folder / "first.plan")
+            _, operations = bridge.plan(out=self.folder / "first.plan")
             if "plan" in expected:
                 _compare_plan(expected["plan"], operations)
             applied = bridge.apply(self.folder / "first.plan", _options(expected))
