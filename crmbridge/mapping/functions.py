@@ -86,8 +86,6 @@ def order(kind: str, left: Any, right: Any) -> Any:
 
 
 def _equal(left: Any, right: Any) -> bool:
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
     if exact(left) is not None or exact(right) is not None:
         numbers = _as_number(left), _as_number(right)
         return None not in numbers and numbers[0] == numbers[1]

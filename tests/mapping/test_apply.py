@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
@@ -233,11 +234,34 @@ def test_a_composite_is_written_whole_so_that_nothing_of_the_old_one_stays() -> 
     assert written == {"to": {"street": None, "city": "Bonn", "kind": "postal"}}
 
 
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00")).map(lambda t: normalize("NFC", t))
+SOME_TEXT = TEXT.filter(bool)
+
+
+def test_money_in_another_currency_is_not_written_as_if_it_were_this_one() -> None:
+    mapping = compiled("price: {fields: {amount: total}, const: {currency: EUR}}")
+    assert mapping.read({"total": D("1.50")}) == {"price": {"amount": "1.5", "currency": "EUR"}}
+    assert mapping.write({"price": {"amount": "1.5", "currency": "EUR"}}) == {"total": D("1.5")}
+    with pytest.raises(MappingError, match="currency is always EUR here"):
+        mapping.write({"price": {"amount": "1.5", "currency": "USD"}})
+
+
+def test_what_a_target_requires_is_said_with_the_field() -> None:
+    mapping = compiled(
+        "name: {path: n, required: true}\nnote: t\nprice: {required: true, fields: {amount: a}}\n"
+        "points: {each: p, required: true, fields: {value: v}}",
+        head="on_create: {company: 1}\n",
+    )
+    assert [mapping.fields[name].required for name in ("name", "note", "price")] == [True, False, True]
+    assert mapping.lists["points"].required
+    assert mapping.on_create == {"company": 1}
+
+
 VALUES: dict[str, st.SearchStrategy[Any]] = {
-    "name": st.text(),
+    "name": TEXT,
     "kind": st.sampled_from(["person", "organization"]),
-    "stage": st.text(),
-    "note": st.text(),
+    "stage": TEXT,
+    "note": TEXT,
     "active": st.booleans(),
     "count": st.integers(),
     "rate": st.decimals(allow_nan=False, allow_infinity=False, places=3).map(str),
@@ -247,11 +271,9 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
         st.sampled_from(["EUR", "JPY", "KWD"]),
     ),
     "born": st.dates().map(lambda d: d.isoformat()),
-    "tags": st.lists(st.text(min_size=1)),
+    "tags": st.lists(SOME_TEXT),
     "owner": st.integers(1).map(lambda n: {"entity": "user", "stream": "users", "id": str(n)}),
-    "ship_to": st.fixed_dictionaries(
-        {"kind": st.text(min_size=1)}, optional={"city": st.text(), "lines": st.lists(st.text())}
-    ),
+    "ship_to": st.fixed_dictionaries({"kind": SOME_TEXT}, optional={"city": TEXT, "lines": st.lists(TEXT)}),
 }
 
 
