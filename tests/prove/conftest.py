@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,14 +78,36 @@ def _free_port() -> int:
         return port
 
 
+def _as(user: str | None) -> dict[str, Any]:
+    if user is None:
+        return {}
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+
+
 def _run(user: str | None, *command: str | Path) -> None:
-    who: dict[str, Any] = {}
-    if user is not None:
-        who = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
     line = [str(part) for part in command]
-    done = subprocess.run(line, capture_output=True, text=True, check=False, cwd="/", **who)
+    done = subprocess.run(line, capture_output=True, text=True, check=False, cwd="/", **_as(user))
     if done.returncode != 0:
         pytest.fail(f"{command[0]} failed:\n{done.stdout}{done.stderr}")
+
+
+@contextmanager
+def _stopped_afterwards(user: str | None, pg_ctl: Path, data: Path) -> Iterator[None]:
+    """Stops the server and removes its folder, also when the tests are killed: then a pipe closes."""
+    script = 'read _; "$0" --pgdata "$1" --wait --mode immediate stop; rm -rf "$(dirname "$1")"'
+    watcher = subprocess.Popen(
+        ["sh", "-c", script, pg_ctl, data],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+        **_as(user),
+    )
+    try:
+        yield
+    finally:
+        watcher.communicate(timeout=60)
 
 
 @pytest.fixture(scope="session")
@@ -110,10 +133,8 @@ def postgres() -> Iterator[Postgres]:
         )
         control = (folder / "pg_ctl", "--pgdata", data)
         log = home / "log"
-        _run(user, *control, "--wait", "--timeout", "60", "--log", log, "--options", options, "start")
-        try:
+        with _stopped_afterwards(user, folder / "pg_ctl", data):
+            _run(user, *control, "--wait", "--timeout", "60", "--log", log, "--options", options, "start")
             yield Postgres("127.0.0.1", port, folder, data)
-        finally:
-            _run(user, *control, "--wait", "--mode", "immediate", "stop")
     finally:
         shutil.rmtree(home, ignore_errors=True)
