@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import fields
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from crmbridge.store.failures import broken_text, translate
 
-__all__ = ["Database", "literal"]
+__all__ = ["Database", "columns_of", "literal", "upsert"]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -162,6 +163,11 @@ class Database:
             return given
         with self._failures():
             return _encode(given).decode()
+
+
+def columns_of(row: type[Any], *, without: str = "") -> tuple[str, ...]:
+    """The fields of a row class in their order, which are columns of the same names."""
+    return tuple(field.name for field in fields(row) if field.name != without)
 
 
 def literal(value: str) -> sa.ColumnElement[str]:

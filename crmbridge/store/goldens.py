@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, fields
+from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
 
 from crmbridge.store.base import GoldenRow
-from crmbridge.store.database import Database, upsert
+from crmbridge.store.database import Database, columns_of, upsert
+from crmbridge.store.pairs import Pairs
 from crmbridge.store.tables import goldens, identity_keys, journal, records, references, terms
 
 __all__ = ["Goldens"]
 
-_GOLDEN = tuple(field.name for field in fields(GoldenRow))
+_GOLDEN = columns_of(GoldenRow)
+_VALUES = attrgetter(*_GOLDEN)
 _PUT = upsert(goldens, _GOLDEN, ("id",))
-_MARK = "UPDATE goldens SET dirty = ? WHERE id = ?"
-_PUT_KEY = upsert(identity_keys, ("entity", "key", "record_id"), ("entity", "key", "record_id"))
-_PUT_REFERENCE = upsert(references, ("golden_id", "target"), ("golden_id", "target"))
-_PUT_TERM = upsert(terms, ("term", "golden_id"), ("term", "golden_id"))
+_MARK = "UPDATE goldens SET dirty = ? WHERE id = ? AND dirty <> ?"
 
 
 class Goldens:
@@ -38,11 +37,9 @@ class Goldens:
             .distinct()
             .order_by(references.c.golden_id)
         )
-        self._forget_references = sa.delete(references).where(among(references.c.golden_id))
-        self._forget_terms = sa.delete(terms).where(among(terms.c.golden_id))
-        self._forget_keys = sa.delete(identity_keys).where(
-            identity_keys.c.entity == sa.bindparam("entity"), among(identity_keys.c.record_id)
-        )
+        self._references = Pairs(database, references, "golden_id", "target")
+        self._terms = Pairs(database, terms, "golden_id", "term")
+        self._keys = Pairs(database, identity_keys, "record_id", "key")
         self._with_keys = (
             sa.select(identity_keys.c.key, records.c.id, records.c.golden_id)
             .join_from(identity_keys, records, records.c.id == identity_keys.c.record_id)
@@ -57,7 +54,7 @@ class Goldens:
         return {row.id: GoldenRow(*row) for row in rows}
 
     def put_goldens(self, rows: Iterable[GoldenRow]) -> None:
-        self.database.write_many(_PUT, map(astuple, rows))
+        self.database.write_many(_PUT, map(_VALUES, rows))
 
     def golden_ids(self, entity: str, after: str, limit: int) -> list[str]:
         rows = self.database.rows(self._ids, {"entity": entity, "after": after, "limit": limit})
@@ -68,10 +65,10 @@ class Goldens:
         return [row.id for row in rows]
 
     def mark_dirty(self, golden_ids: Iterable[str]) -> None:
-        self.database.write_many(_MARK, ((True, golden_id) for golden_id in golden_ids))
+        self.database.write_many(_MARK, ((True, golden_id, True) for golden_id in golden_ids))
 
     def clear_dirty(self, golden_ids: Iterable[str]) -> None:
-        self.database.write_many(_MARK, ((False, golden_id) for golden_id in golden_ids))
+        self.database.write_many(_MARK, ((False, golden_id, False) for golden_id in golden_ids))
 
     def mark_all_dirty(self, entity: str) -> None:
         self.database.write(sa.update(goldens).where(goldens.c.entity == entity).values(dirty=sa.true()))
@@ -81,14 +78,12 @@ class Goldens:
         return [row.golden_id for row in rows]
 
     def put_references(self, references: Mapping[str, Iterable[str]]) -> None:
-        self.database.write(self._forget_references, {"ids": self.database.ids(references)})
-        self.database.write_many(_PUT_REFERENCE, _pairs(references))
+        self._references.replace(references)
 
     # finding
 
     def put_search(self, terms: Mapping[str, Iterable[str]]) -> None:
-        self.database.write(self._forget_terms, {"ids": self.database.ids(terms)})
-        self.database.write_many(_PUT_TERM, ((term, golden_id) for golden_id, term in _pairs(terms)))
+        self._terms.replace(terms)
 
     def search(self, terms: Sequence[str], limit: int) -> list[str]:
         wanted = [term for term in dict.fromkeys(terms) if term]
@@ -113,8 +108,7 @@ class Goldens:
     # identity
 
     def put_keys(self, entity: str, keys: Mapping[int, Iterable[str]]) -> None:
-        self.database.write(self._forget_keys, {"entity": entity, "ids": self.database.ids(keys)})
-        self.database.write_many(_PUT_KEY, ((entity, key, record_id) for record_id, key in _pairs(keys)))
+        self._keys.replace(keys, {"entity": entity})
 
     def records_with_keys(self, entity: str, keys: Sequence[str]) -> dict[str, list[tuple[int, str | None]]]:
         found: dict[str, list[tuple[int, str | None]]] = {}
@@ -132,10 +126,6 @@ class Goldens:
         statement = sa.select(journal.c.at, journal.c.event, journal.c.details)
         rows = self.database.rows(statement.where(journal.c.golden_id == golden_id).order_by(journal.c.id))
         return [(at, event, details) for at, event, details in rows]
-
-
-def _pairs(many: Mapping[Any, Iterable[str]]) -> Iterable[tuple[Any, str]]:
-    return ((one, value) for one, values in many.items() for value in values)
 
 
 def _matching(rarest: str, others: Sequence[str], place: tuple[str, str]) -> sa.Select[Any]:

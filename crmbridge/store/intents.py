@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, fields
+from operator import attrgetter
 
 import sqlalchemy as sa
 
 from crmbridge.store.base import IntentRow
-from crmbridge.store.database import Database, upsert
+from crmbridge.store.database import Database, columns_of, upsert
 from crmbridge.store.tables import goldens, intents
 
 __all__ = ["Intents"]
 
-_INTENT = tuple(field.name for field in fields(IntentRow))
+_INTENT = columns_of(IntentRow)
+_VALUES = attrgetter(*_INTENT)
 _PUT = upsert(intents, _INTENT, ("id",))
 _OPEN = ("sent", "accepted", "uncertain")
 
@@ -31,7 +32,7 @@ class Intents:
         return [IntentRow(*row) for row in self.database.rows(ordered)]
 
     def put_intents(self, rows: Iterable[IntentRow]) -> None:
-        self.database.write_many(_PUT, map(astuple, rows))
+        self.database.write_many(_PUT, map(_VALUES, rows))
 
     def intents(
         self, run: int, system: str | None, statuses: Sequence[str], after: int, limit: int

@@ -22,8 +22,20 @@ _REKEY = """
     UPDATE records SET stream_id = ?, native_id = ?, scope = ?, part = ? WHERE id = ? AND NOT EXISTS (
         SELECT 1 FROM records WHERE stream_id = ? AND native_id = ? AND scope = ? AND part = ?)
 """
+_KNOWN = {
+    # CROSS JOIN holds SQLite to this order: https://sqlite.org/optoverview.html#crossjoin
+    "sqlite": """
+        SELECT r.scope, r.native_id, r.raw_hash, r.mapped_by, r.status
+        FROM json_each(:ids) AS wanted CROSS JOIN records AS r
+        WHERE r.stream_id = :stream_id AND r.native_id = wanted.value AND r.part = ''
+    """,
+    "postgresql": """
+        SELECT scope, native_id, raw_hash, mapped_by, status FROM records
+        WHERE stream_id = :stream_id AND native_id = ANY(:ids) AND part = ''
+    """,
+}
 _LINK = "UPDATE records SET golden_id = ?, unresolved = ? WHERE id = ?"
-_MARK = "UPDATE goldens SET dirty = ? WHERE id = ?"
+_MARK = "UPDATE goldens SET dirty = ? WHERE id = ? AND dirty <> ?"
 _MARK_LEFT = """
     UPDATE goldens SET dirty = ? WHERE id = (SELECT golden_id FROM records WHERE id = ? AND golden_id <> ?)
 """
@@ -70,11 +82,9 @@ class Records:
         self.database = database
         self.systems = systems
         c, among = records.c, database.among
+        self._known = sa.text(_KNOWN[database.dialect])
         of_stream = c.stream_id == sa.bindparam("stream_id")
         after, limit = c.id > sa.bindparam("after"), sa.bindparam("limit", type_=sa.Integer)
-        self._known = sa.select(c.scope, c.native_id, c.raw_hash, c.mapped_by, c.status).where(
-            of_stream, c.part == "", among(c.native_id)
-        )
         chosen = select_records().order_by(c.id)
         self._by_native_id = chosen.where(of_stream, among(c.native_id))
         self._by_id = chosen.where(among(c.id))
@@ -176,7 +186,7 @@ class Records:
         given = list(links)
         self.database.write_many(_MARK_LEFT, ((True, record_id, golden_id) for record_id, golden_id in given))
         self.database.write_many(_LINK, ((golden_id, False, record_id) for record_id, golden_id in given))
-        self.database.write_many(_MARK, {(True, golden_id) for _, golden_id in given})
+        self.database.write_many(_MARK, {(True, golden_id, True) for _, golden_id in given})
 
     def golden_of(
         self, system: str, entity: str, native_ids: Sequence[str], stream: str | None

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import astuple, fields, replace
+from dataclasses import replace
+from operator import attrgetter
 
 import sqlalchemy as sa
 
 from crmbridge.store.base import ConflictRow, DeadLetterRow, NoteRow, RunRow, WriteRow
-from crmbridge.store.database import Database, literal, upsert
+from crmbridge.store.database import Database, columns_of, literal, upsert
 from crmbridge.store.tables import conflicts, dead_letters, notes, runs, writes
 
 __all__ = ["DeadLetters", "Reports"]
 
 
-def _names(row: type[object], *, without: str = "") -> tuple[str, ...]:
-    return tuple(field.name for field in fields(row) if field.name != without)  # type: ignore[arg-type]
-
-
-_LETTER = _names(DeadLetterRow)
-_RUN = _names(RunRow)
-_WRITE = _names(WriteRow)
-_CONFLICT = _names(ConflictRow)
-_NOTE = _names(NoteRow)
-_INSERT_WRITE = upsert(writes, _WRITE[:-1], ("id",))
-_INSERT_NOTE = upsert(notes, _NOTE[:-1], ("id",))
+_LETTER = columns_of(DeadLetterRow)
+_RUN = columns_of(RunRow)
+_WRITE = columns_of(WriteRow)
+_CONFLICT = columns_of(ConflictRow)
+_NOTE = columns_of(NoteRow)
+# Without the id, which stands last and is given by the database.
+_WRITE_VALUES = attrgetter(*_WRITE[:-1])
+_CONFLICT_VALUES = attrgetter(*_CONFLICT[:-1])
+_NOTE_VALUES = attrgetter(*_NOTE[:-1])
+_PUT_WRITE = upsert(writes, _WRITE[:-1], ("id",))
+_PUT_NOTE = upsert(notes, _NOTE[:-1], ("id",))
 _PUT_CONFLICT = upsert(conflicts, (*_CONFLICT[:-1], "digest"), ("digest",))
 
 
@@ -122,7 +123,7 @@ class Reports:
         return [RunRow(*row) for row in self.database.rows(statement)]
 
     def put_writes(self, rows: Iterable[WriteRow]) -> None:
-        self.database.write_many(_INSERT_WRITE, (astuple(row)[:-1] for row in rows))
+        self.database.write_many(_PUT_WRITE, map(_WRITE_VALUES, rows))
 
     def writes(self, run: int, after: int, limit: int) -> list[WriteRow]:
         statement = sa.select(*(writes.c[name] for name in _WRITE)).order_by(writes.c.id).limit(limit)
@@ -130,7 +131,7 @@ class Reports:
         return [WriteRow(*row) for row in rows]
 
     def put_conflicts(self, rows: Iterable[ConflictRow]) -> None:
-        self.database.write_many(_PUT_CONFLICT, ((*astuple(row)[:-1], _digest(row)) for row in rows))
+        self.database.write_many(_PUT_CONFLICT, ((*_CONFLICT_VALUES(row), _digest(row)) for row in rows))
 
     def conflicts(self, golden_id: str | None, run: int | None, limit: int) -> list[ConflictRow]:
         statement = (
@@ -143,7 +144,7 @@ class Reports:
         return [ConflictRow(*row) for row in self.database.rows(statement)]
 
     def put_notes(self, rows: Iterable[NoteRow]) -> None:
-        self.database.write_many(_INSERT_NOTE, (astuple(row)[:-1] for row in rows))
+        self.database.write_many(_PUT_NOTE, map(_NOTE_VALUES, rows))
 
     def notes(self, run: int | None, golden_id: str | None, limit: int) -> list[NoteRow]:
         statement = sa.select(*(notes.c[name] for name in _NOTE)).order_by(notes.c.id).limit(limit)

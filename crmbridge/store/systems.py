@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
-from dataclasses import astuple, fields
+from dataclasses import astuple
 from typing import Any
 
 import sqlalchemy as sa
 
 from crmbridge.store.base import StreamRow, SystemRow
-from crmbridge.store.database import Database, upsert
+from crmbridge.store.database import Database, columns_of, upsert
 from crmbridge.store.tables import (
     dead_letters,
     identity_keys,
@@ -26,8 +26,8 @@ from crmbridge.store.tables import (
 
 __all__ = ["Session", "Systems"]
 
-_SYSTEM = tuple(field.name for field in fields(SystemRow))
-_STREAM = tuple(field.name for field in fields(StreamRow))
+_SYSTEM = columns_of(SystemRow)
+_STREAM = columns_of(StreamRow)
 _PUT_SETTING = upsert(settings, ("key", "value"), ("key",))
 _PUT_SESSION = upsert(sessions, ("system", "key", "value"), ("system", "key"))
 _PUT_SYSTEM = upsert(systems, _SYSTEM, ("name",))

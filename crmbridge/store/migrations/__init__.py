@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from crmbridge.store.database import Database, upsert
-from crmbridge.store.failures import newer
+from crmbridge.store.failures import damaged, newer
 from crmbridge.store.migrations import m0001_first
 from crmbridge.store.tables import settings
 
@@ -54,7 +54,10 @@ def _reached(database: Database) -> int:
     """The number of the state; 0 when it is empty."""
     if not database.has_table("settings"):
         return 0
-    number = int(database.value(sa.select(settings.c.value).where(settings.c.key == "schema")) or 0)
+    text = database.value(sa.select(settings.c.value).where(settings.c.key == "schema")) or ""
+    if not text.isdecimal():
+        raise damaged(database.place, "it does not say which number it has")
+    number = int(text)
     if number > NEWEST:
         raise newer(database.place, number, NEWEST)
     return number
