@@ -61,6 +61,17 @@ def run(bridge: Bridge, command: tuple[str, ...], result: Told) -> None:
             result.outcomes.append(bridge.sync())
 
 
+@pytest.fixture(scope="module")
+def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of its own after the first plan, for tests that go on from there."""
+    folder = tmp_path_factory.mktemp("applied") / "tea"
+    write(folder)
+    with Bridge.open(folder / "crmbridge.yaml") as bridge:
+        for step in STORY[:2]:
+            run(bridge, step.command, Told(folder))
+    return folder
+
+
 @pytest.fixture
 def bridge(told: Told) -> Iterator[Bridge]:
     with Bridge.open(told.folder / "crmbridge.yaml") as opened:
@@ -118,6 +129,30 @@ def test_the_customer_of_the_story_is_in_all_systems_and_disputed(told: Told, br
     limit = golden.decisions["credit_limit"]
     assert (limit.system, limit.rule) == ("sales", "authority")
     assert [(system, said.value["amount"]) for system, said in limit.lost] == [("crm", "2500.5")]
+
+
+def test_what_a_person_changes_in_the_shop_by_hand_is_seen(applied: Path) -> None:
+    with closing(sqlite3.connect(applied / "shop.db")) as database, database:
+        database.execute("UPDATE customers SET phone = '+44 7700 900199' WHERE number = 'W-2022'")
+    with Bridge.open(applied / "crmbridge.yaml") as bridge:
+        _, operations = bridge.plan()
+    assert sorted((one.system, one.native_id, one.changes[0].new) for one in operations) == [
+        ("crm", "W-2022", "+447700900199"),
+        ("sales", "W-2022", "+447700900199"),
+    ]
+
+
+def test_the_broken_complaint_arrives_when_the_mapping_is_corrected_as_the_readme_says(
+    applied: Path,
+) -> None:
+    mapping = applied / "mappings" / "crm-complaints.yaml"
+    text = mapping.read_text(encoding="utf-8")
+    mapping.write_text(text.replace("offen: open,", "offen: open, in Klärung: open,"), encoding="utf-8")
+    with Bridge.open(applied / "crmbridge.yaml") as bridge:
+        assert bridge.sync().verdict == "approval"
+        assert bridge.sync(Options(accept_config=True)).exit_code == 0
+    rows = openpyxl.load_workbook(applied / "sales-team" / "service.xlsx")["Complaints"].values
+    assert "R-707" in {row[0] for row in rows}
 
 
 def test_the_workbook_keeps_what_is_not_ours(told: Told) -> None:

@@ -15,6 +15,11 @@ CREATE TABLE customers (
     updated_at DATETIME NOT NULL
 );
 CREATE INDEX customers_updated_at ON customers (updated_at, id);
+-- Whoever changes a row by hand need not think of its time.
+CREATE TRIGGER customers_changed AFTER UPDATE ON customers WHEN new.updated_at = old.updated_at
+BEGIN
+    UPDATE customers SET updated_at = datetime('now') WHERE id = new.id;
+END;
 
 CREATE TABLE products (
     sku TEXT PRIMARY KEY,
