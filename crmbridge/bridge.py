@@ -61,6 +61,8 @@ class Options:
     """Read without cursors."""
     accept_config: bool = False
     """A changed mapping or policy needs no approval of its own."""
+    link_only: bool = False
+    """Read and match, and write nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +209,8 @@ class Bridge:
         """Bring all systems into agreement; see `crmbridge.engine.sync`. `keep`: where a plan that a person
         has to look at is saved."""
         with self._running("sync", self.store, options) as run:
+            if options.link_only:
+                return self._ended(run, pipeline.link(run))
             saver = functools.partial(self._save, path=keep) if keep else None
             return self._ended(run, pipeline.sync(run, accept_config=options.accept_config, keep=saver))
 
@@ -216,6 +220,7 @@ class Bridge:
         """What `sync` would write. Nothing is sent, and nothing that `sync` relies on moves."""
         with self.store.lock("plan"), self.store.scratch() as copy:
             run = self._run("plan", copy, options)
+            self._guard_state(run)
             outcome = pipeline.plan(run)
             operations = list(pipeline.operations(run))
             if out is not None:

@@ -3,6 +3,7 @@
 plan    all of it on a copy of the state, up to the check; the operations go to the caller
 apply   the same on the state itself, but only operations that a saved plan holds are sent
 sync    the same, and everything is sent, unless a person has to look first
+link    the same up to the plan, and nothing is sent: records only find each other
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from crmbridge.engine.resolve import resolve
 from crmbridge.engine.run import Run
 from crmbridge.sdk.errors import AuthError, LimitError
 
-__all__ = ["Outcome", "Verdict", "apply", "operations", "plan", "read", "sync"]
+__all__ = ["Outcome", "Verdict", "apply", "link", "operations", "plan", "read", "sync"]
 
 ROUNDS = 4
 """A write can bring news (a number that the target gave); what follows from it is sent in the same run."""
@@ -72,7 +73,14 @@ def sync(run: Run, *, accept_config: bool = False, keep: Callable[[Run], None] |
 
 def plan(run: Run) -> Outcome:
     """What `sync` would write. The run works on a copy of the state; nothing is sent."""
-    return _checked(run, read(run), accept_config=False)
+    outcome = _checked(run, read(run), accept_config=False)
+    outcome.failed = _failures(run)
+    return outcome
+
+
+def link(run: Run) -> Outcome:
+    """Read and match everything; nothing is sent, and nothing is agreed to."""
+    return _ended(run, Outcome(read(run)))
 
 
 def apply(run: Run, approved: set[str], *, strict: bool = False) -> Outcome:
@@ -212,8 +220,12 @@ def _forget(run: Run, statuses: list[str]) -> None:
 
 def _ended(run: Run, outcome: Outcome) -> Outcome:
     _forget(run, ["planned", "stale", "conflict"])
-    failures = {s.name: s.failure for s in run.systems.values() if s.failure is not None}
-    outcome.failed = {**run.absent, **failures}
+    outcome.failed = _failures(run)
     stuck = len(run.store.intents_with(["parked", "uncertain"], CHUNK))
     outcome.open_problems = stuck + len(run.store.dead_letters("open"))
     return outcome
+
+
+def _failures(run: Run) -> dict[str, Exception]:
+    failed = {s.name: s.failure for s in run.systems.values() if s.failure is not None}
+    return {**run.absent, **failed}
