@@ -330,6 +330,38 @@ def test_certificates_that_are_not_checked_are_a_warning(tmp_path: Path) -> None
     assert "not checked" in warning.text
 
 
+# -- what the parts are made of -----------------------------------------------------------------
+
+
+def test_custom_fields_become_fields_of_their_entity(tmp_path: Path) -> None:
+    entities = load_config(written(tmp_path, FULL)).entities()
+    assert {"loyalty", "shoe_size"} <= set(entities["party"].model_fields)
+
+
+def test_a_custom_field_that_cannot_be_is_named_with_its_place(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, SYSTEMS + "custom_fields:\n  partie:\n    x: text\n"))
+    with pytest.raises(ConfigError, match=r"crmbridge.yaml:5:3: there is no entity `partie`"):
+        config.entities()
+
+
+def test_the_network_of_a_system_is_told_to_its_client(tmp_path: Path) -> None:
+    config = config_with(
+        tmp_path, 'network: {proxy: "http://u:${env:PW}@p:3128", ca_file: ca.pem, deadline: 5}'
+    )
+    seen: list[str] = []
+    network = config.http_settings("erp", secrets(tmp_path, seen, PW=CANARY))
+    assert (network.proxy, network.ca_file) == (f"http://u:{CANARY}@p:3128", tmp_path / "ca.pem")
+    assert (network.deadline, network.verify) == (5.0, True)
+    assert seen == [CANARY]
+    assert CANARY not in repr(network)
+
+
+def test_the_state_may_refer_to_a_secret(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, 'state: "postgresql://u:${env:PW}@h/x"\n' + SYSTEMS))
+    assert config.state_url(secrets(tmp_path, [], PW="p")) == "postgresql://u:p@h/x"
+    assert config.warnings() == []
+
+
 # -- environments ------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel
 
@@ -17,6 +17,12 @@ from crmbridge.sdk.errors import ConfigError
 from crmbridge.sdk.redact import Redactor
 from crmbridge.yamlfile import Document, load, validate
 from crmbridge.yamlfile.document import Node
+from crmbridge_schemas.base import Entity
+from crmbridge_schemas.custom import CustomSchemaError
+from crmbridge_schemas.registry import build
+
+if TYPE_CHECKING:
+    from crmbridge.sdk.network import HttpSettings
 
 __all__ = ["Config", "ConfigWarning", "load_config"]
 
@@ -77,6 +83,34 @@ class Config:
                     ConfigWarning(at, text, "give the certificate's authority: network: {ca_file: FILE}")
                 )
         return found
+
+    def entities(self, plugins: Mapping[str, type[Entity]] | None = None) -> dict[str, type[Entity]]:
+        """The canonical entities of this deployment: ours, the plugins', and those declared here.
+
+        Raises ConfigError for a declaration that cannot be.
+        """
+        try:
+            return build(self.settings.custom_fields, self.settings.custom_entities, plugins)
+        except CustomSchemaError as error:
+            raise self.document.error(error.path, error.message, of="key") from error
+
+    def state_url(self, secrets: Secrets) -> str:
+        """Where the state is, secrets resolved. It may hold a password: never show it."""
+        resolved = secrets.resolve(self.settings.state, self.document, ("state",))
+        return resolved if isinstance(resolved, str) else resolved.get_secret_value()
+
+    def http_settings(self, name: str, secrets: Secrets) -> HttpSettings:
+        """How the network of a system is reached; files are relative to the config."""
+        from crmbridge.sdk.network import HttpSettings
+
+        network = self.systems[name].network
+        said = network.model_dump()
+        for key in ("ca_file", "client_certificate", "client_key"):
+            said[key] = None if said[key] is None else self.root / said[key]
+        if network.proxy is not None:
+            proxy = secrets.resolve(network.proxy, self.document, ("systems", name, "network", "proxy"))
+            said["proxy"] = proxy if isinstance(proxy, str) else proxy.get_secret_value()
+        return HttpSettings(**said)
 
     def system_settings(self, name: str, model: type[M], secrets: Secrets) -> M:
         """The connector's own settings of a system, secrets resolved. Raises ConfigError with the position.

@@ -18,8 +18,6 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import phonenumbers
-
 from crmbridge.mapping.countries import country_codec
 from crmbridge.mapping.paths import native_text
 from crmbridge.mapping.regions import zh_region_codec
@@ -156,6 +154,8 @@ def _phone(region: Any, *, keep: bool) -> Codec:
 
 @lru_cache(maxsize=65_536)
 def _parsed_phone(text: str, region: str | None) -> str | None:
+    import phonenumbers
+
     if _MASKED.search(text):
         return None
     try:
