@@ -16,7 +16,7 @@ import random
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,7 +25,9 @@ from typing import Any, Self
 
 import crmbridge.connectors
 from crmbridge.config import Config, EntitySync, Secrets, load_config
+from crmbridge.engine import checkup
 from crmbridge.engine import sync as pipeline
+from crmbridge.engine.checkup import CheckLine
 from crmbridge.engine.operations import Planned, decode, encode, signature
 from crmbridge.engine.run import Flow, Run, System, micros
 from crmbridge.identity.policy import Owner, Policy
@@ -47,6 +49,8 @@ from crmbridge_schemas.registry import build, write_order
 __all__ = ["Bridge", "Options", "SavedPlan", "load_plugins", "load_saved_plan"]
 
 PLAN_VERSION = 1
+NOTES = 100_000
+"""So many notes of earlier runs are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,12 +310,65 @@ class Bridge:
             with run.store.transaction():
                 run.store.put_system(row)
 
+    # -- what people look after ----------------------------------------------------------------
+
+    def check(self) -> Iterator[CheckLine]:
+        """Everything that can be said without reading or writing records, a line each."""
+        for warning in self.config.warnings():
+            yield CheckLine("warning", "config", f"{warning.position}: {warning.text}", warning.hint)
+        for failure in self.plugins.failures:
+            yield CheckLine("error", "plugins", f"{failure.plugin}: {failure.error}", exit_code=1)
+        for problem in self.store.check():
+            yield CheckLine("error", "state", problem, exit_code=StateError.exit_code)
+        opened: list[System] = []
+        for name in self.config.systems:
+            try:
+                system = self.system(name)
+                yield from checkup.examine_access(system)
+                yield self._check_fingerprint(system)
+                opened.append(system)
+            except Exception as error:  # noqa: BLE001 - a connector is foreign code; the others are looked at too
+                yield _failed_check(name, error)
+        yield from self._check_mappings(opened)
+
+    def _check_fingerprint(self, system: System) -> CheckLine:
+        mark = system.connector.fingerprint()
+        known = {row.name: row.fingerprint for row in self.store.systems()}.get(system.name)
+        if not mark:
+            text = "cannot tell which instance it is: a wrong address would not be noticed"
+            return CheckLine("warning", "access", text, system=system.name)
+        if known and known != mark:
+            hint = f"correct its address, or, if it really moved: crmbridge systems rebind {system.name}"
+            text = f"is {mark}; the state was made with {known}"
+            return CheckLine("error", "access", text, hint, system.name, exit_code=StateError.exit_code)
+        return CheckLine("ok", "access", f"is {mark}", system=system.name)
+
+    def _check_mappings(self, opened: Sequence[System]) -> Iterator[CheckLine]:
+        flows = self.flows()
+        held = {
+            flow.entity: frozenset(
+                name
+                for system in self.config.systems
+                for mapping in self.mappings.of_entity(system, flow.entity)
+                for name in (*mapping.fields, *mapping.lists)
+                if mapping.reads(name)
+            )
+            for flow in flows
+        }
+        notes = [note for note in self.store.notes(None, None, NOTES) if note.kind == "altered"]
+        for system in opened:
+            try:
+                yield from checkup.examine(system, flows, held, notes)
+            except Exception as error:  # noqa: BLE001 - as above
+                yield _failed_check(system.name, error)
+
     # -- flows ---------------------------------------------------------------------------------
 
     def flows(self, only_into: str | None = None) -> list[Flow]:
         """How each entity travels, parents before children."""
         settings = self.config.settings
         order = write_order(self.entities, settings.sync.keys())
+        order.sort(key=lambda entity: entity == "stock_level")  # orders travel before stock
         return [self._flow(entity, settings.sync[entity], only_into) for entity in order]
 
     def _flow(self, entity: str, sync: EntitySync, only_into: str | None) -> Flow:
@@ -418,6 +475,14 @@ def _state_url(config: Config) -> str:
         return f"{prefix}{(config.root / url[len(prefix) :]).resolve()}"
     found = Secrets(os.environ, config.root, lambda _: None).resolve(url, config.document, ("state",))
     return found if isinstance(found, str) else found.get_secret_value()
+
+
+def _failed_check(system: str, error: Exception) -> CheckLine:
+    if isinstance(error, CrmbridgeError):
+        text = f"{error.where}: {error.message}" if error.where else error.message
+        return CheckLine("error", "access", text, error.hint or "", system, exit_code=error.exit_code)
+    text = f"the connector failed: {type(error).__name__}: {error}"
+    return CheckLine("error", "access", text, system=system, exit_code=1)
 
 
 def _below(root: Path, path: Path | None) -> Path | None:

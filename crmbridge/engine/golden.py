@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from crmbridge.engine import stock
 from crmbridge.engine.links import link_of, save_link
 from crmbridge.engine.operations import Planned, encode
 from crmbridge.engine.plan import Note, PlanInput, RefState, Target, plan
@@ -145,6 +146,7 @@ class _Batch:
         conflicts: list[ConflictRow] = []
         terms: dict[str, Iterable[str]] = {}
         references: dict[str, Iterable[str]] = {}
+        docs: list[dict[str, Any]] = []
         for golden_id in self.ids:
             golden = merge(
                 shape,
@@ -154,6 +156,7 @@ class _Batch:
             )
             self.goldens[golden_id] = golden
             doc = golden.doc(shape)
+            docs.append(doc)
             saved.append(GoldenRow(golden_id, self.flow.entity, _json(doc), updated_at=self.run.now()))
             terms[golden_id] = search_terms(doc, self.run.region)
             references[golden_id] = sorted(set(_golden_refs(doc)))
@@ -166,6 +169,16 @@ class _Batch:
         store.put_search(terms)
         store.put_references(references)
         store.put_conflicts(conflicts)
+        if self.flow.entity == stock.ORDER:
+            store.mark_dirty(stock.stocks_of(store, docs))
+        elif self.flow.entity == stock.STOCK and self.flow.policy.source:
+            self._take_off_promised(self.flow.policy.source)
+
+    def _take_off_promised(self, source: str) -> None:
+        products = sorted({r for g in self.goldens.values() for r in _golden_refs(g.value("product"))})
+        sums = stock.promised(self.run.store, source, products) if products else {}
+        for golden in self.goldens.values():
+            stock.take_off(golden, sums)
 
     def _conflict(self, golden_id: str, conflict: Conflict) -> ConflictRow:
         return ConflictRow(

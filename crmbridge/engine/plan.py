@@ -59,7 +59,7 @@ class Note(NamedTuple):
     """Something that was found while planning and is no write."""
 
     kind: str
-    """overruled, kept, not-cleared, held, closed, request, parked, impossible, unwritable"""
+    """overruled, kept, not-cleared, held, closed, request, computed, parked, impossible, unwritable"""
     system: str
     path: str
     text: str
@@ -94,7 +94,8 @@ def plan(given: PlanInput) -> tuple[list[Planned], list[Note]]:
 
 def _plan_for(given: PlanInput, target: Target, link: Link | None, notes: list[Note]) -> list[Planned]:
     if link is None:
-        if not target.create or given.golden.delete is not None:
+        lives = any(other.status == "live" for other in given.links)
+        if not target.create or not lives or given.golden.delete is not None:
             return []
         return list(_Step(given, target, _new_link(target), notes).create())
     if link.status != "live" or link.part:
@@ -182,7 +183,10 @@ class _Step:
 
     def _scalar(self, name: str) -> Iterator[Change]:
         decision = self._decision(name)
-        if decision is None or (self.given.shape.meta(name).computed and self.link.record_id):
+        if decision is None:
+            return
+        if self.given.shape.meta(name).computed and self.link.record_id:
+            self._compare_computed(name, decision)
             return
         if self._clear_is_ignored(name, decision):
             return
@@ -195,6 +199,13 @@ class _Step:
             return
         projected = desired if desired is None else self.target.mapping.project(name, desired)
         yield from self._change(name, decision, desired, projected)
+
+    def _compare_computed(self, name: str, decision: Decision) -> None:
+        held = self.link.holds(name)
+        if held is not UNSET and not self.given.shape.same(name, held, decision.winner.value):
+            self._note(
+                "computed", name, f"is {held!r} here and {decision.winner.value!r} in {decision.system}"
+            )
 
     def _elements(self, name: str, rule: ListRule) -> Iterator[Change]:
         golden, shown = self.given.golden, self.link.shown(name)

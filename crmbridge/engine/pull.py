@@ -58,6 +58,8 @@ class _Pull:
     rejected: int = 0
     letters: frozenset[str] = frozenset()
     """Native ids of records that could not be taken last time."""
+    required: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Entity -> fields without which a record makes no sense."""
 
     def read(self) -> None:
         run = self.run
@@ -69,6 +71,11 @@ class _Pull:
             x.native_id for x in open_letters if x.kind == "record" and x.stream == self.stream
         )
         self.row.reading_since = self.row.reading_since or run.now()
+        for mapping in self.mappings:
+            flow = run.flow(mapping.entity)
+            assert flow is not None
+            scalars = flow.shape.scalars.values()
+            self.required[mapping.entity] = tuple(one.name for one in scalars if one.meta.required)
         run.event("stage-started", system=self.system.name, stage="pull", text=self.stream)
         try:
             complete = self._pages(self._cursor())
@@ -186,9 +193,19 @@ class _Pull:
         if main is not None and main.entity != admitted.entity:
             raise ValueError(f"was a {main.entity} and is now a {admitted.entity}; unlink it first")
         rows.append(self._base(record, digest, admitted, main, dirty))
+        self._check_required(rows[-1])
         for also in admitted.also:
             rows.extend(self._also(record, digest, also, old, dirty))
         return rows
+
+    def _check_required(self, row: RecordRow) -> None:
+        required = self.required[row.entity]
+        if not required:
+            return
+        doc = json.loads(row.seen)
+        missing = [name for name in required if doc.get(name) is None]
+        if missing:
+            raise ValueError(f"a {row.entity} without {' and '.join(missing)} makes no sense")
 
     def _also(
         self,

@@ -75,11 +75,29 @@ class _Batch:
     def _read_keys(self) -> None:
         model = self.flow.shape.model
         for row in self.rows:
-            doc = self.docs[row.id] = json.loads(row.seen)
+            self.docs[row.id] = json.loads(row.seen)
+        parents = {} if model.matched else self._parents(model.natural_key)
+        for row in self.rows:
+            doc = self.docs[row.id]
             if model.matched:
                 self.keys[row.id] = sorted(set(identity_keys(doc, region=self.run.region)))
             else:
-                self.keys[row.id] = _natural_key(model.natural_key, doc)
+                parts = {n: _key_part(row.system, doc.get(n), parents) for n in model.natural_key}
+                self.keys[row.id] = _natural_key(parts)
+
+    def _parents(self, names: Iterable[str]) -> dict[tuple[str, str, str], str]:
+        """(system, entity, native id) -> golden id, for references that are part of a natural key."""
+        wanted: dict[tuple[str, str, str | None], set[str]] = {}
+        for row in self.rows:
+            for name in names:
+                ref = self.docs[row.id].get(name)
+                if isinstance(ref, dict) and "id" in ref:
+                    wanted.setdefault((row.system, ref["entity"], ref.get("stream")), set()).add(ref["id"])
+        found: dict[tuple[str, str, str], str] = {}
+        for (system, entity, stream), ids in wanted.items():
+            golden = self.run.store.golden_of(system, entity, sorted(ids), stream)
+            found.update({(system, entity, native_id): g for native_id, g in golden.items()})
+        return found
 
     def _load_holders(self) -> None:
         wanted = sorted({key for keys in self.keys.values() for key in keys})
@@ -159,11 +177,16 @@ class _Batch:
         )
 
 
-def _natural_key(names: Iterable[str], doc: Mapping[str, Any]) -> list[str]:
-    values = [doc.get(name) for name in names]
-    if not values or any(value in (None, "") for value in values):
+def _key_part(system: str, value: Any, parents: Mapping[tuple[str, str, str], str]) -> Any:
+    if isinstance(value, dict) and "id" in value:
+        return parents.get((system, value["entity"], value["id"]))
+    return value
+
+
+def _natural_key(parts: Mapping[str, Any]) -> list[str]:
+    if not parts or any(value in (None, "") for value in parts.values()):
         return []
-    return ["key:" + "\x1f".join(str(value) for value in values)]
+    return ["key:" + "\x1f".join(str(value) for value in parts.values())]
 
 
 def _public(key: str) -> str:

@@ -155,7 +155,7 @@ class _View:
             return
         name = path.partition("/")[0]
         ranked = sorted(statements, key=lambda s: self._precedence(name, s))
-        winner, named = self._winner(name, ranked)
+        winner, named = self._winner(path, ranked)
         rule = named or rule or self._rule(name, ranked, winner)
         different = [s for s in ranked if s is not winner and not self._equal(path, s.value, winner.value)]
         concurrent = [
@@ -240,18 +240,25 @@ class _View:
     # decision
 
     def _precedence(self, name: str, said: Statement) -> tuple[int, int, int, int]:
+        """What a system computes (a total) is no edit: its time says nothing."""
         system = self._system(said)
-        return self._authority(name, system), -said.time, self.policy.rank(system), said.origin
+        time = 0 if self.shape.meta(name).computed else said.time
+        return self._authority(name, system), -time, self.policy.rank(system), said.origin
 
     def _authority(self, name: str, system: str) -> int:
         if self.policy.owner and name not in self.policy.authority:
             return 0 if system == self._owner() else 1
         return self.policy.authority_rank(name, system)
 
-    def _winner(self, name: str, ranked: Sequence[Statement]) -> tuple[Statement, str]:
-        rule = self.policy.survivorship.get(name, "latest")
+    def _winner(self, path: str, ranked: Sequence[Statement]) -> tuple[Statement, str]:
+        name = path.partition("/")[0]
+        field_shape = self.shape.field(path)
+        default = field_shape.meta.survivorship if field_shape else "latest"
+        rule = self.policy.survivorship.get(name, default)
         if rule == "manual":
             return ranked[0], "manual"
+        if rule == "consent":
+            return consent(ranked), "consent"
         if callable(rule):
             index = rule([Candidate(self._system(s), s.value, _moment(s.time)) for s in ranked])
             return ranked[index], getattr(rule, "__name__", "plugin")
@@ -326,6 +333,31 @@ class _View:
     def _system(self, said: Statement) -> str:
         link = self.links.get(said.origin)
         return link.system if link else ""
+
+
+def consent(ranked: Sequence[Statement]) -> Statement:
+    """A withdrawal wins over a grant, unless the grant is a later opt-in that names its source.
+
+    "Later" by the time at which it was said where both name it, otherwise by when it was observed.
+    """
+    refused = [s for s in ranked if isinstance(s.value, dict) and s.value.get("state") != "granted"]
+    if not refused:
+        return ranked[0]
+    latest_no = max(refused, key=_said_at)
+    opted_in = [
+        s
+        for s in ranked
+        if isinstance(s.value, dict)
+        and s.value.get("state") == "granted"
+        and s.value.get("source")
+        and _said_at(s) > _said_at(latest_no)
+    ]
+    return max(opted_in, key=_said_at) if opted_in else latest_no
+
+
+def _said_at(said: Statement) -> float:
+    at = said.value.get("at") if isinstance(said.value, dict) else None
+    return datetime.fromisoformat(at).timestamp() if at else said.time / 1_000_000
 
 
 def _concurrent(
