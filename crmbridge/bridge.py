@@ -46,7 +46,7 @@ from crmbridge_schemas.base import Entity
 from crmbridge_schemas.custom import CustomSchemaError
 from crmbridge_schemas.registry import build, write_order
 
-__all__ = ["Bridge", "Options", "SavedPlan", "load_plugins", "load_saved_plan"]
+__all__ = ["Bridge", "Options", "SavedPlan", "entities_of", "load_plugins", "load_saved_plan"]
 
 PLAN_VERSION = 1
 NOTES = 100_000
@@ -121,7 +121,7 @@ class Bridge:
         """
         config = load_config(path, environment)
         plugins = load_plugins(tuple(config.root / one for one in config.settings.plugins))
-        entities = _entities(config, plugins)
+        entities = entities_of(config, plugins)
         mappings = load_mappings(
             config, _shipped(config, plugins), entities, plugins.codecs(), plugins.functions()
         )
@@ -302,7 +302,7 @@ class Bridge:
             row = known.get(name) or SystemRow(name)
             if row.fingerprint and mark and row.fingerprint != mark:
                 raise StateError(
-                    f"{name} is another system than before: {mark}; the state was made with {row.fingerprint}",
+                    f"{name} is another system than before: {mark}; the state is of {row.fingerprint}",
                     hint=f"correct systems.{name} in {self.config.path.name}, or, if it really moved: "
                     f"crmbridge systems rebind {name}",
                 )
@@ -392,7 +392,7 @@ class Bridge:
     # -- plan files ----------------------------------------------------------------------------
 
     def _save(self, run: Run, path: Path) -> None:
-        """One JSON object a line: a header, then the operations. Only its owner can read it: it holds data."""
+        """One JSON object a line: a header, then the operations. It holds data: only its owner can read it."""
         header = {
             "crmbridge_plan": PLAN_VERSION,
             "made_at": self.clock().isoformat(),
@@ -429,7 +429,8 @@ def _operation(line: str, position: str) -> Planned:
         raise ConfigError("this line is no operation of a plan", position=position) from None
 
 
-def _entities(config: Config, plugins: Plugins) -> Mapping[str, type[Entity]]:
+def entities_of(config: Config, plugins: Plugins) -> Mapping[str, type[Entity]]:
+    """The entities of a deployment: those of crmbridge, of plugins and of the config."""
     settings = config.settings
     try:
         return build(settings.custom_fields, settings.custom_entities, plugins.schemas())

@@ -100,6 +100,13 @@ class Plugins:
         """Name -> connector."""
         return self._merged("crmbridge_connectors")
 
+    def offers(self) -> dict[str, list[str]]:
+        """Plugin -> the connectors that it offers."""
+        self.connectors()
+        broken = {failure.plugin for failure in self.failures}
+        able = self._implementations("crmbridge_connectors")
+        return {name: sorted(call()) for name, call in able if name not in broken}
+
     def connector(self, name: str) -> type[Connector]:
         """The connector of that name. Raises ConfigError naming those that there are."""
         known = self.connectors()
