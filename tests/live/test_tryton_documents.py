@@ -83,6 +83,16 @@ def test_a_price_with_too_many_digits_is_rejected_and_not_rounded(erp: TrytonCon
     assert "1.123456789" in result.reason
 
 
+def test_a_question_about_an_edit_is_answered_with_yes(erp: TrytonConnector, clerk: Person) -> None:
+    """Here Tryton asks whether a product with stock shall really go out of use."""
+    (product,) = make_product(clerk, "ASKS")
+    put_into_stock(clerk, product, 1)
+    (record,) = erp.get_many(PRODUCT, [str(product)])
+    (result,) = push(erp, PRODUCT, update(record, {"active": False}))
+    assert result.status == "done", result.reason
+    assert not clerk.read(PRODUCT, product, "active")["active"]
+
+
 @pytest.mark.parametrize("edit", ["template", "identifier", "price"])
 def test_edits_of_a_products_parts_are_seen(erp: TrytonConnector, clerk: Person, edit: str) -> None:
     made = new_product(erp, f"PART-{edit}")

@@ -123,6 +123,18 @@ def test_an_identifier_of_no_known_type_is_not_written(mappings: Mapping[str, Co
     assert rule.expresses({"scheme": "fr.siren", "value": "552008443"})
 
 
+def test_our_own_company_is_no_customer(
+    erp: TrytonConnector, clerk: Person, mappings: Mapping[str, CompiledMapping]
+) -> None:
+    company = clerk.read("company.company", 1, "party")["party"]
+    other = clerk.create("party.party", name="Somebody else")
+    admitted = [
+        r for r in erp.get_many("party.party", [str(company), str(other)]) if mappings["party"].admits(r.data)
+    ]
+    assert [record.native_id for record in admitted] == [str(other)]
+    assert mappings["party"].fits({"display_name": "New"})
+
+
 def test_a_product_goes_there_and_back(
     erp: TrytonConnector, clerk: Person, mappings: Mapping[str, CompiledMapping]
 ) -> None:

@@ -29,7 +29,7 @@ from crmbridge_tryton.reading import ReadOptions, TableReader
 from crmbridge_tryton.rpc import Credentials, Rpc
 from crmbridge_tryton.sales import SaleWriter
 from crmbridge_tryton.stock import STOCK_CAPABILITIES, STOCK_FIELDS, StockReader
-from crmbridge_tryton.streams import PRODUCTS, SALES, STOCK, TABLES, Table
+from crmbridge_tryton.streams import PRODUCTS, SALES, STOCK, TABLES, Company, Table
 from crmbridge_tryton.writing import TableWriter
 
 __all__ = ["TrytonConnector", "TrytonSettings"]
@@ -190,11 +190,11 @@ class TrytonConnector(Connector):
         table = _table(stream)
         self._check_more_fields(table)
         assert self._company is not None
+        row = self._company
         options = ReadOptions(
+            company=Company(row["id"], row["party."]["id"], row["currency."]["code"]),
             page_size=self.settings.page_size,
             overlap=timedelta(seconds=self.settings.overlap_seconds),
-            company=self._company["id"],
-            currency=self._company["currency."]["code"],
             more_paths=self.settings.fields,
         )
         return TableReader(self._rpc, self._models, table, options)

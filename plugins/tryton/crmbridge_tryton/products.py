@@ -88,9 +88,9 @@ class ProductWriter(TableWriter):
         template = dict(product.pop("template", None) or {})
         template.pop("id", None)
         currency = (product.pop("currency", None) or {}).get("code")
-        if currency not in (None, self.reader.currency):
+        if currency not in (None, self.reader.company.currency):
             raise RecordError(
-                f"prices in Tryton are in {self.reader.currency}, so {currency} cannot be written"
+                f"prices in Tryton are in {self.reader.company.currency}, so {currency} cannot be written"
             )
         return product, template
 

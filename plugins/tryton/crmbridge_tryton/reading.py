@@ -25,7 +25,7 @@ from crmbridge.sdk.connector import Page, Record, RemoteMerge, Tombstone
 from crmbridge.sdk.errors import CursorExpiredError, FatalError, RecordError
 from crmbridge_tryton.models import Models
 from crmbridge_tryton.rpc import Rpc
-from crmbridge_tryton.streams import Part, Table
+from crmbridge_tryton.streams import Company, Part, Table
 
 __all__ = ["ReadOptions", "TableReader", "changed_rows", "chunks", "count_rows", "latest_change"]
 
@@ -45,10 +45,9 @@ Counts = dict[str, list[int]]
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
+    company: Company
     page_size: int = 200
     overlap: timedelta = timedelta(minutes=5)
-    company: int | None = None
-    currency: str = ""
     more_paths: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Stream -> further fields to read, as dotted paths."""
 
@@ -64,9 +63,9 @@ class TableReader:
         self._paths: list[str] | None = None
 
     @property
-    def currency(self) -> str:
-        """The company's, ISO 4217."""
-        return self._options.currency
+    def company(self) -> Company:
+        """The company that we work for."""
+        return self._options.company
 
     # -- pages -----------------------------------------------------------------------------
 
@@ -209,8 +208,8 @@ class TableReader:
 
     def _domain(self, domain: list[Any]) -> list[Any]:
         extra: list[Any] = [list(clause) for clause in self._table.domain if isinstance(clause, tuple)]
-        if self._table.company and self._options.company is not None:
-            extra.append(["company", "=", self._options.company])
+        if self._table.company:
+            extra.append(["company", "=", self.company.id])
         return [*domain, *extra, *_any_active(self._models, self._table.model)]
 
     def _record(self, row: Mapping[str, Any]) -> tuple[Record, bool, str | None]:
@@ -230,7 +229,7 @@ class TableReader:
             active = template.pop("active", True) and active
         replaced = data.pop("replaced_by", None)
         if self._table.show:
-            self._table.show(data, self._options.currency)
+            self._table.show(data, self.company)
         record = Record(
             data["id"],
             data,

@@ -33,6 +33,17 @@ STOCK = "stock.quantity"
 
 
 @dataclass(frozen=True, slots=True)
+class Company:
+    """The company that we work for."""
+
+    id: int
+    party: int
+    """The party that it is itself."""
+    currency: str
+    """ISO 4217"""
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """Another model whose rows a record shows."""
 
@@ -62,8 +73,8 @@ class Table:
     """Required fields that Tryton fills by itself, beside those with a default."""
     shown: Mapping[str, FieldInfo] = field(default_factory=dict)
     """Fields of a record that are none in Tryton, and that `show` adds."""
-    show: Callable[[dict[str, Any], str], None] | None = None
-    """Adds them to a record's data; the second argument is the company's currency."""
+    show: Callable[[dict[str, Any], Company], None] | None = None
+    """Adds them to a record's data."""
     capabilities: Capabilities = field(default_factory=Capabilities)
 
     @property
@@ -79,6 +90,11 @@ _CHILD_ID = "id"
 
 def _lists(*names: str) -> Mapping[str, str]:
     return dict.fromkeys(names, _CHILD_ID)
+
+
+def _show_party(data: dict[str, Any], company: Company) -> None:
+    """Whether it is our own company, which is nobody's customer."""
+    data["own_company"] = data["id"] == str(company.party)
 
 
 PARTIES = Table(
@@ -100,6 +116,8 @@ PARTIES = Table(
     ),
     watched=("addresses", "contact_mechanisms", "identifiers"),
     supplied=frozenset({"code"}),
+    shown={"own_company": FieldInfo("boolean", on_create=False, on_update=False)},
+    show=_show_party,
     capabilities=Capabilities(
         operations={"create", "update", "archive", "delete"},
         changed_since=True,
@@ -114,12 +132,12 @@ PARTIES = Table(
 )
 
 
-def _show_product(data: dict[str, Any], currency: str) -> None:
+def _show_product(data: dict[str, Any], company: Company) -> None:
     """One EAN as a field of its own, as other systems have it, and the currency of the prices."""
     eans = [identifier["code"] for identifier in data["identifiers"] if identifier["type"] == EAN]
     data["ean"] = eans[0] if eans else None
     data["identifiers"] = [item for item in data["identifiers"] if item["type"] != EAN]
-    data["currency"] = {"code": currency}
+    data["currency"] = {"code": company.currency}
 
 
 PRODUCTS = Table(
