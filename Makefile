@@ -33,6 +33,8 @@ check: $(VENV)/.dev ## style, types, layers, and whether the generated files are
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy crmbridge schemas/crmbridge_schemas $(wildcard plugins/*/crmbridge_*)
 	$(BIN)/lint-imports
+	$(BIN)/python -m crmbridge_schemas.generate --check
+	$(BIN)/python -m crmbridge.cli.gendocs --check
 
 .PHONY: prove
 prove: $(VENV)/.dev ## the tests that need more: PostgreSQL, kills, long simulations; fails when something is missing
