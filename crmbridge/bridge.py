@@ -362,6 +362,12 @@ class Bridge:
             except Exception as error:  # noqa: BLE001 - as above
                 yield _failed_check(system.name, error)
 
+    def drop_letters(self, ids: Sequence[int]) -> None:
+        """Give dead letters up for good."""
+        with self.store.lock("dead-letters drop"), self.store.transaction():
+            for letter in ids:
+                self.store.settle_dead_letter(letter, "dropped")
+
     # -- flows ---------------------------------------------------------------------------------
 
     def flows(self, only_into: str | None = None) -> list[Flow]:

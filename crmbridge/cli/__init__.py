@@ -1,0 +1,1 @@
+"""The command `crmbridge`: each module is one family of commands, which parses, calls the bridge, prints."""

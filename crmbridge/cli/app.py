@@ -1,0 +1,98 @@
+"""The command line as a whole: global options, families of commands, and what an error ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from crmbridge.cli import check, letters, plugins, runs, schema, sync
+from crmbridge.cli.failing import ending
+from crmbridge.cli.session import GlobalOptions, Session
+
+__all__ = ["app"]
+
+_WITH_VALUE = ("--config", "-c", "--env")
+_FLAGS = ("--json", "--quiet", "-q", "--verbose", "-v", "-vv", "--no-color", "--debug")
+
+
+def _global_first(args: Sequence[str]) -> list[str]:
+    """Global options may stand before and after the command: they are moved before it."""
+    ours: list[str] = []
+    rest: list[str] = []
+    left = list(args)
+    while left:
+        word = left.pop(0)
+        if word == "--":
+            rest += [word, *left]
+            break
+        if word in _FLAGS or word.startswith(tuple(f"{name}=" for name in _WITH_VALUE)):
+            ours.append(word)
+        elif word in _WITH_VALUE:
+            ours += [word, *left[:1]]
+            del left[:1]
+        else:
+            rest.append(word)
+    return [*ours, *rest]
+
+
+class _Root(TyperGroup):
+    """The top of the command line."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _global_first(args))
+
+    def invoke(self, ctx: Any) -> Any:
+        with ending(ctx):
+            return super().invoke(ctx)
+
+
+app = typer.Typer(
+    cls=_Root,
+    help="Keeps customers, products, orders and service records the same in ERP, SCM, shops and CRM.",
+    epilog="The options above may also stand after the command. crmbridge COMMAND --help tells more.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from crmbridge import __version__
+
+        typer.echo(f"crmbridge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(  # noqa: PLR0913 - one for each option
+    ctx: typer.Context,
+    *,
+    config: Path | None = typer.Option(
+        None, "--config", "-c", help="The config; otherwise crmbridge.yaml here or in a folder above."
+    ),
+    env: str | None = typer.Option(
+        None, "--env", help="Lay crmbridge.NAME.yaml over the config.", metavar="NAME"
+    ),
+    json: bool = typer.Option(
+        False, "--json", help="Write JSON Lines to standard output, people's text to stderr."
+    ),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Only what was asked for, and errors."),
+    verbose: int = typer.Option(
+        0, "--verbose", "-v", count=True, help="Tell what is going on (-v), and every request (-vv)."
+    ),
+    no_color: bool = typer.Option(False, "--no-color", help="No colours; NO_COLOR=1 says the same."),
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error, without secrets."),
+    _version: bool = typer.Option(
+        False, "--version", "-V", callback=_show_version, is_eager=True, help="Show the version and exit."
+    ),
+) -> None:
+    ctx.obj = Session(GlobalOptions(config, env, json, quiet, verbose, no_color, debug))
+
+
+for family in (sync, check, letters, runs, plugins, schema):
+    family.register(app)

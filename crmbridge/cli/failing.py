@@ -1,0 +1,78 @@
+"""What an error ends with: a message and an exit code, never a traceback unless asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from crmbridge.cli.interrupt import Interrupted
+from crmbridge.cli.session import GlobalOptions, Session
+
+__all__ = ["ending"]
+
+INTERRUPTED = 130
+"""128 + SIGINT, as shells have it."""
+BROKEN_PIPE = 141
+"""128 + SIGPIPE: whoever read our output has left."""
+
+
+@contextmanager
+def ending(ctx: Any) -> Iterator[None]:
+    """Turn whatever leaves a command into a message and an exit code."""
+    try:
+        yield
+        sys.stdout.flush()
+    except (typer.Exit, typer.Abort):
+        raise
+    except Interrupted as stopped:
+        _session(ctx).output.say_always(f"stopped by {stopped.name}: {stopped.outlook}")
+        raise typer.Exit(stopped.exit_code) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        # Nothing can be printed any more; Python's own flush at exit must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(BROKEN_PIPE) from None
+    except Exception as error:
+        if hasattr(error, "show"):  # a mistake on the command line: typer shows it with the usage
+            raise
+        raise typer.Exit(_report(_session(ctx), error)) from None
+    finally:
+        if isinstance(ctx.obj, Session):
+            ctx.obj.close()
+
+
+def _session(ctx: Any) -> Session:
+    return ctx.obj if isinstance(ctx.obj, Session) else Session(GlobalOptions())
+
+
+def _report(session: Session, error: Exception) -> int:
+    from crmbridge.sdk.errors import CrmbridgeError
+
+    told = session.redact("".join(traceback.format_exception(error)))
+    if session.options.debug:
+        sys.stderr.write(told)
+    if isinstance(error, CrmbridgeError):
+        session.output.error(error)
+        return error.exit_code
+    hint = None if session.options.debug else f"the details are in {_kept(told)}; with --debug they are shown"
+    session.output.error(
+        CrmbridgeError(f"this should not have happened: {type(error).__name__}: {error}", hint=hint)
+    )
+    return 1
+
+
+def _kept(told: str) -> str:
+    """A file, readable only by its owner, in which the traceback was put."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", errors="backslashreplace", prefix="crmbridge-", suffix=".log", delete=False
+    ) as file:
+        file.write(told)
+    return file.name

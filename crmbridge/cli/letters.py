@@ -1,0 +1,119 @@
+"""dead-letters and retry: what was given up on, and trying it again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from crmbridge.cli.session import Session
+
+if TYPE_CHECKING:
+    from crmbridge.store.base import DeadLetterRow
+
+__all__ = ["register"]
+
+letters = typer.Typer(
+    help="Records and operations that were given up on: kept whole, and replayable.", no_args_is_help=True
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this family."""
+    app.add_typer(letters, name="dead-letters")
+
+
+IDS = typer.Argument(metavar="ID...", help="The ids that `dead-letters list` shows.")
+
+
+@letters.command("list")
+def list_(
+    ctx: typer.Context,
+    system: str | None = typer.Option(None, "--system", metavar="SYSTEM", help="Only of this system."),
+    every: bool = typer.Option(False, "--all", help="Also those that were replayed or dropped."),
+) -> None:
+    """List dead letters."""
+    session: Session = ctx.obj
+    output = session.output
+    rows = session.bridge().store.dead_letters(None if every else "open", system)
+    for row in rows:
+        output.emit(_message(row))
+    if not rows:
+        output.print("There are no dead letters.")
+        return
+    columns = ("#Id", "Kind", "Record", "Error", "#Tried", "Last", *(("Status",) if every else ()))
+    output.print(output.table(columns, [_cells(row, with_status=every) for row in rows]))
+    output.say(f"{session.command('dead-letters', 'show', 'ID')} shows one whole.")
+
+
+@letters.command()
+def show(ctx: typer.Context, letter: int = typer.Argument(metavar="ID", help="Its id.")) -> None:
+    """Show one dead letter whole: the error and the raw payload."""
+    import json
+
+    from crmbridge.cli.values import instant, parsed
+
+    session: Session = ctx.obj
+    output = session.output
+    row = _letter(session, letter)
+    output.emit(_message(row, raw=parsed(row.raw)))
+    output.print(output.text(f"Dead letter {row.id}: {row.kind} {_place(row)} ({row.status})", "bold"))
+    output.print(
+        f"first {instant(row.first_at)}, last {instant(row.last_at)}, {row.attempts} attempts, run {row.run}"
+    )
+    output.print(output.text(f"\n{row.error}\n", "red"))
+    output.print(json.dumps(parsed(row.raw), indent=2, ensure_ascii=False))
+    output.say(
+        f"\nOnce the cause is gone: {session.command('dead-letters', 'replay', str(row.id))}\n"
+        f"To give it up for good: {session.command('dead-letters', 'drop', str(row.id))}"
+    )
+
+
+@letters.command()
+def drop(ctx: typer.Context, ids: list[int] = IDS) -> None:
+    """Give dead letters up for good; a record that fails again gets a new one."""
+    session: Session = ctx.obj
+    for letter in ids:
+        _letter(session, letter)
+    session.bridge().drop_letters(ids)
+    session.output.say(f"Dropped {len(ids)}.")
+
+
+def _letter(session: Session, letter: int) -> DeadLetterRow:
+    from crmbridge.sdk.errors import ConfigError
+
+    row = session.bridge().store.dead_letter(letter)
+    if row is None:
+        raise ConfigError(f"there is no dead letter {letter}", hint=session.command("dead-letters", "list"))
+    return row
+
+
+def _place(row: DeadLetterRow) -> str:
+    return "/".join((row.system, row.stream, row.native_id))
+
+
+def _cells(row: DeadLetterRow, *, with_status: bool) -> list[Any]:
+    from crmbridge.cli.values import instant
+
+    cells = [row.id, row.kind, _place(row), row.error, row.attempts, instant(row.last_at)]
+    return [*cells, row.status] if with_status else cells
+
+
+def _message(row: DeadLetterRow, raw: Any = None) -> Any:
+    from crmbridge.cli.messages import DeadLetterMessage
+    from crmbridge.cli.values import instant
+
+    return DeadLetterMessage(
+        id=row.id,
+        kind=row.kind,
+        status=row.status,
+        system=row.system,
+        stream=row.stream,
+        native_id=row.native_id,
+        entity=row.entity,
+        error=row.error,
+        attempts=row.attempts,
+        first_at=instant(row.first_at) or "",
+        last_at=instant(row.last_at) or "",
+        raw=raw,
+    )

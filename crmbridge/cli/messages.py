@@ -1,0 +1,391 @@
+"""The lines of `--json`: one JSON object each, with its `type` and the version `v` of this schema.
+
+Within one version fields and types are only added; a reader passes over what it does not know. A field
+without a value is left out. Instants are ISO 8601 in UTC; canonical values are as in the entities' JSON
+Schemas.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = [
+    "MESSAGES",
+    "ChangePart",
+    "ConflictMessage",
+    "DeadLetterMessage",
+    "ErrorMessage",
+    "FieldMessage",
+    "FindingMessage",
+    "FoundMessage",
+    "Message",
+    "NoteMessage",
+    "OperationMessage",
+    "PluginMessage",
+    "PreviewMessage",
+    "RecordMessage",
+    "RunMessage",
+    "SummaryMessage",
+    "SystemMessage",
+    "WriteMessage",
+]
+
+
+class Message(BaseModel):
+    """What every line has."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    v: Literal[1] = 1
+    """The version of this schema."""
+
+
+class ChangePart(BaseModel):
+    """One field of an operation."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    path: str
+    """The canonical field; `LIST/ELEMENT` and `LIST/ELEMENT/FIELD` for elements of lists."""
+    old: Any = None
+    """What the record holds now."""
+    new: Any = None
+    """What it shall hold; left out where it is emptied."""
+    origin: str = ""
+    """The system in which the value originated."""
+
+
+class OperationMessage(Message):
+    """One operation of a plan."""
+
+    type: Literal["operation"] = "operation"
+    id: str
+    """The same for the same operation, whenever it is planned."""
+    kind: str
+    """create, update, archive, delete or transition."""
+    system: str
+    """Where it would be written."""
+    stream: str
+    """The object type there."""
+    entity: str
+    """The canonical type."""
+    golden_id: str
+    """The golden record."""
+    native_id: str | None = None
+    """The record there; left out for creates."""
+    label: str = ""
+    """Its name, number or title, as far as it is known."""
+    changes: list[ChangePart] = []
+    """What would be written."""
+    waits_for: list[str] = []
+    """Golden ids that need a record in that system first."""
+
+
+class SummaryMessage(Message):
+    """How a plan, an apply or a sync ended; the last line."""
+
+    type: Literal["summary"] = "summary"
+    command: str
+    """plan, apply, sync, retry, dead-letters replay or runs undo."""
+    exit_code: int
+    """What the command ends with."""
+    verdict: str
+    """done, approval (a person has to look) or limit (a safety limit stopped it)."""
+    run: int | None = None
+    """The run's id, where there was one."""
+    planned: dict[str, int] = {}
+    """`SYSTEM/ENTITY/KIND`: how many operations the plan holds."""
+    counts: dict[str, int] = {}
+    """`SYSTEM/ENTITY/WHAT`: what was read and written."""
+    reasons: list[str] = []
+    """Why a person has to look."""
+    stale: list[str] = []
+    """Operations of the saved plan that are no longer true."""
+    failed: dict[str, str] = {}
+    """System: why it dropped out."""
+    open_problems: int = 0
+    """Dead letters, uncertain and parked operations that are open now."""
+    plan: str | None = None
+    """The file in which the plan was saved."""
+    command_to_apply: str | None = None
+    """The command that applies it."""
+
+
+class NoteMessage(Message):
+    """Something a run found that is no write."""
+
+    type: Literal["note"] = "note"
+    run: int
+    """The run's id."""
+    kind: str
+    """overruled, reverted, altered, closed, held, kept, parked, possible duplicate ..."""
+    system: str
+    """The system that it is about."""
+    entity: str
+    """The canonical type."""
+    golden_id: str
+    """The golden record."""
+    path: str
+    """The canonical field."""
+    text: str
+    """What was found."""
+
+
+class ErrorMessage(Message):
+    """Why a command could not go on."""
+
+    type: Literal["error"] = "error"
+    error: str
+    """The error's class, as in docs/errors.md."""
+    message: str
+    """What is wrong."""
+    where: str | None = None
+    """`file:line:column` or `system/stream/record`."""
+    hint: str | None = None
+    """What to do."""
+    exit_code: int
+    """What the command ends with."""
+
+
+class FindingMessage(Message):
+    """One line of `check`."""
+
+    type: Literal["finding"] = "finding"
+    level: Literal["ok", "warning", "error"]
+    """error: it cannot work like this."""
+    topic: str
+    """config, plugins, state, access, capabilities, protection, precision, coverage or mapping."""
+    system: str = ""
+    """The system that it is about."""
+    stream: str = ""
+    """The object type that it is about."""
+    text: str
+    """What was found."""
+    hint: str | None = None
+    """What to do."""
+
+
+class FieldMessage(Message):
+    """One native field, as `discover` found it."""
+
+    type: Literal["field"] = "field"
+    system: str
+    """The system."""
+    stream: str
+    """The object type."""
+    name: str
+    """The field; dotted inside of objects and lists."""
+    kind: str
+    """string, text, integer, decimal, boolean, date, datetime, reference, list or object."""
+    required: bool = False
+    """A create without it is refused."""
+    writable: bool = True
+    """It can be written."""
+    max_length: int | None = None
+    """Characters that it holds."""
+    choices: list[str] = []
+    """The values that it takes, where they are limited."""
+    custom: bool = False
+    """It was added by the people who run that system."""
+    label: str = ""
+    """What people call it."""
+
+
+class PreviewMessage(Message):
+    """One record of `map preview`."""
+
+    type: Literal["preview"] = "preview"
+    system: str
+    """The system."""
+    stream: str
+    """The object type."""
+    native_id: str
+    """The record."""
+    entity: str | None = None
+    """The canonical type; left out where no mapping takes the record."""
+    native: Any = None
+    """The record as the system has it."""
+    canonical: Any = None
+    """What it is read as."""
+    back: Any = None
+    """What writing that would set."""
+    lost: list[str] = []
+    """Native fields that do not come back as they were."""
+    unread: list[str] = []
+    """Native fields that no mapping looks at."""
+    error: str | None = None
+    """Why it cannot be mapped."""
+
+
+class RunMessage(Message):
+    """One run."""
+
+    type: Literal["run"] = "run"
+    id: int
+    """Its id."""
+    command: str
+    """What was run."""
+    started_at: str
+    """When it began."""
+    ended_at: str | None = None
+    """When it ended; left out while it goes on, and where it was cut off."""
+    exit_code: int | None = None
+    """What it ended with."""
+    counts: dict[str, int] = {}
+    """`SYSTEM/ENTITY/WHAT`: what was read and written."""
+
+
+class WriteMessage(Message):
+    """One field that a run wrote."""
+
+    type: Literal["write"] = "write"
+    run: int
+    """The run's id."""
+    system: str
+    """Where."""
+    golden_id: str
+    """The golden record."""
+    created: bool = False
+    """The record was created by this."""
+    path: str
+    """The canonical field."""
+    before: Any = None
+    """What it held."""
+    after: Any = None
+    """What was written."""
+
+
+class ConflictMessage(Message):
+    """Two systems had changed one field differently."""
+
+    type: Literal["conflict"] = "conflict"
+    run: int
+    """The run's id."""
+    entity: str
+    """The canonical type."""
+    golden_id: str
+    """The golden record."""
+    path: str
+    """The canonical field."""
+    winner: Any
+    """System, value and time of what won."""
+    losers: Any
+    """The same of each that lost."""
+    rule: str
+    """What decided."""
+    too_close: bool = False
+    """The times differ by less than they are known."""
+    undecided: bool = False
+    """A person has to decide."""
+
+
+class DeadLetterMessage(Message):
+    """One dead letter."""
+
+    type: Literal["dead_letter"] = "dead_letter"
+    id: int
+    """Its id."""
+    kind: str
+    """record (could not be read) or operation (could not be written)."""
+    status: str
+    """open, replayed or dropped."""
+    system: str
+    """The system."""
+    stream: str
+    """The object type."""
+    native_id: str
+    """The record; for creates the golden id."""
+    entity: str = ""
+    """The canonical type."""
+    error: str
+    """What is wrong."""
+    attempts: int
+    """How often it was tried."""
+    first_at: str
+    """When it failed first."""
+    last_at: str
+    """When it failed last."""
+    raw: Any = None
+    """The whole payload; only in `dead-letters show`."""
+
+
+class SystemMessage(Message):
+    """One system."""
+
+    type: Literal["system"] = "system"
+    name: str
+    """Its name."""
+    connector: str = ""
+    """What speaks to it."""
+    mode: str = ""
+    """live, shadow or read-only; left out where the config does not name the system."""
+    paused: bool = False
+    """It is left alone for now."""
+    fingerprint: str = ""
+    """Which instance it is."""
+    last_success: str | None = None
+    """When a run last got through with it."""
+    in_config: bool = True
+    """The config names it."""
+
+
+class PluginMessage(Message):
+    """One plugin."""
+
+    type: Literal["plugin"] = "plugin"
+    name: str
+    """Its name."""
+    source: str
+    """Where it comes from."""
+    connectors: list[str] = []
+    """The connectors that it offers."""
+    error: str | None = None
+    """Why it could not be loaded, or what a hook of it raised."""
+
+
+class FoundMessage(Message):
+    """One hit of `find`."""
+
+    type: Literal["found"] = "found"
+    golden_id: str
+    """The golden record."""
+    entity: str
+    """The canonical type."""
+    label: str
+    """Its name, number or title."""
+    details: str = ""
+    """What else tells it from others."""
+
+
+class RecordMessage(Message):
+    """What `show` and `explain` tell of a golden record."""
+
+    type: Literal["record"] = "record"
+    golden_id: str
+    """The golden record."""
+    entity: str
+    """The canonical type."""
+    data: Any
+    """The view, as documented by the command."""
+
+
+MESSAGES: tuple[type[Message], ...] = (
+    OperationMessage,
+    SummaryMessage,
+    NoteMessage,
+    ErrorMessage,
+    FindingMessage,
+    FieldMessage,
+    PreviewMessage,
+    RunMessage,
+    WriteMessage,
+    ConflictMessage,
+    DeadLetterMessage,
+    SystemMessage,
+    PluginMessage,
+    FoundMessage,
+    RecordMessage,
+)
+"""All types of lines."""

@@ -1,0 +1,221 @@
+"""How a plan or a run ended: counts, reasons, problems, and what to do next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from crmbridge.cli.messages import NoteMessage, SummaryMessage
+from crmbridge.cli.showplan import emit_plan, show_plan
+
+if TYPE_CHECKING:
+    from crmbridge.bridge import Bridge
+    from crmbridge.cli.session import Session
+    from crmbridge.engine.operations import Planned
+    from crmbridge.engine.sync import Outcome
+    from crmbridge.sdk.hookspecs import RunEvent
+
+__all__ = ["PLAN", "Watch", "report_plan", "report_run"]
+
+PLAN = "crmbridge-plan.jsonl"
+"""Where a sync that stopped saves its plan, beside the config."""
+NOTES = 100_000
+"""How many notes of one run are looked at."""
+_READ = ("new", "changed", "gone")
+_QUIET_NOTES = ("parked", "impossible", "unwritable")
+"""Notes that are counted as open problems already."""
+
+
+class Watch:
+    """Listens for a run's id and its account."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self.bridge = bridge
+        self.run: int | None = None
+        self.counts: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        self.bridge.listeners.append(self._listen)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bridge.listeners.remove(self._listen)
+
+    def _listen(self, event: RunEvent) -> None:
+        if event.kind == "run-started":
+            self.run = int(event.run)
+        elif event.kind == "run-ended":
+            self.counts = dict(event.details)
+
+
+def report_plan(
+    session: Session,
+    outcome: Outcome,
+    operations: Sequence[Planned],
+    *,
+    out: Path | None,
+    most: int,
+    detailed: bool,
+) -> int:
+    """Print a plan; returns the exit code."""
+    output, store = session.output, session.bridge().store
+    show_plan(output, operations, store, most)
+    emit_plan(output, operations, store)
+    code = _plan_code(outcome, len(operations), detailed=detailed)
+    command = session.command("apply", str(out)) if out else None
+    saved = {"plan": str(out) if out else None, "command_to_apply": command}
+    output.emit(_summary("plan", outcome, code).model_copy(update=saved))
+    if not operations:
+        output.print("Nothing would be written: all systems agree.")
+    else:
+        _tell_counts(
+            session, "Planned", {"/".join(k): n for k, n in sorted(outcome.summary.operations.items())}
+        )
+    _tell_findings(session, outcome.summary.notes)
+    _tell_failed(session, outcome)
+    if outcome.limit is not None:
+        output.warn(f"sync would stop here: {outcome.limit.message}", outcome.limit.hint)
+    elif outcome.reasons:
+        output.say("sync would stop here for a look at the plan, since " + "; ".join(outcome.reasons))
+    if operations:
+        output.say(f"To write it: {command or session.command('plan', '--out', PLAN)}")
+    return code
+
+
+def _plan_code(outcome: Outcome, operations: int, *, detailed: bool) -> int:
+    if outcome.failed:
+        return outcome.exit_code if outcome.limit is None else _failure(outcome)
+    if not detailed:
+        return 0
+    if outcome.limit is not None:
+        return outcome.limit.exit_code
+    return 4 if operations else 0
+
+
+def _failure(outcome: Outcome) -> int:
+    from crmbridge.sdk.errors import AuthError
+
+    return AuthError.exit_code if any(isinstance(e, AuthError) for e in outcome.failed.values()) else 1
+
+
+def report_run(
+    session: Session, command: str, outcome: Outcome, watch: Watch, *, plan: Path | None, most: int = 20
+) -> int:
+    """Print how a run ended; returns the exit code."""
+    saved = plan if outcome.verdict != "done" and plan is not None and plan.exists() else None
+    apply = _apply_command(session, saved, outcome) if saved else None
+    if saved is not None:
+        from crmbridge.bridge import load_saved_plan
+
+        operations = load_saved_plan(saved).operations
+        show_plan(session.output, operations, session.bridge().store, most)
+        emit_plan(session.output, operations, session.bridge().store)
+    else:
+        _tell_counts(session, "Read", _some(watch.counts, read=True))
+        _tell_counts(session, "Written", _some(watch.counts, read=False))
+    _emit_notes(session, watch)
+    known = {"run": watch.run, "counts": watch.counts, "plan": str(saved) if saved else None}
+    summary = _summary(command, outcome, outcome.exit_code)
+    session.output.emit(summary.model_copy(update={**known, "command_to_apply": apply}))
+    _tell_stale(session, outcome)
+    _tell_failed(session, outcome)
+    _tell_end(session, outcome, apply)
+    return outcome.exit_code
+
+
+def _apply_command(session: Session, saved: Path, outcome: Outcome) -> str:
+    try:
+        saved = saved.relative_to(Path.cwd())
+    except ValueError:
+        saved = saved.resolve()
+    allow = ["--allow", outcome.limit.limit.removeprefix("limits.")] if outcome.limit else []
+    return session.command("apply", str(saved), *allow)
+
+
+def _some(counts: dict[str, int], *, read: bool) -> dict[str, int]:
+    return {key: n for key, n in counts.items() if (key.rpartition("/")[2] in _READ) == read}
+
+
+def _tell_counts(session: Session, title: str, counts: dict[str, int]) -> None:
+    if counts and not session.output.quiet:
+        rows = [(*key.split("/", 2), f"{count:,}") for key, count in counts.items()]
+        session.output.print(session.output.table(("System", "Entity", title, "#Count"), rows))
+
+
+def _emit_notes(session: Session, watch: Watch) -> None:
+    if watch.run is None:
+        return
+    rows = session.bridge().store.notes(watch.run, None, NOTES)
+    for row in rows if session.output.json else ():
+        session.output.emit(
+            NoteMessage(
+                run=row.run,
+                kind=row.kind,
+                system=row.system,
+                entity=row.entity,
+                golden_id=row.golden_id,
+                path=row.path,
+                text=row.text,
+            )
+        )
+    _tell_findings(session, Counter(row.kind for row in rows if row.kind not in _QUIET_NOTES), watch.run)
+
+
+def _tell_findings(session: Session, kinds: Counter[str], run: int | None = None) -> None:
+    if kinds:
+        found = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items()))
+        where = f" (see {session.command('runs', 'show', str(run))})" if run else ""
+        session.output.say(f"Found: {found}{where}")
+
+
+def _tell_stale(session: Session, outcome: Outcome) -> None:
+    if outcome.stale:
+        session.output.warn(
+            f"{len(outcome.stale):,} operations of the plan are no longer true and were left out"
+        )
+        for line in outcome.stale[:10]:
+            session.output.say(f"  {line}")
+
+
+def _tell_failed(session: Session, outcome: Outcome) -> None:
+    from crmbridge.sdk.errors import CrmbridgeError
+
+    for system, error in outcome.failed.items():
+        hint = error.hint if isinstance(error, CrmbridgeError) else None
+        text = error.message if isinstance(error, CrmbridgeError) else str(error)
+        session.output.warn(f"{system} dropped out: {text}", hint)
+
+
+def _tell_end(session: Session, outcome: Outcome, apply: str | None) -> None:
+    output = session.output
+    if outcome.limit is not None:
+        output.error(outcome.limit)
+    elif outcome.verdict == "approval":
+        output.print(output.text("Nothing was written yet; please look at the plan first:", "bold"))
+        for reason in outcome.reasons:
+            output.print(f"  {reason}")
+    elif not outcome.failed and not outcome.open_problems:
+        output.say("All systems agree.")
+    if apply is not None:
+        output.print(f"To write it: {apply}")
+    if outcome.open_problems:
+        shows, retries = session.command("dead-letters", "list"), session.command("retry")
+        output.warn(
+            f"{outcome.open_problems:,} dead letters, parked or uncertain operations are open",
+            f"{shows} shows them, {retries} tries them again",
+        )
+
+
+def _summary(command: str, outcome: Outcome, code: int) -> SummaryMessage:
+    return SummaryMessage(
+        command=command,
+        exit_code=code,
+        verdict=outcome.verdict,
+        planned={"/".join(key): count for key, count in sorted(outcome.summary.operations.items())},
+        reasons=outcome.reasons,
+        stale=outcome.stale,
+        failed={name: str(error) for name, error in outcome.failed.items()},
+        open_problems=outcome.open_problems,
+    )

@@ -1,0 +1,198 @@
+"""runs: what happened, and undoing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from crmbridge.cli.session import Session
+
+if TYPE_CHECKING:
+    from crmbridge.store.base import RunRow, WriteRow
+
+__all__ = ["register"]
+
+runs = typer.Typer(help="What runs did, and undoing it.", no_args_is_help=True)
+CHUNK = 1000
+NOTES = 100_000
+"""How many notes and conflicts of one run are shown at most."""
+LONG_AGO = 1_000_000
+"""A run is looked for among this many of the latest."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this family."""
+    app.add_typer(runs, name="runs")
+
+
+RUN = typer.Argument(metavar="ID", help="The run's id, as `runs list` shows it.")
+
+
+@runs.command("list")
+def list_(
+    ctx: typer.Context,
+    number: int = typer.Option(20, "--last", "-n", metavar="N", min=1, help="How many, the latest first."),
+) -> None:
+    """List runs, the latest first."""
+    session: Session = ctx.obj
+    output = session.output
+    rows = session.bridge().store.runs(number)
+    for row in rows:
+        output.emit(_message(row))
+    if not rows:
+        output.print("There were no runs yet.")
+        return
+    output.print(
+        output.table(("#Run", "Command", "Began", "Took", "Ended with", "Written"), map(_cells, rows))
+    )
+
+
+@runs.command()
+def show(
+    ctx: typer.Context,
+    run: int = RUN,
+    number: int = typer.Option(50, "--show", metavar="N", min=0, help="Lines of each kind; 0: all."),
+) -> None:
+    """Show what one run read, wrote and found."""
+    session: Session = ctx.obj
+    output = session.output
+    row = _run(session, run)
+    output.emit(_message(row))
+    output.print(output.table(("#Run", "Command", "Began", "Took", "Ended with", "Written"), [_cells(row)]))
+    rows = [(*key.split("/", 2), f"{count:,}") for key, count in _counts(row).items()]
+    if rows:
+        output.print(output.table(("System", "Entity", "What", "#Count"), rows))
+    _show_writes(session, run, number or LONG_AGO)
+    _show_conflicts(session, run, number or LONG_AGO)
+    _show_notes(session, run, number or LONG_AGO)
+    if next(_writes(session, run), None) is not None:
+        output.say(f"To undo it: {session.command('runs', 'undo', str(run))}")
+
+
+def _run(session: Session, run: int) -> RunRow:
+    from crmbridge.sdk.errors import ConfigError
+
+    found = next((row for row in session.bridge().store.runs(LONG_AGO) if row.id == run), None)
+    if found is None:
+        raise ConfigError(f"there is no run {run}", hint=session.command("runs", "list"))
+    return found
+
+
+def _writes(session: Session, run: int) -> Iterator[WriteRow]:
+    after = 0
+    while rows := session.bridge().store.writes(run, after, CHUNK):
+        after = rows[-1].id
+        yield from rows
+
+
+def _show_writes(session: Session, run: int, number: int) -> None:
+    from crmbridge.cli.messages import WriteMessage
+    from crmbridge.cli.values import parsed, value
+
+    shown: list[tuple[str, ...]] = []
+    total = 0
+    for row in _writes(session, run):
+        total += 1
+        before, after, created = parsed(row.before), parsed(row.after), not row.record_id
+        session.output.emit(
+            WriteMessage(
+                run=run,
+                system=row.system,
+                golden_id=row.golden_id,
+                created=created,
+                path=row.path,
+                before=None if before == "unset" else before,
+                after=after,
+            )
+        )
+        if total <= number:
+            old = "(new record)" if created else value(None if before == "unset" else before)
+            shown.append((row.system, row.golden_id, row.path, old, value(after)))
+    _table(session, "Written", ("System", "Golden record", "Field", "Before", "After"), shown, total)
+
+
+def _show_conflicts(session: Session, run: int, number: int) -> None:
+    from crmbridge.cli.messages import ConflictMessage
+    from crmbridge.cli.values import parsed, value
+
+    rows = session.bridge().store.conflicts(None, run, NOTES)
+    shown = []
+    for row in rows:
+        winner, losers = parsed(row.winner), parsed(row.losers)
+        session.output.emit(
+            ConflictMessage(
+                run=run,
+                entity=row.entity,
+                golden_id=row.golden_id,
+                path=row.path,
+                winner=winner,
+                losers=losers,
+                rule=row.rule,
+                too_close=row.too_close,
+                undecided=row.undecided,
+            )
+        )
+        lost = "; ".join(f"{value(said)} ({system})" for system, said, *_ in losers)
+        rule = row.rule + (", too close to call" if row.too_close else "")
+        shown.append((row.golden_id, row.path, f"{value(winner[1])} ({winner[0]})", lost, rule))
+    _table(session, "Conflicts", ("Golden record", "Field", "Won", "Lost", "Rule"), shown[:number], len(rows))
+
+
+def _show_notes(session: Session, run: int, number: int) -> None:
+    from crmbridge.cli.messages import NoteMessage
+
+    rows = session.bridge().store.notes(run, None, NOTES)
+    for row in rows:
+        session.output.emit(
+            NoteMessage(
+                run=run,
+                kind=row.kind,
+                system=row.system,
+                entity=row.entity,
+                golden_id=row.golden_id,
+                path=row.path,
+                text=row.text,
+            )
+        )
+    shown = [(row.kind, row.system, row.golden_id, row.path, row.text) for row in rows[:number]]
+    _table(session, "Found", ("What", "System", "Golden record", "Field", "Text"), shown, len(rows))
+
+
+def _table(session: Session, title: str, columns: tuple[str, ...], rows: list[Any], total: int) -> None:
+    if rows:
+        session.output.print(session.output.table(columns, rows, title=f"{title}: {total:,}"))
+        if total > len(rows):
+            session.output.print(f"  and {total - len(rows):,} more (--show 0 shows all)")
+
+
+def _counts(row: RunRow) -> dict[str, int]:
+    from crmbridge.cli.values import parsed
+
+    found = parsed(row.counts)
+    return found if isinstance(found, dict) else {}
+
+
+def _cells(row: RunRow) -> list[Any]:
+    from crmbridge.cli.values import instant
+
+    took = f"{(row.ended_at - row.started_at) / 1e6:,.1f} s" if row.ended_at else ""
+    ended = "did not end" if row.exit_code is None else str(row.exit_code)
+    past = ("created", "updated", "archived", "deleted", "moved on")
+    written = sum(count for key, count in _counts(row).items() if key.rpartition("/")[2] in past)
+    return [row.id, row.command, instant(row.started_at), took, ended, f"{written:,}"]
+
+
+def _message(row: RunRow) -> Any:
+    from crmbridge.cli.messages import RunMessage
+    from crmbridge.cli.values import instant
+
+    return RunMessage(
+        id=row.id,
+        command=row.command,
+        started_at=instant(row.started_at) or "",
+        ended_at=instant(row.ended_at),
+        exit_code=row.exit_code,
+        counts=_counts(row),
+    )

@@ -1,0 +1,36 @@
+"""schema: JSON Schemas of entities, of the config, of mappings, and of what --json writes."""
+
+from __future__ import annotations
+
+import typer
+
+from crmbridge.cli.session import Session
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this family."""
+    app.command()(schema)
+
+
+def schema(
+    ctx: typer.Context,
+    name: str | None = typer.Argument(
+        None, metavar="[NAME]", help="An entity, `config`, `mapping` or `output`; without: list them."
+    ),
+) -> None:
+    """Print a JSON Schema: of an entity (custom fields included), of crmbridge.yaml, of mapping files."""
+    import json
+
+    from crmbridge.cli.schemas import FILES, entities, find
+
+    session: Session = ctx.obj
+    output = session.output
+    if name is not None:
+        print(json.dumps(find(session, name), indent=2, ensure_ascii=False))
+        return
+    rows = [
+        (entity, (model.__doc__ or "").strip().splitlines()[0]) for entity, model in entities(session).items()
+    ]
+    output.print(output.table(("Schema", "Of"), [*rows, *FILES.items()]))

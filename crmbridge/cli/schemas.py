@@ -1,0 +1,75 @@
+"""The JSON Schemas that the command can print and that are kept in `schemas/json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crmbridge.cli.session import Session
+    from crmbridge_schemas.base import Entity
+
+__all__ = ["FILES", "entities", "find", "output_schema"]
+
+FILES = {
+    "config": "crmbridge.yaml",
+    "mapping": "a mapping file",
+    "output": "a line that --json writes",
+}
+
+
+def entities(session: Session) -> Mapping[str, type[Entity]]:
+    """The entities of this deployment; where there is no config, those that everybody has."""
+    from crmbridge.sdk.errors import ConfigError
+    from crmbridge_schemas.registry import ENTITIES
+
+    try:
+        session.config_path()
+    except ConfigError:
+        if session.options.config is not None:
+            raise
+        return ENTITIES
+    from crmbridge.bridge import entities_of, load_plugins
+
+    config = session.load_config()
+    plugins = load_plugins(tuple(config.root / one for one in config.settings.plugins))
+    return entities_of(config, plugins)
+
+
+def find(session: Session, name: str) -> dict[str, Any]:
+    """The JSON Schema of that name. Raises ConfigError naming those that there are."""
+    from crmbridge.mapping.jsonschema import json_schemas
+    from crmbridge.sdk.errors import ConfigError
+    from crmbridge_schemas.generate import json_schema
+
+    if name == "output":
+        return output_schema()
+    if name in FILES:
+        return json_schemas()["crmbridge" if name == "config" else name]
+    known = entities(session)
+    if name in known:
+        return json_schema(known[name])
+    close = get_close_matches(name, [*known, *FILES], n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join([*known, *FILES])}"
+    raise ConfigError(f"there is no schema {name!r}", hint=hint)
+
+
+def output_schema() -> dict[str, Any]:
+    """The JSON Schema of one line of `--json`."""
+    import functools
+    import operator
+    from typing import Annotated
+
+    from pydantic import Field, TypeAdapter
+
+    from crmbridge.cli.messages import MESSAGES
+
+    any_message: Any = functools.reduce(operator.or_, MESSAGES)
+    line: Any = Annotated[any_message, Field(discriminator="type")]
+    made = TypeAdapter(line).json_schema(mode="serialization")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A line that crmbridge --json writes",
+        **made,
+    }
