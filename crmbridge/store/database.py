@@ -25,15 +25,14 @@ _encode = msgspec.json.Encoder().encode
 class Database:
     """Runs statements. `place` says where it is, for people, without a password."""
 
-    def __init__(self, connection: sa.Connection, place: str, *, inside: bool = False) -> None:
-        """`inside`: the connection is in a transaction that someone else will end."""
+    def __init__(self, connection: sa.Connection, place: str) -> None:
         self.connection = connection
         self.place = place
         self.dialect = connection.dialect.name
         self.driver: Any = connection.connection.driver_connection
         """The database driver's own connection."""
         self._mutex = threading.RLock()
-        self._depth = 1 if inside else 0
+        self._depth = 0
 
     # transactions
 

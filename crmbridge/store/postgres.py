@@ -14,13 +14,18 @@ from sqlalchemy.exc import DBAPIError
 from crmbridge.sdk.errors import ConfigError, LockedError
 from crmbridge.store.database import Database, upsert
 from crmbridge.store.failures import told, translate
-from crmbridge.store.tables import settings
+from crmbridge.store.tables import metadata, settings
 
 __all__ = ["Postgres"]
 
 _LOCK = 0x43524D42
 _TRY = f"SELECT pg_try_advisory_lock({_LOCK}, hashtext(current_schema()))"
 _FREE = f"SELECT pg_advisory_unlock({_LOCK}, hashtext(current_schema()))"
+# Numbers go on after the largest one that was copied.
+_CONTINUE = """
+    SELECT setval(pg_get_serial_sequence('pg_temp.{name}', 'id'), max(id)) FROM pg_temp.{name}
+    HAVING max(id) > 0
+"""
 _PUT_HOLDER = upsert(settings, ("key", "value"), ("key",))
 
 
@@ -47,11 +52,11 @@ class Postgres:
 
     def connect(self, newest: int) -> Database:
         """Open it."""
-        return self._open(inside=False)
+        return self._open()
 
-    def _open(self, *, inside: bool) -> Database:
+    def _open(self) -> Database:
         try:
-            return Database(self.engine.connect(), self.place, inside=inside)
+            return Database(self.engine.connect(), self.place)
         except DBAPIError as error:
             raise translate(error, self.place) from None
 
@@ -59,7 +64,7 @@ class Postgres:
     def lock(self, holder: str, now: Callable[[], int]) -> Iterator[None]:
         """Be the only run. The server frees the lock when the connection ends."""
         key = sa.select(settings.c.value).where(settings.c.key == "holder")
-        with closing(self._open(inside=False)) as database:
+        with closing(self._open()) as database:
             if not database.value(sa.text(_TRY)):
                 raise LockedError(
                     f"another run works on this state: {told(database.value(key) or '')}",
@@ -75,13 +80,19 @@ class Postgres:
 
     @contextmanager
     def scratch(self, source: Database) -> Iterator[Database]:
-        """A transaction of its own that is never committed: what it writes nobody sees."""
-        with closing(self._open(inside=True)) as database:
-            database.run_text("BEGIN ISOLATION LEVEL REPEATABLE READ")
-            try:
-                yield database
-            finally:
-                database.run_text("ROLLBACK")
+        """A connection in which temporary tables stand before the real ones. They go with it."""
+        with closing(self._open()) as database:
+            schema = database.value(sa.text("SELECT quote_ident(current_schema())"))
+            database.run_text("SET default_transaction_isolation = 'repeatable read'")
+            with database.transaction():
+                for table in metadata.sorted_tables:
+                    name = table.name
+                    database.run_text(f"CREATE TEMPORARY TABLE {name} (LIKE {schema}.{name} INCLUDING ALL)")
+                    database.run_text(f"INSERT INTO pg_temp.{name} SELECT * FROM {schema}.{name}")  # noqa: S608
+                    if table.autoincrement_column is not None:
+                        database.run_text(_CONTINUE.format(name=name))
+            database.run_text("ANALYZE")
+            yield database
 
     def damages(self, database: Database) -> list[str]:
         """The server looks after its files itself."""

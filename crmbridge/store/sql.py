@@ -155,9 +155,11 @@ class SqlStore:
 
     @contextmanager
     def scratch(self) -> Iterator[Store]:
+        if self._systems.sessions_in is not self._database:
+            raise RuntimeError("a scratch has none of its own")
         # A token that is renewed while planning is the only one that is valid afterwards: sessions stay here.
         with self._backend.scratch(self._database) as copy:
-            yield SqlStore(copy, self._backend, self._now, sessions_in=self._systems.sessions_in)
+            yield SqlStore(copy, self._backend, self._now, sessions_in=self._database)
 
     def check(self) -> list[str]:
         return [*self._backend.damages(self._database), *contradictions(self._database)]

@@ -239,6 +239,16 @@ class StoreSuite:
             ("1", "live")
         ]
 
+    def test_ids_go_on_in_a_scratch(self, store: Store) -> None:
+        (one,) = put(store, record("1"))
+        with store.scratch() as copy:
+            (two,) = put(copy, record("2"))
+            assert two.id > one.id
+
+    def test_a_scratch_has_none_of_its_own(self, store: Store) -> None:
+        with store.scratch() as copy, pytest.raises(RuntimeError), copy.scratch():
+            pytest.fail("what would it be a copy of?")
+
     def test_the_state_can_be_written_while_there_is_a_scratch(self, store: Store) -> None:
         with store.scratch() as copy:
             put(copy, record("1"))
@@ -248,8 +258,8 @@ class StoreSuite:
 
     def test_a_token_renewed_in_a_scratch_is_kept(self, store: Store) -> None:
         store.session("shop")["token"] = "old"
-        with store.scratch() as copy, copy.scratch() as copy_of_copy:
-            copy_of_copy.session("shop")["token"] = "new"
+        with store.scratch() as copy:
+            copy.session("shop")["token"] = "new"
             assert store.session("shop")["token"] == "new"
 
     # check

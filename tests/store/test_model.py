@@ -1,0 +1,128 @@
+"""Whatever is put in whatever order, the store answers as a dict would."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from crmbridge.store import open_store
+from crmbridge.store.base import RecordRow
+
+STREAMS = st.sampled_from([("shop", "customers"), ("shop", "orders"), ("crm", "customers")])
+NATIVE_IDS = st.sampled_from(["1", "2", "10", "ä", "王", "\U0001f600"])
+SCOPES = st.sampled_from(["", "b"])
+PARTS = st.sampled_from(["", "", "p"])
+STATUSES = st.sampled_from(["live", "gone", "archived", "out"])
+ROWS = st.builds(
+    lambda place, native_id, scope, part, status, seen, row_id: RecordRow(
+        *(*place, native_id, "party", scope, part),
+        id=row_id,
+        status=status,
+        seen=seen,
+        raw_hash=seen.encode(),
+    ),
+    *(
+        STREAMS,
+        NATIVE_IDS,
+        SCOPES,
+        PARTS,
+        STATUSES,
+        st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=5),
+    ),
+    st.just(0),
+)
+Key = tuple[str, str, str, str, str]
+
+
+def key_of(row: RecordRow) -> Key:
+    return (row.system, row.stream, row.native_id, row.scope, row.part)
+
+
+class StoreMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = open_store("sqlite://", now=lambda: 0)
+        self.model: dict[Key, RecordRow] = {}
+        self.listed: dict[tuple[str, str], set[tuple[str, str]]] = {}
+
+    def teardown(self) -> None:
+        self.store.close()
+
+    def of(self, place: tuple[str, str]) -> list[RecordRow]:
+        return [row for key, row in self.model.items() if key[:2] == place]
+
+    @rule(rows=st.lists(ROWS, max_size=6))
+    def put(self, rows: list[RecordRow]) -> None:
+        with self.store.transaction():
+            self.store.put_records(rows)
+        for row in rows:
+            self.model[key_of(row)] = row
+
+    @rule(rows=st.lists(ROWS, max_size=4), keys=st.lists(st.tuples(SCOPES, NATIVE_IDS)))
+    def fail(self, rows: list[RecordRow], keys: list[tuple[str, str]]) -> None:
+        try:
+            with self.store.transaction():
+                self.store.put_records(rows)
+                self.store.sweep_saw("shop", "customers", keys)
+                raise KeyError
+        except KeyError:
+            pass
+
+    @rule(place=STREAMS, status=STATUSES)
+    def change_what_was_read(self, place: tuple[str, str], status: str) -> None:
+        rows = [replace(row, status=status) for row in self.store.records_in(*place, 0, 99)]  # type: ignore[arg-type]
+        with self.store.transaction():
+            self.store.put_records(rows)
+        for row in rows:
+            self.model[key_of(row)] = replace(row, id=0)
+
+    @rule(place=STREAMS, native_ids=st.lists(NATIVE_IDS))
+    def read(self, place: tuple[str, str], native_ids: list[str]) -> None:
+        expected = {key_of(row): row for row in self.of(place) if row.native_id in native_ids}
+        found = self.store.records(*place, native_ids)
+        assert {key_of(row): replace(row, id=0) for row in found} == expected
+        assert len(found) == len(expected)
+        known = self.store.known(*place, native_ids)
+        assert known == {
+            (row.scope, row.native_id): (row.raw_hash, row.mapped_by, row.status)
+            for row in expected.values()
+            if not row.part
+        }
+
+    @rule(place=STREAMS)
+    def begin(self, place: tuple[str, str]) -> None:
+        with self.store.transaction():
+            self.store.sweep_begin(*place)
+        self.listed[place] = set()
+
+    @rule(place=STREAMS, keys=st.lists(st.tuples(SCOPES, NATIVE_IDS)))
+    def saw(self, place: tuple[str, str], keys: list[tuple[str, str]]) -> None:
+        with self.store.transaction():
+            self.store.sweep_saw(*place, keys)
+        self.listed.setdefault(place, set()).update(keys)
+
+    @rule(place=STREAMS, limit=st.integers(1, 3))
+    def missing(self, place: tuple[str, str], limit: int) -> None:
+        found: list[RecordRow] = []
+        while rows := self.store.sweep_missing(*place, found[-1].id if found else 0, limit):
+            found.extend(rows)
+        listed = self.listed.get(place, set())
+        assert sorted(map(key_of, found)) == sorted(
+            key_of(row)
+            for row in self.of(place)
+            if row.status == "live" and (row.scope, row.native_id) not in listed
+        )
+
+    @invariant()
+    def listings_are_whole_and_in_order(self) -> None:
+        for place in [("shop", "customers"), ("shop", "orders"), ("crm", "customers")]:
+            rows = self.store.records_in(*place, 0, 99)
+            assert [row.id for row in rows] == sorted(row.id for row in rows)
+            assert {key_of(row) for row in rows} == {key_of(row) for row in self.of(place)}
+
+
+TestStore = StoreMachine.TestCase
+TestStore.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
