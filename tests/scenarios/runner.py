@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from crmbridge.bridge import Bridge, Options
@@ -17,7 +19,7 @@ from crmbridge.connectors.memory import Behaviour, MemoryConnector, MemorySystem
 from crmbridge.engine.golden import merge_one
 from crmbridge.engine.operations import Planned
 from crmbridge.engine.sync import Outcome
-from crmbridge.sdk.errors import CrmbridgeError
+from crmbridge.sdk.errors import ConfigError, CrmbridgeError
 
 HERE = Path(__file__).parent
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -152,6 +154,12 @@ class Stage:
             if expected.get("exit") != error.exit_code:
                 raise
             return error
+
+    def do_refused(self, expected: dict[str, Any]) -> None:
+        """The config or a mapping is wrong: nothing runs, and the message says what to do."""
+        with pytest.raises(CrmbridgeError) as caught, self.bridge() as bridge:
+            bridge.sync()
+        _compare({"exit": ConfigError.exit_code, **expected}, caught.value, bridge=None)
 
     def do_edit(self, edits: dict[str, dict[str, Any]]) -> None:
         self.sleep(1)
@@ -323,7 +331,7 @@ def _last_ids(bridge: Bridge) -> tuple[int, int]:
 def _compare(
     expected: dict[str, Any],
     outcome: Outcome | CrmbridgeError,
-    bridge: Bridge,
+    bridge: Bridge | None,
     before: tuple[int, int] = (0, 0),
 ) -> None:
     text = str(outcome) if isinstance(outcome, CrmbridgeError) else "\n".join(outcome.reasons)
@@ -334,6 +342,8 @@ def _compare(
     if "stale" in expected:
         assert not isinstance(outcome, CrmbridgeError)
         assert len(outcome.stale) == expected["stale"], outcome.stale
+    if bridge is None:
+        return
     if "notes" in expected:
         found = {n.kind for n in bridge.store.notes(None, None, 10_000) if n.id > before[0]}
         assert found == set(expected["notes"]), f"notes {sorted(found)}, expected {expected['notes']}"
@@ -397,7 +407,9 @@ def _shown(planned: Planned) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """References by what they refer to, without the golden id."""
+    """References by what they refer to, without the golden id; exact numbers as text."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
     if isinstance(value, dict):
         if "golden" in value:
             return f"<{value['entity']}>"
