@@ -16,7 +16,7 @@ import random
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from typing import Any, Self
 
 import crmbridge.connectors
 from crmbridge.config import Config, EntitySync, Secrets, load_config
-from crmbridge.engine import checkup
+from crmbridge.engine import checkup, repair
 from crmbridge.engine import sync as pipeline
 from crmbridge.engine.checkup import CheckLine
 from crmbridge.engine.operations import Planned, decode, encode, signature
@@ -76,6 +76,8 @@ class SavedPlan:
     path: Path
     made_at: str
     operations: tuple[Planned, ...]
+    undo: tuple[int, int] | None = None
+    """Of a plan that undoes a run: the run, and the time at which its old values are said again."""
 
 
 def load_plugins(files: tuple[Path, ...] = ()) -> Plugins:
@@ -198,7 +200,10 @@ class Bridge:
         """The systems that could be opened, and why the others could not."""
         found: dict[str, System] = {}
         failed: dict[str, CrmbridgeError] = {}
+        paused = {row.name for row in self.store.systems() if row.paused}
         for name in self.config.systems:
+            if name in paused:
+                continue
             try:
                 found[name] = self.system(name)
             except ConfigError:
@@ -233,7 +238,10 @@ class Bridge:
 
     def apply(self, path: Path, options: Options = Options(), *, strict: bool = False) -> pipeline.Outcome:
         """Send what a saved plan holds and is still true."""
-        approved = {signature(operation) for operation in load_saved_plan(path).operations}
+        saved = load_saved_plan(path)
+        approved = {signature(operation) for operation in saved.operations}
+        if saved.undo is not None:
+            return self._apply_undo(saved, approved, options, strict=strict)
         with self._running("apply", self.store, options) as run:
             return self._ended(run, pipeline.apply(run, approved, strict=strict))
 
@@ -362,6 +370,95 @@ class Bridge:
             except Exception as error:  # noqa: BLE001 - as above
                 yield _failed_check(system.name, error)
 
+    def retry(
+        self, letters: Sequence[int] | None, options: Options = Options(), *, keep: Path | None = None
+    ) -> pipeline.Outcome:
+        """A sync that first tries these dead letters again (None: all); parked and uncertain operations are
+        tried by every sync."""
+        with self._running("retry", self.store, options) as run:
+            found = self.store.dead_letters("open")
+            repair.replay(run, [one for one in found if letters is None or one.id in letters])
+            saver = functools.partial(self._save, path=keep) if keep else None
+            return self._ended(run, pipeline.sync(run, accept_config=options.accept_config, keep=saver))
+
+    def plan_undo(self, undone: int, out: Path) -> tuple[pipeline.Outcome, list[Planned], repair.Undo]:
+        """A plan that brings back what a run wrote over, saved in `out`. Nothing is sent or moved."""
+        with self.store.lock("runs undo"), self.store.scratch() as copy:
+            run = self._run("runs undo", copy, Options())
+            self._guard_state(run)
+            at = run.now()
+            undo = repair.say_again(run, undone, at)
+            outcome = pipeline.plan(run)
+            operations = [one for one in pipeline.operations(run) if one.golden_id in undo.goldens]
+            self._write_plan(out, operations, {"undo": [undone, at]})
+            return outcome, operations, undo
+
+    def _apply_undo(
+        self, saved: SavedPlan, approved: set[str], options: Options, *, strict: bool
+    ) -> pipeline.Outcome:
+        """As `apply`; tried on a copy first, so that values are only said again where they will be sent."""
+        assert saved.undo is not None
+        undone, at = saved.undo
+        with self.store.lock("apply"), self.store.scratch() as copy:
+            run = self._run("apply", copy, options)
+            self._guard_state(run)
+            repair.say_again(run, undone, at)
+            outcome = pipeline.would_apply(run, approved, strict=strict)
+            if outcome.verdict != "done":
+                return outcome
+        with self._running("apply", self.store, options) as run:
+            repair.say_again(run, undone, at)
+            return self._ended(run, pipeline.apply(run, approved, strict=strict))
+
+    def rename_system(self, old: str, new: str) -> None:
+        """The state calls a system otherwise from now on, as the config does already."""
+        self._known_system(old)
+        if new in {row.name for row in self.store.systems()}:
+            raise ConfigError(f"the state knows a system {new!r} already")
+        if new not in self.config.systems:
+            raise ConfigError(
+                f"{self.config.path.name} names no system {new!r}", hint="rename it there first, then here"
+            )
+        with self.store.lock("systems rename"), self.store.transaction():
+            repair.rename_system(self.store, self.config.settings.sync, old, new)
+
+    def remove_system(self, name: str) -> None:
+        """Forget a system and its links. Nothing changes in the system itself."""
+        self._known_system(name)
+        with self.store.lock("systems remove"), self.store.transaction():
+            repair.remove_system(self.store, self.config.settings.sync, name)
+
+    def rebind_system(self, name: str) -> str:
+        """The system is another instance on purpose: returns its fingerprint. It is read in full, and what
+        would be written there is looked at first."""
+        row = self._known_system(name)
+        system = self.system(name)
+        row.fingerprint = system.connector.fingerprint()
+        with self.store.lock("systems rebind"), self.store.transaction():
+            self.store.put_system(row)
+            repair.start_over(self.store, self.config.settings.sync, name, system.streams)
+        return row.fingerprint
+
+    def pause_system(self, name: str, *, paused: bool) -> None:
+        """Leave a system alone, or take it up again."""
+        known = {row.name: row for row in self.store.systems()}
+        if name not in self.config.systems:
+            raise self._no_system(name)
+        row = known.get(name) or SystemRow(name, self.config.systems[name].connector)
+        row.paused = paused
+        with self.store.lock("systems pause"), self.store.transaction():
+            self.store.put_system(row)
+
+    def _known_system(self, name: str) -> SystemRow:
+        for row in self.store.systems():
+            if row.name == name:
+                return row
+        raise self._no_system(name)
+
+    def _no_system(self, name: str) -> ConfigError:
+        known = sorted({*self.config.systems, *(row.name for row in self.store.systems())})
+        return ConfigError(f"there is no system {name!r}", hint=f"there are {', '.join(known)}")
+
     def drop_letters(self, ids: Sequence[int]) -> None:
         """Give dead letters up for good."""
         with self.store.lock("dead-letters drop"), self.store.transaction():
@@ -398,17 +495,21 @@ class Bridge:
     # -- plan files ----------------------------------------------------------------------------
 
     def _save(self, run: Run, path: Path) -> None:
-        """One JSON object a line: a header, then the operations. It holds data: only its owner can read it."""
+        self._write_plan(path, pipeline.operations(run), {})
+
+    def _write_plan(self, path: Path, operations: Iterable[Planned], more: Mapping[str, Any]) -> None:
+        """One object a line: a header, then the operations. It holds data: only its owner may read it."""
         header = {
             "crmbridge_plan": PLAN_VERSION,
             "made_at": self.clock().isoformat(),
             "by": socket.gethostname(),
+            **more,
         }
         temporary = path.with_name(path.name + ".part")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(json.dumps(header) + "\n")
-            for operation in pipeline.operations(run):
+            for operation in operations:
                 file.write(encode(operation) + "\n")
         temporary.replace(path)
 
@@ -425,7 +526,8 @@ def load_saved_plan(path: Path) -> SavedPlan:
         raise ConfigError(f"cannot read the plan {path}: {error.strerror}") from None
     except ValueError:
         raise ConfigError("this is no plan of crmbridge", position=f"{path}:1:1") from None
-    return SavedPlan(path, str(header.get("made_at")), operations)
+    undo = header.get("undo")
+    return SavedPlan(path, str(header.get("made_at")), operations, tuple(undo) if undo else None)
 
 
 def _operation(line: str, position: str) -> Planned:

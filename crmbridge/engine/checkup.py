@@ -109,7 +109,7 @@ def _protection(system: System, stream: Stream) -> Iterator[CheckLine]:
         yield CheckLine(
             "warning",
             "protection",
-            "no record versions: read, compare, write; an edit made in between, within about a second, is lost",
+            "no record versions: read, compare, write; an edit in between, within about a second, is lost",
             system=system.name,
             stream=stream.name,
         )

@@ -24,7 +24,7 @@ from crmbridge.sdk.connector import Capabilities, Cursor, Page, Record, RemoteMe
 from crmbridge.sdk.errors import CrmbridgeError, CursorExpiredError, FatalError, LimitError
 from crmbridge.store.base import DeadLetterRow, KnownRecord, RecordRow, StreamRow
 
-__all__ = ["pull_system"]
+__all__ = ["pull_records", "pull_system"]
 
 CHUNK = 1000
 
@@ -40,6 +40,16 @@ def pull_system(run: Run, system: System) -> None:
     except CrmbridgeError as error:
         run.fail(system, error)
     except Exception as error:  # noqa: BLE001 - a connector is foreign code; it may raise anything
+        run.fail(system, FatalError(f"{system.name}: the connector failed: {type(error).__name__}: {error}"))
+
+
+def pull_records(run: Run, system: System, stream: str, native_ids: Sequence[str]) -> None:
+    """Read these records again, wherever the stream's cursor stands; those that are gone are passed over."""
+    try:
+        _Pull(run, system, stream).read_again(native_ids)
+    except CrmbridgeError as error:
+        run.fail(system, error)
+    except Exception as error:  # noqa: BLE001 - as above
         run.fail(system, FatalError(f"{system.name}: the connector failed: {type(error).__name__}: {error}"))
 
 
@@ -63,19 +73,8 @@ class _Pull:
 
     def read(self) -> None:
         run = self.run
-        self.mappings = [m for m in self.system.mappings[self.stream] if run.flow(m.entity)]
-        self.capabilities = self.system.streams[self.stream].capabilities
-        self.row = run.store.stream(self.system.name, self.stream)
-        open_letters = run.store.dead_letters("open", self.system.name)
-        self.letters = frozenset(
-            x.native_id for x in open_letters if x.kind == "record" and x.stream == self.stream
-        )
+        self._prepare()
         self.row.reading_since = self.row.reading_since or run.now()
-        for mapping in self.mappings:
-            flow = run.flow(mapping.entity)
-            assert flow is not None
-            scalars = flow.shape.scalars.values()
-            self.required[mapping.entity] = tuple(one.name for one in scalars if one.meta.required)
         run.event("stage-started", system=self.system.name, stage="pull", text=self.stream)
         try:
             complete = self._pages(self._cursor())
@@ -85,6 +84,30 @@ class _Pull:
         self._check_rejects()
         self._finish(complete)
         run.event("stage-ended", system=self.system.name, stage="pull", text=self.stream, count=self.listed)
+
+    def read_again(self, native_ids: Sequence[str]) -> None:
+        self._prepare()
+        self.asked_at = self.run.now()
+        for start in range(0, len(native_ids), CHUNK):
+            wanted = native_ids[start : start + CHUNK]
+            page = Page(list(self.system.connector.get_many(self.stream, wanted)))
+            with self.run.store.transaction():
+                self._take_page(page, sweeping=False)
+
+    def _prepare(self) -> None:
+        run = self.run
+        self.mappings = [m for m in self.system.mappings[self.stream] if run.flow(m.entity)]
+        self.capabilities = self.system.streams[self.stream].capabilities
+        self.row = run.store.stream(self.system.name, self.stream)
+        open_letters = run.store.dead_letters("open", self.system.name)
+        self.letters = frozenset(
+            x.native_id for x in open_letters if x.kind == "record" and x.stream == self.stream
+        )
+        for mapping in self.mappings:
+            flow = run.flow(mapping.entity)
+            assert flow is not None
+            scalars = flow.shape.scalars.values()
+            self.required[mapping.entity] = tuple(one.name for one in scalars if one.meta.required)
 
     def _cursor(self) -> Cursor:
         usable = self.capabilities.changed_since and not self.run.full and self.row.cursor

@@ -20,7 +20,7 @@ from crmbridge.engine.resolve import resolve
 from crmbridge.engine.run import Run
 from crmbridge.sdk.errors import AuthError, LimitError
 
-__all__ = ["Outcome", "Verdict", "apply", "link", "operations", "plan", "read", "sync"]
+__all__ = ["Outcome", "Verdict", "apply", "link", "operations", "plan", "read", "sync", "would_apply"]
 
 ROUNDS = 4
 """A write can bring news (a number that the target gave); what follows from it is sent in the same run."""
@@ -85,19 +85,30 @@ def link(run: Run) -> Outcome:
 
 def apply(run: Run, approved: set[str], *, strict: bool = False) -> Outcome:
     """Send what a saved plan holds (signatures of its operations) and is still true."""
-    summary = read(run)
-    outcome = _checked(run, summary, accept_config=True, first_ok=True)
-    found = {signature(o): o for o in operations(run)}
-    gone, new = approved - found.keys(), found.keys() - approved
-    outcome.stale = sorted(f"no longer true: {s.split(':')[0]}" for s in gone)
-    if strict and (gone or new):
-        outcome.verdict, outcome.reasons = "approval", ["the plan no longer fits (--strict)"]
+    outcome, found = _compared(run, approved, strict=strict)
     if outcome.verdict == "done":
         with run.store.transaction():
-            run.store.drop_intents(["planned"], [found[s].id for s in new])
+            run.store.drop_intents(["planned"], [found[s].id for s in found.keys() - approved])
         _agree(run)
         _push_all(run)
     return _ended(run, outcome)
+
+
+def would_apply(run: Run, approved: set[str], *, strict: bool = False) -> Outcome:
+    """Whether `apply` would send it. The run works on a copy of the state."""
+    outcome, _ = _compared(run, approved, strict=strict)
+    return _ended(run, outcome)
+
+
+def _compared(run: Run, approved: set[str], *, strict: bool) -> tuple[Outcome, dict[str, Planned]]:
+    """What there is to write now, by signature, beside what was approved."""
+    outcome = _checked(run, read(run), accept_config=True, first_ok=True)
+    found = {signature(operation): operation for operation in operations(run)}
+    gone = approved - found.keys()
+    outcome.stale = sorted(f"no longer true: {one.split(':')[0]}" for one in gone)
+    if strict and gone and outcome.verdict == "done":
+        outcome.verdict, outcome.reasons = "approval", ["the plan no longer fits (--strict)"]
+    return outcome, found
 
 
 def read(run: Run) -> Summary:

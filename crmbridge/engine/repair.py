@@ -1,0 +1,168 @@
+"""Mending: dead letters are tried again, and what a run wrote over is said anew.
+
+Nothing here writes to a system. It changes what the next plan sees, and that plan is checked and sent like
+any other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import msgspec
+
+from crmbridge.engine.links import link_of, save_link
+from crmbridge.engine.pull import pull_records
+from crmbridge.engine.run import Run
+from crmbridge.identity.link import FieldState, Statement
+from crmbridge.store.base import DeadLetterRow, RecordRow, Store, WriteRow
+
+__all__ = ["Undo", "remove_system", "rename_system", "replay", "say_again", "start_over"]
+
+CHUNK = 1000
+
+
+def replay(run: Run, letters: Iterable[DeadLetterRow]) -> None:
+    """Read the records of these letters again, and have the golden records of the operations planned again.
+
+    What fails once more stays a dead letter; what succeeds settles it.
+    """
+    chosen = sorted(letters, key=lambda one: (one.system, one.stream))
+    for (name, stream), group in groupby(chosen, key=lambda one: (one.system, one.stream)):
+        members = list(group)
+        system = run.systems.get(name)
+        records = [one.native_id for one in members if one.kind == "record"]
+        if records and system is not None and system.failure is None and stream in system.streams:
+            pull_records(run, system, stream, records)
+        with run.store.transaction():
+            run.store.mark_dirty([one.golden_id for one in members if one.golden_id])
+
+
+# -- systems -----------------------------------------------------------------------------------
+
+
+def rename_system(store: Store, entities: Iterable[str], old: str, new: str) -> None:
+    """All that is known of `old` is known of `new`; golden records are merged anew, since they name origins."""
+    store.rename_system(old, new)
+    for entity in entities:
+        approved = store.setting(f"approved:{entity}:{old}")
+        store.put_setting(f"approved:{entity}:{old}", None)
+        store.put_setting(f"approved:{entity}:{new}", approved)
+        store.mark_all_dirty(entity)
+
+
+def remove_system(store: Store, entities: Iterable[str], name: str) -> None:
+    """Nothing is known of this system any more: its links, its values, its dead letters."""
+    store.remove_system(name)
+    for letter in store.dead_letters("open", name):
+        store.settle_dead_letter(letter.id, "dropped")
+    for entity in entities:
+        store.put_setting(f"approved:{entity}:{name}", None)
+        store.mark_all_dirty(entity)
+
+
+def start_over(store: Store, entities: Iterable[str], name: str, streams: Iterable[str]) -> None:
+    """The system is read in full, and the next sync that writes to it stops at the plan."""
+    for stream in streams:
+        known = store.stream(name, stream)
+        known.cursor = None
+        store.put_stream(known)
+    for entity in entities:
+        store.put_setting(f"approved:{entity}:{name}", None)
+
+
+# -- undo --------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Undo:
+    """What came of undoing a run."""
+
+    goldens: set[str] = field(default_factory=set)
+    """Golden records in which something is said anew."""
+    values: int = 0
+    """Values that are said anew."""
+    left: Counter[str] = field(default_factory=Counter)
+    """Why something stays as it is -> how many values."""
+
+
+@dataclass(slots=True)
+class _Written:
+    """What a run did to one field of one record, first value to last."""
+
+    before: str
+    after: Any
+
+
+def say_again(run: Run, undone: int, at: int) -> Undo:
+    """Each record whose value a run wrote over says that value again, at the time `at` (microseconds).
+
+    So it travels as an edit of that record would: it wins where the latest change wins, in all systems, and
+    loses against a higher authority. A value that somebody has changed since stays.
+    """
+    undo = Undo()
+    for record_id, written in _by_record(run, undone, undo):
+        with run.store.transaction():
+            for row in run.store.records_by_id([record_id]):
+                _say_again(run, row, written, at, undo)
+    return undo
+
+
+def _by_record(run: Run, undone: int, undo: Undo) -> Iterator[tuple[int, dict[str, _Written]]]:
+    found: dict[int, dict[str, _Written]] = {}
+    for row in _writes(run.store, undone):
+        if not row.record_id:
+            undo.left["of records that the run created: they stay"] += 1
+            continue
+        fields = found.setdefault(row.record_id, {})
+        known = fields.setdefault(row.path, _Written(row.before, None))
+        known.after = msgspec.json.decode(row.after)
+    yield from found.items()
+
+
+def _writes(store: Store, undone: int) -> Iterator[WriteRow]:
+    after = 0
+    while rows := store.writes(undone, after, CHUNK):
+        after = rows[-1].id
+        yield from rows
+
+
+def _say_again(run: Run, row: RecordRow, written: dict[str, _Written], at: int, undo: Undo) -> None:
+    flow, system = run.flow(row.entity), run.systems.get(row.system)
+    mapping = system.mapping(row.stream, row.entity) if system else None
+    if flow is None or mapping is None or row.status != "live" or not row.golden_id:
+        undo.left["of records that are gone or no longer synced"] += len(written)
+        return
+    link = link_of(row, flow.shape)
+    said = 0
+    for path, one in written.items():
+        state = link.fields.get(path)
+        reason = _obstacle(path, one, state, status=path == mapping.transition_field)
+        if reason is not None or state is None:
+            undo.left[reason or "changed since"] += 1
+            continue
+        state.over = state.current()
+        state.own = Statement(msgspec.json.decode(one.before), at, row.id)
+        state.sent, state.said = None, None
+        said += 1
+    if said:
+        run.store.put_records([save_link(link, row, flow.shape)])
+        run.store.mark_dirty([row.golden_id])
+        undo.goldens.add(row.golden_id)
+        undo.values += said
+
+
+def _obstacle(path: str, written: _Written, state: FieldState | None, *, status: bool) -> str | None:
+    """Why a value cannot be said again; None if it can."""
+    if status:
+        return "statuses: a document does not go back"
+    if path.count("/") == 1:
+        return "whole elements of lists: put them back where they came from"
+    if written.before in ("unset", "null"):
+        return "that filled an empty field: empty it where the value came from"
+    if state is None or state.sent is None or state.sent.value != written.after:
+        return "changed since"
+    return None
