@@ -52,7 +52,7 @@ def change_phone(folder: Path) -> str:
 STORY = (
     Step(
         "Three systems hold the same customers, each in its own way. What would be written?",
-        ("plan", "--out", PLAN),
+        ("plan", "--show", "2", "--out", PLAN),
     ),
     Step(
         "It looks right, so the plan is applied. One complaint cannot be read; it is kept for a person.",
