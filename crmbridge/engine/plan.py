@@ -210,14 +210,13 @@ class _Step:
     def _elements(self, name: str, rule: ListRule) -> Iterator[Change]:
         golden, shown = self.given.golden, self.link.shown(name)
         for element_id in golden.elements(name):
-            element = golden.element(name, element_id)
-            if not rule.expresses(element):
+            if not rule.expresses(self._without_refs(name, element_id)):
                 continue
             path = element_path(name, element_id)
             if element_id not in shown:
                 decision = golden.decisions[path]
                 yield Change(path, None, True, decision.winner, decision.system)
-            yield from self._parts(name, element_id, rule)
+            yield from self._whole_parts(name, element_id, rule)
         for element_id in shown:
             path = element_path(name, element_id)
             removed = golden.decisions.get(path)
@@ -225,7 +224,7 @@ class _Step:
                 yield Change(path, True, None, removed.winner, removed.system)
 
     def _parts(self, name: str, element_id: str, rule: ListRule) -> Iterator[Change]:
-        projected = rule.project_element(self._native_refs(name, element_id))
+        projected = rule.project_element(self._without_refs(name, element_id))
         for inner in sorted(rule.element_fields):
             path = element_path(name, element_id, inner)
             decision = self._decision(path)
@@ -242,7 +241,24 @@ class _Step:
             else:
                 yield from self._change(path, decision, desired, projected.get(inner, desired))
 
-    def _native_refs(self, name: str, element_id: str) -> dict[str, Any]:
+    def _whole_parts(self, name: str, element_id: str, rule: ListRule) -> Iterator[Change]:
+        """The parts that differ, and those that share a native text with one of them."""
+        changes = {change.path: change for change in self._parts(name, element_id, rule)}
+        for group in rule.together:
+            paths = [element_path(name, element_id, inner) for inner in group]
+            if any(path in changes for path in paths):
+                for path in paths:
+                    decision = self._decision(path)
+                    if decision is not None and path not in changes:
+                        held = self.link.holds(path)
+                        old = None if held is UNSET else held
+                        changes[path] = Change(
+                            path, old, decision.winner.value, decision.winner, decision.system
+                        )
+        yield from changes.values()
+
+    def _without_refs(self, name: str, element_id: str) -> dict[str, Any]:
+        """An element's plain values: references are resolved apart."""
         element = self.given.golden.element(name, element_id)
         fields = self.given.shape.lists[name].fields
         return {k: v for k, v in element.items() if not (k in fields and fields[k].is_ref)}
@@ -250,7 +266,7 @@ class _Step:
     def _slots(self, name: str, rule: ListRule) -> Iterator[Change]:
         golden = self.given.golden
         current = {local: element for element, local in self.link.shown(name).items()}
-        present = [e for e in self._by_seniority(name) if rule.expresses(golden.element(name, e))]
+        present = [e for e in self._by_seniority(name) if rule.expresses(self._without_refs(name, e))]
         used = {e for local, e in current.items() if e in present}
         for slot in rule.slots:
             local = f"slot:{slot.name}"
@@ -264,7 +280,7 @@ class _Step:
                 self.slots.setdefault(name, {})[slot.name] = chosen
                 yield from self._refill(name, chosen, rule, shown)
             else:
-                yield from self._parts(name, chosen, rule)
+                yield from self._whole_parts(name, chosen, rule)
 
     def _refill(self, name: str, chosen: str, rule: ListRule, shown: str | None) -> Iterator[Change]:
         """The slot shall show another element: all its parts are written."""
@@ -286,7 +302,7 @@ class _Step:
 
     def _candidate(self, name: str, slot: Slot, present: Sequence[str], used: set[str]) -> str | None:
         free = (e for e in present if e not in used)
-        return next((e for e in free if slot.accepts(self.given.golden.element(name, e))), None)
+        return next((e for e in free if slot.accepts(self._without_refs(name, e))), None)
 
     def _by_seniority(self, name: str) -> list[str]:
         """Element ids, the longest known first, then in the order of systems."""

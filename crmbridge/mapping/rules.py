@@ -73,7 +73,8 @@ class FieldRule:
         if found is None or self.model is None:
             return found
         try:
-            return canonical(self.model.model_validate({self.name: found}))[self.name]
+            whole = _with_unwritten(found, value)
+            return canonical(self.model.model_validate({self.name: whole}))[self.name]
         except ValidationError as error:
             raise RuleSet({self.name: self}).invalid(error) from error
 
@@ -374,7 +375,8 @@ class ListRule:
     def _read_back(self, element: Mapping[str, Any]) -> dict[str, Any]:
         if not self.slots:
             child = self.write_element(element)
-            return {**self.rules.read({"@": child} if self.scalar else child), **self.const}
+            back = {**self.rules.read({"@": child} if self.scalar else child), **self.const}
+            return {name: _with_unwritten(part, element.get(name)) for name, part in back.items()}
         for slot in self.slots:
             if slot.accepts(element) and (element.get("id") in (None, slot.id) or self._only(slot, element)):
                 return dict(slot.read(slot.write(element)) or {})
@@ -384,6 +386,14 @@ class ListRule:
         """`slot` is the right one unless the element names another that accepts it too."""
         named = self.slot(str(element.get("id")))
         return named is None or named is slot or not named.accepts(element)
+
+
+def _with_unwritten(found: Any, asked: Any) -> Any:
+    """A composite as read back, with those parts as asked for that this mapping never writes: a line's
+    currency is the order's."""
+    if isinstance(found, dict) and isinstance(asked, dict):
+        return {**asked, **found}
+    return found
 
 
 def _agrees(element: Mapping[str, Any], const: Mapping[str, Any]) -> bool:
