@@ -4,7 +4,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -339,6 +339,31 @@ def test_edits_of_children_lead_to_their_party(
     clerk.write(model, child, active=False)
     assert position.pull()[str(party)].data[field] == []
     assert clerk.read(PARTY, party, "_timestamp") == stamp, "the party itself never noticed"
+
+
+def test_it_says_who_changed_a_record(erp: TrytonConnector, clerk: Person) -> None:
+    made = push_one(erp, PARTY, create(1, {"name": "By whom?"}))
+    assert made.modified_by == "crmbridge"
+    clerk.write(PARTY, int(made.native_id), name="By the clerk")
+    (edited,) = erp.get_many(PARTY, [made.native_id])
+    assert edited.modified_by == "clerk"
+    clerk.create("party.address", party=int(made.native_id), city="Hof")
+    (grown,) = erp.get_many(PARTY, [made.native_id])
+    assert grown.modified_by is None, "the address is newer, and its editor was not asked for"
+
+
+def test_reading_goes_back_far_enough_for_long_transactions(tryton: Access, clerk: Person) -> None:
+    """Tryton dates a change to its transaction's start: when it appears, newer ones may be read already."""
+    cursors = [page.cursor for page in open_tryton(tryton).pull(PARTY, None)]
+    party = person_named(clerk, "Late commit")
+    later = (datetime.now(UTC) + timedelta(seconds=100)).isoformat()
+    cursor = {**cursors[-1], "since": later}
+    for seconds, seen in [(300, True), (10, False)]:
+        pages = open_tryton(tryton, overlap_seconds=seconds).pull(PARTY, cursor)
+        found = {record.native_id for page in pages for record in page.records}
+        assert (str(party) in found) == seen
+    (*_, last) = open_tryton(tryton).pull(PARTY, cursor)
+    assert last.cursor["since"] == later, "a cursor never goes back"
 
 
 def test_a_deleted_child_makes_the_cursor_expire_and_the_full_read_shows_it(

@@ -106,6 +106,7 @@ class TrytonConnector(Connector):
 
     def check(self) -> Iterator[Finding]:
         """Server, log-in, company, and the rights on each stream's model."""
+        yield from (Finding("warning", text) for text in self._http.warnings)
         try:
             yield self._check_version()
             company = self._open()

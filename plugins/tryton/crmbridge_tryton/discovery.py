@@ -27,7 +27,7 @@ _TYPES = {
     "timestamp": "datetime",
 }
 # Read by the connector itself, and never part of a record's data.
-_OWN = {"last_modified_at", "_timestamp", "active", "replaced_by"}
+_OWN = {"last_modified_at", "_timestamp", "active", "replaced_by", "write_uid", "create_uid"}
 # Computed by Tryton for reading, written by the connector where they come from.
 _WRITTEN_THROUGH = {"product.product": {"code", "list_price_used", "template"}}
 
@@ -35,7 +35,7 @@ _WRITTEN_THROUGH = {"product.product": {"code", "list_price_used", "template"}}
 def discover_table(rpc: Rpc, models: Models, table: Table, paths: Sequence[str]) -> Mapping[str, FieldInfo]:
     """The fields behind these dotted paths, lists and references with what is read inside them."""
     defaults = _defaults(rpc, models, table.model)
-    tree = _tree(path for path in paths if path.rpartition(".")[2] not in _OWN)
+    tree = _tree(path for path in paths if _OWN.isdisjoint(path.split(".")))
     found = {"id": FieldInfo("string", on_create=False, on_update=False)}
     found |= _infos(models, table.model, tree, defaults | table.supplied)
     shipped = {"id", *(path.partition(".")[0] for path in table.paths)}

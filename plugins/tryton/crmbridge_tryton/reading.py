@@ -31,6 +31,7 @@ __all__ = ["ReadOptions", "TableReader", "changed_rows", "chunks", "count_rows",
 
 _TIME = "last_modified_at"
 _STAMP = "_timestamp"
+_EDITORS = ("write_uid", "create_uid")
 _ROWS = 1000  # of a part, of which only ids and times are read
 _MOST_FOUND = 100
 _MOST_REMEMBERED = 100_000  # beyond it, records are read twice rather than kept in mind
@@ -190,7 +191,7 @@ class TableReader:
                 for name in (_TIME, _STAMP)
             ]
             known = self._models.known_paths(model, (*self._table.paths, *more))
-            self._paths = list(dict.fromkeys([*known, *stamps]))
+            self._paths = list(dict.fromkeys([*known, *stamps, *(f"{by}.rec_name" for by in _EDITORS)]))
         return self._paths
 
     def _rows(self, domain: list[Any], order: list[Any] | None, limit: int | None) -> list[dict[str, Any]]:
@@ -218,6 +219,7 @@ class TableReader:
         data = self._models.record(model, row)
         stamps = {f"{model},{data['id']}": data.pop(_STAMP)}
         times = [data.pop(_TIME)]
+        written_by, made_by = (data.pop(by) for by in _EDITORS)
         for relation in self._table.watched:
             field_def = self._models.fields(model)[relation]
             for part in _objects(data.get(relation)):
@@ -230,11 +232,15 @@ class TableReader:
         replaced = data.pop("replaced_by", None)
         if self._table.show:
             self._table.show(data, self.company)
+        newest = max(time for time in times if time)
+        editor = written_by or made_by
         record = Record(
             data["id"],
             data,
             version=json.dumps(stamps, separators=(",", ":")),
-            modified=max(datetime.fromisoformat(time) for time in times if time),
+            modified=datetime.fromisoformat(newest),
+            # Who edited a part is not asked; the record's own editor would be the wrong one.
+            modified_by=editor["rec_name"] if editor and newest == times[0] else None,
         )
         return record, active, replaced["id"] if replaced else None
 

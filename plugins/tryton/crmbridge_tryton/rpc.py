@@ -112,7 +112,7 @@ class Rpc:
         params = [user, {"password": self._credentials.password}]
         body = {"id": 0, "method": "common.db.login", "params": params}
         try:
-            answer = self._result("common.db.login", self._post(f"{database}/rpc/", body, reads=True))
+            response = self._post(f"{database}/rpc/", body, reads=True)
         except AuthError as error:
             raise AuthError(
                 f"Tryton refuses the log-in of {user!r} to the database {database!r}",
@@ -125,7 +125,7 @@ class Rpc:
                 f"there is no Tryton database {database!r} at this address",
                 hint="check `url` and `database` (case matters)",
             ) from error
-        match answer:
+        match self._result("common.db.login", response):
             case [int() as user_id, str() as token, *_]:
                 return f"{user_id}:{token}"
             case _:
