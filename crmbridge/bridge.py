@@ -272,6 +272,11 @@ class Bridge:
             run.id = store.begin_run(RunRow(command=command, started_at=run.now()))
         return run
 
+    def looking(self) -> Run:
+        """A run that only looks at the state: no system is opened, and nothing is written."""
+        limits, region = self.config.settings.limits, self.config.settings.country
+        return Run(self.store, {}, self.flows(), limits, self.clock, self._emit, self.sleep, region=region)
+
     def _ended(self, run: Run, outcome: pipeline.Outcome) -> pipeline.Outcome:
         counts = {"/".join(key): count for key, count in sorted(run.counts.items())}
         row = RunRow(run.id, "", 0, run.now(), outcome.exit_code, json.dumps(counts))

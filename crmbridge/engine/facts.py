@@ -1,0 +1,200 @@
+"""What the golden documents around a party say: the common ground of the 360-degree view and of insights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from crmbridge.identity.match import compare
+from crmbridge.identity.normalize import identity_keys
+from crmbridge.store.base import GoldenRow, RecordRow, Store
+
+__all__ = [
+    "Dossier",
+    "current_id",
+    "gather",
+    "golden_refs",
+    "instant_of",
+    "is_open_case",
+    "is_open_invoice",
+    "is_placed",
+    "lives",
+    "order_moment",
+    "party_name",
+    "possible_twins",
+    "sums",
+]
+
+Doc = Mapping[str, Any]
+LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+NOT_PLACED = frozenset({"draft", "quoted", "cancelled", "rejected"})
+SETTLED = frozenset({"resolved", "closed", "cancelled"})
+NAMES = ("display_name", "legal_name")
+
+
+@dataclass(slots=True)
+class Dossier:
+    """A party and the living documents that refer to it."""
+
+    id: str
+    doc: Doc = field(default_factory=dict)
+    documents: dict[str, dict[str, Doc]] = field(default_factory=dict)
+    """Entity -> golden id -> document."""
+    records: dict[str, list[RecordRow]] = field(default_factory=dict)
+    """Golden id -> its records, of the party and of each document."""
+
+    def of(self, entity: str) -> list[Doc]:
+        """The documents of one entity, in order of their golden ids."""
+        return [doc for _, doc in sorted(self.documents.get(entity, {}).items())]
+
+
+def gather(store: Store, party_ids: Sequence[str]) -> dict[str, Dossier]:
+    """Golden party -> its dossier. A document whose records are all gone is left out."""
+    parties = store.goldens(party_ids)
+    found = {party: Dossier(party, _doc(parties.get(party))) for party in party_ids}
+    rows = store.goldens(store.referring(party_ids))
+    records = store.records_of([*party_ids, *rows])
+    for party in party_ids:
+        found[party].records[party] = records.get(party, [])
+    for golden_id, row in sorted(rows.items()):
+        if row.merged_into is not None or not lives(records.get(golden_id, ())):
+            continue
+        doc = _doc(row)
+        for party in sorted(golden_refs(doc) & found.keys()):
+            dossier = found[party]
+            dossier.documents.setdefault(row.entity, {})[golden_id] = doc
+            dossier.records[golden_id] = records[golden_id]
+    return found
+
+
+def lives(records: Iterable[RecordRow]) -> bool:
+    """Whether any system still has it."""
+    return any(row.status in ("live", "out") for row in records)
+
+
+def current_id(store: Store, golden_id: str) -> str:
+    """The golden id that this one was merged into, as far as that goes; itself where it was not."""
+    seen = {golden_id}
+    while (row := store.goldens([golden_id]).get(golden_id)) is not None and row.merged_into:
+        if row.merged_into in seen:
+            break
+        golden_id = row.merged_into
+        seen.add(golden_id)
+    return golden_id
+
+
+def golden_refs(doc: Any) -> set[str]:
+    """The golden ids that a document refers to, also from inside its lists."""
+    if isinstance(doc, Mapping):
+        if "golden" in doc and "entity" in doc:
+            return {doc["golden"]}
+        return set().union(*map(golden_refs, doc.values()))
+    return set().union(*map(golden_refs, doc)) if isinstance(doc, list) else set()
+
+
+def possible_twins(
+    store: Store, region: str | None, records: Mapping[str, Sequence[RecordRow]]
+) -> dict[str, dict[str, list[str]]]:
+    """Golden party -> other golden parties that share an exact key -> the kinds of those keys (email ...).
+
+    They were not joined, so somebody has to look. A person and an organization are never one.
+    records: golden party -> its records.
+    """
+    docs = {r.id: msgspec.json.decode(r.seen) for rows in records.values() for r in rows if _speaks(r)}
+    keys = {number: set(identity_keys(doc, region=region)) for number, doc in docs.items()}
+    holders = store.records_with_keys("party", sorted(set().union(*keys.values()))) if keys else {}
+    strange = sorted({number for some in holders.values() for number, _ in some} - docs.keys())
+    others = {row.id: row for row in (store.records_by_id(strange) if strange else ())}
+    docs |= {number: msgspec.json.decode(row.seen) for number, row in others.items() if _speaks(row)}
+    found: dict[str, dict[str, list[str]]] = {golden_id: {} for golden_id in records}
+    for golden_id, rows in records.items():
+        for row in rows:
+            for key in sorted(keys.get(row.id, ())):
+                for number, other in holders.get(key, ()):
+                    if other in (None, golden_id) or number not in docs:
+                        continue
+                    if _may_be_one(docs[row.id], docs[number], key):
+                        kinds = found[golden_id].setdefault(str(other), [])
+                        kinds += [kind for kind in [_kind(key)] if kind not in kinds]
+    return found
+
+
+def _speaks(row: RecordRow) -> bool:
+    return row.status in ("live", "out")
+
+
+def _may_be_one(one: Doc, other: Doc, key: str) -> bool:
+    kinds = {doc.get("kind") for doc in (one, other)} - {None}
+    return len(kinds) < 2 and compare(one, other, key).value != "different"
+
+
+def _kind(key: str) -> str:
+    parts = key.split(":")
+    return parts[1] if parts[0] == "id" else parts[0]
+
+
+# -- single documents --------------------------------------------------------------------------
+
+
+def party_name(doc: Doc) -> str:
+    """What a party is called; empty where no system says."""
+    for name in NAMES:
+        if doc.get(name):
+            return str(doc[name])
+    return " ".join(str(doc[name]) for name in ("given_name", "family_name") if doc.get(name))
+
+
+def instant_of(value: Any) -> datetime:
+    """An instant or a day of a document, for ordering; long ago where it says none."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return LONG_AGO
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def order_moment(order: Doc) -> datetime:
+    """When an order was placed, for ordering."""
+    return instant_of(order.get("ordered_at") or order.get("ordered_on"))
+
+
+def is_placed(order: Doc) -> bool:
+    """Whether the buyer really ordered: no draft, no offer, not called off."""
+    return order.get("status") not in NOT_PLACED
+
+
+def is_open_invoice(invoice: Doc) -> bool:
+    """Whether an invoice was sent out and is not wholly paid. A credit note is nothing to be paid."""
+    if invoice.get("kind") == "credit_note":
+        return False
+    status = invoice.get("status")
+    return status == "open" or (status is None and _positive(invoice.get("open_amount")))
+
+
+def is_open_case(case: Doc) -> bool:
+    """Whether somebody still has to settle it."""
+    return case.get("status") not in SETTLED
+
+
+def sums(amounts: Iterable[Any]) -> dict[str, Decimal]:
+    """Currency -> the sum of the Money values in it; what is no Money is passed over."""
+    found: dict[str, Decimal] = {}
+    for money in amounts:
+        if isinstance(money, Mapping) and money.get("amount") is not None:
+            currency = str(money.get("currency"))
+            found[currency] = found.get(currency, Decimal(0)) + Decimal(str(money["amount"]))
+    return found
+
+
+def _positive(money: Any) -> bool:
+    return isinstance(money, Mapping) and Decimal(str(money.get("amount") or 0)) > 0
+
+
+def _doc(row: GoldenRow | None) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.json.decode(row.doc) if row else {}
+    return found
