@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from crmbridge.cli import check, letters, plugins, runs, schema, sync
+from crmbridge.cli import check, discover, letters, plugins, runs, schema, sync, systems
 from crmbridge.cli.failing import ending
 from crmbridge.cli.session import GlobalOptions, Session
 
@@ -94,5 +94,5 @@ def _options(  # noqa: PLR0913 - one for each option
     ctx.obj = Session(GlobalOptions(config, env, json, quiet, verbose, no_color, debug))
 
 
-for family in (sync, check, letters, runs, plugins, schema):
+for family in (sync, check, discover, letters, runs, systems, plugins, schema):
     family.register(app)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from crmbridge.cli.retrying import retry as try_again
 from crmbridge.cli.session import Session
+from crmbridge.cli.sync import ALLOW
 
 if TYPE_CHECKING:
     from crmbridge.store.base import DeadLetterRow
@@ -21,6 +23,12 @@ letters = typer.Typer(
 def register(app: typer.Typer) -> None:
     """Add the commands of this family."""
     app.add_typer(letters, name="dead-letters")
+    app.command()(retry)
+
+
+def retry(ctx: typer.Context, allow: list[str] = ALLOW) -> None:
+    """Sync, and try everything again that was given up on, waits for a parent, or has an unknown outcome."""
+    raise typer.Exit(try_again(ctx.obj, "retry", None, allow))
 
 
 IDS = typer.Argument(metavar="ID...", help="The ids that `dead-letters list` shows.")
@@ -67,6 +75,15 @@ def show(ctx: typer.Context, letter: int = typer.Argument(metavar="ID", help="It
         f"\nOnce the cause is gone: {session.command('dead-letters', 'replay', str(row.id))}\n"
         f"To give it up for good: {session.command('dead-letters', 'drop', str(row.id))}"
     )
+
+
+@letters.command()
+def replay(ctx: typer.Context, ids: list[int] = IDS, allow: list[str] = ALLOW) -> None:
+    """Sync, and try these again: records are read and mapped anew, operations are planned anew."""
+    session: Session = ctx.obj
+    for letter in ids:
+        _letter(session, letter)
+    raise typer.Exit(try_again(session, "dead-letters replay", ids, allow))
 
 
 @letters.command()

@@ -190,6 +190,9 @@ def _tell_failed(session: Session, outcome: Outcome) -> None:
 
 def _tell_end(session: Session, outcome: Outcome, apply: str | None) -> None:
     output = session.output
+    paused = [row.name for row in session.bridge().store.systems() if row.paused]
+    if paused:
+        output.say(f"Left alone, since paused: {', '.join(paused)}")
     if outcome.limit is not None:
         output.error(outcome.limit)
     elif outcome.verdict == "approval":
@@ -197,7 +200,7 @@ def _tell_end(session: Session, outcome: Outcome, apply: str | None) -> None:
         for reason in outcome.reasons:
             output.print(f"  {reason}")
     elif not outcome.failed and not outcome.open_problems:
-        output.say("All systems agree.")
+        output.say("All systems agree." if not paused else "The others agree.")
     if apply is not None:
         output.print(f"To write it: {apply}")
     if outcome.open_problems:

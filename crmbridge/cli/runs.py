@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from crmbridge.cli.session import Session
+from crmbridge.cli.sync import SHOW
 
 if TYPE_CHECKING:
     from crmbridge.store.base import RunRow, WriteRow
@@ -69,6 +71,37 @@ def show(
     _show_notes(session, run, number or LONG_AGO)
     if next(_writes(session, run), None) is not None:
         output.say(f"To undo it: {session.command('runs', 'undo', str(run))}")
+
+
+@runs.command()
+def undo(
+    ctx: typer.Context,
+    run: int = RUN,
+    out: Path | None = typer.Option(
+        None, "--out", "-o", metavar="FILE", help="Where the plan is saved: crmbridge-undo-ID.jsonl."
+    ),
+    number: int = SHOW,
+) -> None:
+    """Plan back the values that a run wrote over. Nothing is written: look at the plan, then apply it.
+
+    Each record says its old value again, as if it had been typed in there now. So it returns in all systems,
+    unless a higher authority says otherwise or somebody has changed the value since.
+    """
+    from crmbridge.cli.report import report_plan
+
+    session: Session = ctx.obj
+    output = session.output
+    _run(session, run)
+    out = out or Path(f"crmbridge-undo-{run}.jsonl")
+    with session.running() as bridge:
+        outcome, operations, undone = bridge.plan_undo(run, out)
+    code = report_plan(session, outcome, operations, out=out, most=number, detailed=False)
+    output.say(f"{undone.values:,} values of {len(undone.goldens):,} golden records would be as before.")
+    for reason, count in sorted(undone.left.items()):
+        output.say(f"Not undone: {count:,} values {reason}.")
+    if undone.values and not operations:
+        output.say("A higher authority says otherwise, so that nothing would change; correct it there.")
+    raise typer.Exit(code)
 
 
 def _run(session: Session, run: int) -> RunRow:

@@ -45,7 +45,7 @@ def replay(run: Run, letters: Iterable[DeadLetterRow]) -> None:
 
 
 def rename_system(store: Store, entities: Iterable[str], old: str, new: str) -> None:
-    """All that is known of `old` is known of `new`; golden records are merged anew, since they name origins."""
+    """All that is known of `old` is known of `new`; golden records, which name origins, are merged anew."""
     store.rename_system(old, new)
     for entity in entities:
         approved = store.setting(f"approved:{entity}:{old}")

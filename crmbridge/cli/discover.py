@@ -1,0 +1,173 @@
+"""discover and map preview: what a system has, and what a mapping makes of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from crmbridge.cli.session import Session
+
+if TYPE_CHECKING:
+    from crmbridge.cli.messages import FieldMessage
+    from crmbridge.engine.preview import Preview
+    from crmbridge.engine.run import System
+    from crmbridge.sdk.connector import FieldInfo
+
+__all__ = ["register"]
+
+mapping = typer.Typer(help="Mappings: what becomes of records.", no_args_is_help=True)
+SYSTEM = typer.Argument(metavar="SYSTEM", help="Its name in the config.")
+STREAM = typer.Argument(metavar="STREAM", help="An object type of the system, as discover lists them.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this family."""
+    app.command()(discover)
+    app.add_typer(mapping, name="map")
+
+
+def discover(
+    ctx: typer.Context,
+    system: str = SYSTEM,
+    stream: str | None = typer.Argument(None, metavar="[STREAM]", help="One object type: list its fields."),
+) -> None:
+    """List the streams of a system, or the fields of one."""
+    session: Session = ctx.obj
+    output = session.output
+    opened = session.bridge().system(system)
+    if stream is None:
+        rows = [_stream(opened, name) for name in opened.streams]
+        output.print(output.table(("Stream", "Key", "Operations", "Mapped to", "Label"), rows))
+        names = list(opened.streams) if output.json else []
+    else:
+        names = [_known(opened, stream)]
+    for name in names:
+        fields = list(_fields(system, name, opened.connector.discover(name), ""))
+        for field in fields:
+            output.emit(field)
+        if stream is not None:
+            output.print(_field_table(session, fields) if fields else "This system does not tell its fields.")
+
+
+def _stream(opened: System, name: str) -> tuple[str, ...]:
+    stream = opened.streams[name]
+    entities = dict.fromkeys(m.entity for m in opened.mappings.get(name, ()))
+    operations = ", ".join(sorted(stream.capabilities.operations)) or "read-only"
+    return name, stream.key, operations, ", ".join(entities), stream.label
+
+
+def _known(opened: System, stream: str) -> str:
+    from difflib import get_close_matches
+
+    from crmbridge.sdk.errors import ConfigError
+
+    if stream in opened.streams:
+        return stream
+    close = get_close_matches(stream, opened.streams, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(opened.streams)}"
+    raise ConfigError(f"{opened.name} has no stream {stream!r}", hint=hint)
+
+
+def _fields(system: str, stream: str, found: Mapping[str, FieldInfo], prefix: str) -> Iterator[FieldMessage]:
+    from crmbridge.cli.messages import FieldMessage
+
+    for name, info in found.items():
+        yield FieldMessage(
+            system=system,
+            stream=stream,
+            name=prefix + name,
+            kind=info.type,
+            required=info.required,
+            writable=info.on_create or info.on_update,
+            max_length=info.max_length,
+            choices=list(info.choices),
+            custom=info.custom,
+            label=info.label,
+        )
+        yield from _fields(system, stream, info.fields, f"{prefix}{name}.")
+
+
+def _field_table(session: Session, fields: list[FieldMessage]) -> Any:
+    rows = []
+    for field in fields:
+        traits = [
+            "required" if field.required else "",
+            "" if field.writable else "read-only",
+            "custom" if field.custom else "",
+            f"at most {field.max_length} characters" if field.max_length else "",
+            f"one of {', '.join(field.choices)}" if field.choices else "",
+        ]
+        rows.append((field.name, field.kind, ", ".join(filter(None, traits)), field.label))
+    return session.output.table(("Field", "Type", "", "Label"), rows)
+
+
+@mapping.command()
+def preview(
+    ctx: typer.Context,
+    system: str = SYSTEM,
+    stream: str = STREAM,
+    sample: int = typer.Option(3, "--sample", "-n", metavar="N", min=1, help="How many records."),
+) -> None:
+    """Show records as the system has them, as they are read, as they would be written, and what gets lost."""
+    from crmbridge.engine.preview import previews
+
+    session: Session = ctx.obj
+    output = session.output
+    opened = session.bridge().system(system)
+    wrong = 0
+    for one in previews(opened, _known(opened, stream), sample):
+        _emit(session, system, stream, one)
+        _show(session, one)
+        wrong += one.error is not None
+    if wrong:
+        output.warn(f"{wrong} of the sample cannot be mapped: a sync would make dead letters of them")
+    raise typer.Exit(3 if wrong else 0)
+
+
+def _emit(session: Session, system: str, stream: str, one: Preview) -> None:
+    from crmbridge.cli.messages import PreviewMessage
+
+    session.output.emit(
+        PreviewMessage(
+            system=system,
+            stream=stream,
+            native_id=one.native_id,
+            entity=one.entity,
+            native=one.native,
+            canonical=one.canonical,
+            back=one.back,
+            lost=[f"{name}: {old!r} -> {new!r}" for name, old, new in one.lost],
+            unread=one.unread,
+            error=one.error,
+        )
+    )
+
+
+def _show(session: Session, one: Preview) -> None:
+    output = session.output
+    output.print(output.text(f"\n{one.native_id}" + (f" is a {one.entity}" if one.entity else ""), "bold"))
+    _block(session, "native", one.native)
+    if one.error is not None:
+        output.print(output.text(f"  cannot be mapped: {one.error}", "red"))
+        return
+    if one.entity is None:
+        output.print(output.text("  no mapping takes this record", "dim"))
+        return
+    _block(session, "canonical", one.canonical)
+    _block(session, "written back", one.back)
+    for name, old, new in one.lost:
+        output.print(output.text(f"  lost: {name} was {old!r} and comes back as {new!r}", "yellow"))
+    if one.unread:
+        output.print(output.text(f"  not read by any mapping: {', '.join(one.unread)}", "dim"))
+    if not one.lost:
+        output.print(output.text("  nothing that is written gets lost on the way", "green"))
+
+
+def _block(session: Session, title: str, data: Any) -> None:
+    output = session.output
+    text = json.dumps(data, indent=2, ensure_ascii=False, default=str)
+    output.print(output.text(f"  {title}", "dim"))
+    output.print("\n".join(f"    {line}" for line in text.splitlines()))

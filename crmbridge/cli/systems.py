@@ -1,0 +1,109 @@
+"""systems: what the config and the state know, and what settles a difference between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import typer
+
+from crmbridge.cli.session import Session
+
+if TYPE_CHECKING:
+    from crmbridge.cli.messages import SystemMessage
+
+__all__ = ["register"]
+
+systems = typer.Typer(help="The systems, and settling what changed about them.", no_args_is_help=True)
+NAME = typer.Argument(metavar="SYSTEM", help="Its name in the config or in the state.")
+YES = typer.Option(False, "--yes", "-y", help="Do not ask.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this family."""
+    app.add_typer(systems, name="systems")
+
+
+@systems.command("list")
+def list_(ctx: typer.Context) -> None:
+    """List the systems of the config and those that the state has links of."""
+    session: Session = ctx.obj
+    output = session.output
+    rows = []
+    for one in _all(session):
+        output.emit(one)
+        state = "paused" if one.paused else one.mode if one.in_config else "not in the config"
+        rows.append((one.name, one.connector, state, one.last_success or "never", one.fingerprint))
+    output.print(output.table(("System", "Connector", "Mode", "Last success", "Instance"), rows))
+
+
+def _all(session: Session) -> Iterator[SystemMessage]:
+    from crmbridge.cli.messages import SystemMessage
+    from crmbridge.cli.values import instant
+
+    bridge = session.bridge()
+    known = {row.name: row for row in bridge.store.systems()}
+    for name in [*bridge.config.systems, *(known.keys() - bridge.config.systems.keys())]:
+        settings, row = bridge.config.systems.get(name), known.get(name)
+        yield SystemMessage(
+            name=name,
+            connector=settings.connector if settings else row.connector if row else "",
+            mode=settings.mode if settings else "",
+            paused=row.paused if row else False,
+            fingerprint=row.fingerprint if row else "",
+            last_success=instant(row.last_success) if row else None,
+            in_config=settings is not None,
+        )
+
+
+@systems.command()
+def rename(
+    ctx: typer.Context,
+    old: str = typer.Argument(help="The name in the state."),
+    new: str = typer.Argument(help="The name in the config."),
+) -> None:
+    """The config calls a system otherwise: keep its links under the new name."""
+    session: Session = ctx.obj
+    session.bridge().rename_system(old, new)
+    session.output.say(f"What was known of {old} is known of {new} now.")
+
+
+@systems.command()
+def remove(ctx: typer.Context, name: str = NAME, yes: bool = YES) -> None:
+    """Forget a system and its links. Nothing changes in the system itself."""
+    session: Session = ctx.obj
+    _confirm(f"Forget all links of {name}? Its values leave the golden records.", yes)
+    session.bridge().remove_system(name)
+    session.output.say(f"{name} is forgotten.")
+    if name in session.bridge().config.systems:
+        session.output.say("The config still names it: the next sync meets it for the first time.")
+
+
+@systems.command()
+def rebind(ctx: typer.Context, name: str = NAME, yes: bool = YES) -> None:
+    """The system really moved: accept the other instance. The next sync reads it in full and shows a plan."""
+    session: Session = ctx.obj
+    _confirm(f"Is {name} meant to be another instance than before, with the same records in it?", yes)
+    mark = session.bridge().rebind_system(name)
+    session.output.say(f"{name} is {mark or 'accepted'} from now on.")
+
+
+@systems.command()
+def pause(ctx: typer.Context, name: str = NAME) -> None:
+    """Leave a system alone: it is neither read nor written until it is resumed."""
+    session: Session = ctx.obj
+    session.bridge().pause_system(name, paused=True)
+    session.output.say(f"{name} is paused; {session.command('systems', 'resume', name)} takes it up again.")
+
+
+@systems.command()
+def resume(ctx: typer.Context, name: str = NAME) -> None:
+    """Take a paused system up again."""
+    session: Session = ctx.obj
+    session.bridge().pause_system(name, paused=False)
+    session.output.say(f"{name} takes part again.")
+
+
+def _confirm(question: str, yes: bool) -> None:
+    if not yes:
+        typer.confirm(question, abort=True, err=True)
