@@ -160,6 +160,8 @@ class Batch:
         return ""
 
     def _new_column_refusal(self, name: str) -> str:
+        if self._table.free_names:
+            return ""
         if self._table.columns and not self._settings.create:
             return f"there is no column {name!r}; the columns are {', '.join(self._table.columns)}"
         if not name or name != unicodedata.normalize("NFC", name.strip()):

@@ -29,7 +29,7 @@ from crmbridge.connectors.files.csvfile import CsvTable
 from crmbridge.connectors.files.jsonlfile import JsonlTable
 from crmbridge.connectors.files.listing import Listing
 from crmbridge.connectors.files.settings import FilesSettings
-from crmbridge.connectors.files.sources import Source, find_files, find_sources
+from crmbridge.connectors.files.sources import Source, find_files, find_sources, sheet_source
 from crmbridge.connectors.files.table import DamagedError, Table
 from crmbridge.connectors.files.xlsxfile import XlsxTable
 from crmbridge.sdk import (
@@ -182,8 +182,14 @@ class FilesConnector(Connector):
     def _read_back(self, source: Source, fresh: Path, written: tuple[Table, Listing, Batch]) -> Listing:
         """The listing of the file that is about to take the old one's place, if it is as it has to be."""
         old, before, batch = written
-        table = _open(source._replace(path=fresh))
-        listing = Listing(table, source.settings)
+        try:
+            table = _open(source._replace(path=fresh))
+            listing = Listing(table, source.settings)
+        except DamagedError as error:
+            raise FatalError(
+                f"{source.path}: our changed copy cannot be read back, so it was not used",
+                hint=f"declare `encoding:` and `delimiter:` for it (so far read as {old.dialect})",
+            ) from error
         rows = before.count() + len(batch.changes.creates) - len(batch.changes.deletes)
         keys = [answer[1] for answer in batch.answers if isinstance(answer, tuple)]
         same_form = table.dialect == old.dialect or not source.path.exists()
@@ -202,13 +208,13 @@ class FilesConnector(Connector):
 
     def _source(self, stream: str) -> Source:
         sources = self._sources()
-        if stream not in sources:
+        source = sources.get(stream) or sheet_source(stream, sources)
+        if source is None:
             known = ", ".join(sources) or "none"
             raise FatalError(
                 f"{self.context.system}: there is no stream {stream!r}; streams are {known}",
                 hint="a sheet that was added renames the streams of a workbook: name them in `files:`",
             )
-        source = sources[stream]
         if source.problem:
             raise FatalError(f"{self.context.system}/{stream}: {source.problem}")
         return source

@@ -47,6 +47,7 @@ class CsvTable:
         self.columns: list[str] = []
         self.warnings: list[str] = []
         self.no_creates = ""
+        self.free_names = False
         self._header: list[str] = []
         self._skipped = settings.header - 1
         self._new = not path.exists()

@@ -29,6 +29,8 @@ _USUAL = [
     "gb18030", "big5", "cp932", "euc_jp", "cp949", "cp874",
     "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257",
 ]  # fmt: skip
+_LATIN = ("cp1252", "cp1250", "cp1254", "cp1257")
+_INSIDE_WORD = re.compile(rb"(?<=[A-Za-z])[\x80-\xff]|[\x80-\xff](?=[A-Za-z])")
 _UTF8_SEQUENCE = re.compile(rb"[\xc3-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 
 
@@ -115,17 +117,39 @@ def _chunks(path: Path, skip: int) -> Iterator[tuple[bytes, bool]]:
 
 
 def _guess(path: Path, broken: str) -> Encoding:
+    """A guess that cannot be wrong in a way that matters, or DamagedError with the likely encoding.
+
+    Wrong characters would travel into other systems without anybody seeing it, so two cases are taken only:
+    Western text that reads the same in all encodings that it could be in, and Chinese.
+    """
     sample = _sample(path)
     rest, sequences = _UTF8_SEQUENCE.subn(b"", sample)
     if sequences > sum(byte >= 0x80 for byte in rest):
         raise DamagedError(f"{broken}, though the rest of the file is; correct it or declare `encoding:`")
+    readings = {_decoded(sample, name) for name in _LATIN}
+    latin = _looks_latin(sample) and readings != {None}
+    if latin and len(readings) == 1:
+        return Encoding("cp1252", guessed=True)
     best = charset_normalizer.from_bytes(sample, cp_isolation=_USUAL).best()
     if best is None:
-        raise DamagedError(f"{broken}, and no other encoding fits; declare `encoding:`")
-    name = best.encoding
-    if name.startswith("cp125") and _same(sample, name, "cp1252"):
-        name = "cp1252"
-    return Encoding(name, guessed=True)
+        raise DamagedError(f"{broken}, and of the usual encodings none fits; declare `encoding:`")
+    if best.encoding == "gb18030":  # other encodings are never taken for it; it is sometimes for others
+        return Encoding("gb18030", guessed=True)
+    likely = "cp1252 (Western Europe) or cp1250 (Central Europe)" if latin else best.encoding
+    raise DamagedError(f"{broken}, perhaps {likely}; declare `encoding:`, or save the file as UTF-8")
+
+
+def _looks_latin(sample: bytes) -> bool:
+    """Whether the characters beyond ASCII stand inside words of ASCII letters, as umlauts do."""
+    high = sum(byte >= 0x80 for byte in sample)
+    return high * 4 <= 5 * len(_INSIDE_WORD.findall(sample))
+
+
+def _decoded(sample: bytes, name: str) -> str | None:
+    try:
+        return sample.decode(name)
+    except UnicodeDecodeError:
+        return None
 
 
 def _sample(path: Path) -> bytes:
@@ -138,10 +162,3 @@ def _sample(path: Path) -> bytes:
             if len(sample) >= _SAMPLE:
                 break
     return bytes(sample)
-
-
-def _same(sample: bytes, one: str, other: str) -> bool:
-    try:
-        return sample.decode(one) == sample.decode(other)
-    except UnicodeDecodeError:
-        return False

@@ -20,7 +20,7 @@ __all__ = ["JsonlTable"]
 
 
 class JsonlTable:
-    """One JSON Lines file. Its columns are the names in each line, so there is no list of them."""
+    """One JSON Lines file. Each line has names of its own, so there is no list of columns."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -28,6 +28,7 @@ class JsonlTable:
         self.dialect = "utf-8, JSON Lines"
         self.warnings: list[str] = []
         self.no_creates = ""
+        self.free_names = True
         self._mark = b""
         if path.exists():
             with path.open("rb") as file:

@@ -10,7 +10,7 @@ from crmbridge.connectors.files.table import DamagedError
 from crmbridge.connectors.files.xlsxpackage import Package
 from crmbridge.sdk import ConfigError, FatalError
 
-__all__ = ["Source", "find_files", "find_sources", "inside"]
+__all__ = ["Source", "find_files", "find_sources", "sheet_source"]
 
 _KINDS: dict[str, Literal["csv", "xlsx", "jsonl"]] = {
     ".csv": "csv",
@@ -36,7 +36,7 @@ class Source(NamedTuple):
     """Why it cannot be read, known without opening it."""
 
 
-def inside(root: Path, name: str) -> Path:
+def _inside(root: Path, name: str) -> Path:
     """The file `name` below `root`. Raises ConfigError when that is, or links to, a place outside."""
     path = (root / name).resolve()
     if not path.is_relative_to(root):
@@ -95,6 +95,7 @@ def _kind(path: Path) -> Literal["csv", "xlsx", "jsonl"]:
 def _declared(stream: str, settings: FileSettings, others: dict[str, Source], root: Path) -> Source:
     if settings.file is None:
         same = next((s for s in others.values() if stream in (s.stream, s.path.stem, s.path.name)), None)
+        same = same or sheet_source(stream, others)
         if same is None:
             raise ConfigError(
                 f"no file in {root} is called {stream!r}", hint=f"say `files: {stream}: file: NAME`"
@@ -103,7 +104,7 @@ def _declared(stream: str, settings: FileSettings, others: dict[str, Source], ro
             return same._replace(settings=settings)
         path = same.path
     else:
-        path = inside(root, settings.file)
+        path = _inside(root, settings.file)
     kind = _kind(path)
     sheet = settings.sheet
     if kind != "xlsx" and sheet is not None:
@@ -117,6 +118,15 @@ def _declared(stream: str, settings: FileSettings, others: dict[str, Source], ro
                 f"{path.name} has several sheets ({', '.join(names)}); say `sheet:` in `files: {stream}:`"
             )
     return Source(stream, path, kind, sheet, settings, problem)
+
+
+def sheet_source(stream: str, others: dict[str, Source]) -> Source | None:
+    """The source for `stem.Sheet` where a workbook cannot be opened now, so that its sheets are not known."""
+    for other in others.values():
+        sheet = stream.removeprefix(f"{other.path.stem}.")
+        if other.kind == "xlsx" and other.sheet is None and sheet != stream:
+            return other._replace(stream=stream, sheet=sheet)
+    return None
 
 
 def _undeclared(path: Path) -> list[Source]:

@@ -62,7 +62,9 @@ class Table(Protocol):
     """One stream's file, opened for reading or for writing a changed copy of it."""
 
     columns: list[str]
-    """Named columns in file order. A JSON Lines file has none."""
+    """Named columns in file order. Empty while there is no header."""
+    free_names: bool
+    """Whether each row brings names of its own, as in JSON Lines, instead of one header."""
     dialect: str
     """How it is written, for people: `utf-8, delimiter ;`."""
     warnings: list[str]

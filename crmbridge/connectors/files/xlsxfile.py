@@ -47,6 +47,7 @@ class XlsxTable:
         self.columns: list[str] = []
         self.warnings: list[str] = []
         self.no_creates = ""
+        self.free_names = False
         self.dialect = f"sheet {sheet!r}"
         self._header_row = settings.header
         self._names: dict[int, str] = {}

@@ -95,6 +95,12 @@ def test_rows_that_programs_cut_short_are_whole(files):
     assert path.read_text() == "id,name,phone\n1,,030\n2,b\n"
 
 
+def test_a_cell_that_is_set_to_what_it_holds_keeps_its_form(files):
+    path = files.write("p.csv", 'id,size,note\n1,5" x, a \n')
+    files.stream("p", key="id").update("1", size='5" x', note="b")
+    assert path.read_text() == 'id,size,note\n1,5" x,b\n'
+
+
 def test_a_row_with_too_many_cells_is_rejected_with_its_line(files):
     files.write("p.csv", "id,name\n1,Meier, Karl\n2,b\n")
     stream = files.stream("p", key="id")
@@ -187,7 +193,11 @@ def test_a_bad_operation_does_not_stop_the_others(files):
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "gb18030", "utf-16"]),
     delimiter=st.sampled_from([",", ";", "\t", "|"]),
 )
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_any_text_survives_a_round_trip(fresh_folder, rows, change, encoding, delimiter):
     files = fresh_folder()
     files.write(

@@ -9,7 +9,7 @@ import pytest
 from crmbridge.sdk import FatalError
 
 CHINESE = '编号;名称;备注\r\nK1;北京贸易有限公司;第一行\r\nK2;上海王小明商店;"引号""和;分号\r\n换行"\r\n'
-GERMAN = "Nr;Name;Ort\r\n1;Jürgen Müller;Köln\r\n2;Zoë Größmann;Straße am Weißen Bach\r\n"
+GERMAN = "Nr;Name;Ort\r\n1;Jürgen Müller;Köln\r\n2;René Größmann;Straße am Weißen Bach\r\n"
 GERMAN += "3;Bäckerei Österreich;Zürich\r\n"
 
 
@@ -32,6 +32,39 @@ def test_found_and_kept_with_its_mark(files, mark, codec):
     record = stream.update("K1", 名称="東京 🏯 العربية").record
     assert record.data["名称"] == "東京 🏯 العربية"
     assert path.read_bytes() == mark + CHINESE.replace("北京贸易有限公司", "東京 🏯 العربية").encode(codec)
+
+
+@pytest.mark.parametrize(
+    ("text", "codec"),
+    [
+        ("1;Ñandú;El Niño\r\n", "cp1252"),
+        ("1;Łukasz Żółć;Łódź\r\n", "cp1250"),
+        ("1;Иван Петров;Москва\r\n", "cp1251"),
+        ("1;山田太郎;東京都\r\n", "cp932"),
+        ("1;A、B、C;D、E\r\n", "cp932"),
+        ("1;김철수;서울특별시\r\n", "cp949"),
+        ("1;王小明貿易有限公司;臺北市\r\n", "big5"),
+    ],
+)
+def test_what_could_be_several_encodings_is_not_guessed(files, text, codec):
+    """Wrong letters in names would travel to all other systems."""
+    files.write("p.csv", b"Nr;Name;Ort\r\n" + text.encode(codec))
+    with pytest.raises(FatalError, match=rf"(perhaps .*{codec}.*|none fits); declare `encoding:`"):
+        files.stream("p", key="Nr").records()
+    assert files.stream("p", key="Nr", encoding=codec).rows()["1"]["Name"] == text.split(";")[1]
+
+
+@pytest.mark.parametrize("value", ["Ñandú", "北京贸易有限公司上海王小明商店" * 3])
+def test_a_write_that_would_turn_the_guess_is_not_made(files, value):
+    """The first cannot be guessed any more, the second (as mojibake) would be guessed as Chinese."""
+    text = "Nr;Name\r\n1;Jürgen\r\n".encode("cp1252")
+    path = files.write("p.csv", text)
+    if value.isascii() or value[0] > "\xff":
+        value = value.encode("gb18030").decode("cp1252")
+    with pytest.raises(FatalError, match="read back"):
+        files.stream("p", key="Nr").update("1", Name=value)
+    assert path.read_bytes() == text
+    assert files.stream("p", key="Nr", encoding="cp1252").update("1", Name=value).status == "done"
 
 
 def test_western_european_is_guessed_and_said(files):

@@ -92,12 +92,12 @@ def test_json_keeps_every_digit(value):
     assert loads(dumps(value, compact=False)) == value
 
 
-@given(
-    st.lists(
-        st.dictionaries(TEXT.filter(lambda name: name == name.strip() != ""), JSON, max_size=4), max_size=4
-    )
+@given(st.lists(st.dictionaries(TEXT, JSON, max_size=4), max_size=4))
+@settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_rows_survive_a_round_trip(fresh_folder, rows):
     files = fresh_folder()
     files.write("p.jsonl", "\n")

@@ -37,6 +37,13 @@ def test_all_rows_of_a_duplicated_key_are_rejected_and_named(files):
     assert "stands in rows" in stream.create(id="1", n="x").reason
 
 
+def test_many_rows_of_one_key_are_counted(files):
+    files.write("p.csv", "id\n" + "7\n" * 25)
+    assert (
+        "rows 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 15 more;" in files.stream("p", key="id").rejects()[0].reason
+    )
+
+
 def test_an_empty_key_is_rejected_unless_the_row_is_blank(files):
     files.write("p.csv", "id,n\n,\n,a\n , \n1,b\n")
     stream = files.stream("p", key="id")
@@ -55,6 +62,18 @@ def test_a_create_that_is_tried_again_makes_no_second_row(files):
     assert path.read_text() == "id,n,m\n1,5,\n"
     other = stream.push(Operation("op-2", "create", data={"id": "1", "n": 6}))[0]
     assert (other.status, other.reason) == ("rejected", "p.csv:2 has the key '1' already")
+
+
+def test_two_creates_of_one_batch_with_the_same_key_make_one_row(files):
+    path = files.write("p.csv", "id,n\n")
+    stream = files.stream("p", key="id")
+    first, second = stream.push(
+        Operation("a", "create", data={"id": "1", "n": "x"}),
+        Operation("b", "create", data={"id": "1", "n": "y"}),
+    )
+    assert (first.status, second.status) == ("done", "rejected")
+    assert "another operation of the same batch" in second.reason
+    assert path.read_text() == "id,n\n1,x\n"
 
 
 def test_a_create_needs_its_key(files):

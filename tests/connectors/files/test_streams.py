@@ -70,6 +70,15 @@ def test_write_false_makes_a_stream_read_only(files):
     assert stream.capabilities.deletes == "sweep"
 
 
+def test_a_connector_that_was_opened_to_read_does_not_write(files):
+    path = files.write("a.csv", "id\n1\n")
+    stream = files.stream("a", key="id")
+    stream.connector.context.read_only = True
+    with pytest.raises(FatalError, match="sales/a is read-only"):
+        stream.create(id="2")
+    assert path.read_text() == "id\n1\n"
+
+
 def test_a_single_file_is_a_system_too(files):
     files.write("a.csv", "id\n1\n")
     files.write("b.csv", "id\n1\n")
@@ -92,6 +101,14 @@ def test_a_sheet_added_later_is_an_error_not_another_list(files):
     book(files.root / "e.xlsx", "One", "Two")
     with pytest.raises(FatalError, match=r"several sheets \(One, Two\)"):
         files.stream("e", key="id").records()
+
+
+@pytest.mark.parametrize("declared", [{}, {"files": {"e.Two": {"key": "id"}}}])
+def test_a_workbook_that_is_being_saved_is_said_to_be_damaged_not_missing(files, declared):
+    book(files.root / "e.xlsx", "One", "Two")
+    files.write("e.xlsx", (files.root / "e.xlsx").read_bytes()[:900])
+    with pytest.raises(FatalError, match="not a whole"):
+        list(files.connect(**declared).pull("e.Two", None))
 
 
 @pytest.mark.parametrize(
@@ -151,6 +168,13 @@ def test_a_new_csv_file_can_be_opened_in_excel(files):
         .read_bytes()
         .endswith('note,mail\r\n1,王,"a,b"\r\n2,,,x@example.com\r\n'.encode())
     )
+
+
+@pytest.mark.parametrize("name", ["", " x", "e\u0301"])
+def test_a_column_that_would_be_read_by_another_name_is_not_made(files, name):
+    stream = files.stream("s", file="new.csv", key="id", create=True)
+    assert "cannot be called" in stream.create(id="1", **{name: "x"}).reason
+    assert not (files.root / "new.csv").exists()
 
 
 def test_a_new_jsonl_file(files):
