@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,8 +37,9 @@ class Outward:
     capabilities: Capabilities
     link: Link | None
     """The record as we know it; None for a create."""
-    children: Mapping[str, list[dict[str, Any]]]
-    """Native list -> its children as last read, for lists that are replaced as a whole."""
+    shape: Shape
+    record: Mapping[str, Any]
+    """The native record as last read, for lists that are replaced as a whole."""
 
 
 def to_operation(planned: Planned, out: Outward) -> Operation:
@@ -137,26 +139,33 @@ def _patch(name: str, rule: ListRule, elements: Mapping[str, dict[str, Any]], ou
 
 
 def _whole_list(name: str, rule: ListRule, elements: Mapping[str, dict[str, Any]], out: Outward) -> list[Any]:
-    """Every child that shall be there: those that are not ours to change as they were read."""
+    """Every child that shall be there: children, and parts of a child, that are not mapped stay as read."""
     shown = out.link.shown(name) if out.link else {}
     ours = {local: element_id for element_id, local in shown.items()}
-    key = rule.child_id
     children: list[Any] = []
-    for child in out.children.get(rule.native or name, []):
-        local = str(child.get(key)) if key and isinstance(child, dict) else None
-        element_id = ours.pop(local, None) if local else None
-        parts = elements.get(element_id, {}) if element_id else {}
+    for child, local in _with_locals(out.shape.lists[name], rule, out.record):
+        parts = elements.get(ours.get(local, ""), {})
         if "" in parts and parts[""] is None:
             continue
-        children.append({**child, **rule.write_element(_said(parts))} if parts else child)
-    if not key:
-        children = []
-        for element_id in shown:
-            parts = elements.get(element_id, {})
-            if not ("" in parts and parts[""] is None) and out.link is not None:
-                children.append(rule.write_element({**out.link.element(name, element_id), **_said(parts)}))
+        children.append(_changed(child, rule.write_element(_said(parts))) if parts else child)
     added = [parts for element_id, parts in elements.items() if element_id not in shown]
     return [*children, *(rule.write_element(_said(parts)) for parts in added)]
+
+
+def _with_locals(shape: ListShape, rule: ListRule, record: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
+    """The native children, each with the id of its element; "" where the mapping does not take it."""
+    pairs = list(rule.children(record))
+    locals_ = (local for local, _ in with_local_ids(shape, [e for _, e in pairs if e is not None]))
+    for child, element in pairs:
+        yield child, "" if element is None else next(locals_)
+
+
+def _changed(child: Any, parts: Any) -> Any:
+    if not isinstance(child, dict):
+        return parts
+    changed = copy.deepcopy(child)
+    _merge(changed, parts)
+    return changed
 
 
 def _put(data: dict[str, Any], path: str, value: Any) -> None:
@@ -187,8 +196,13 @@ class Settled:
     """Paths in which the record said something of its own."""
 
 
-def adopt(planned: Planned, link: Link, held: Mapping[str, Any], reading: Reading) -> Settled:
-    """Our write is in place: `held` is what the record now says. Changes `link`."""
+def adopt(
+    planned: Planned, link: Link, held: Mapping[str, Any], reading: Reading, *, edited_since: bool = False
+) -> Settled:
+    """Our write is in place: `held` is what the record now says. Changes `link`.
+
+    edited_since: the record was changed after our write; what differs from it is an edit, not an alteration.
+    """
     shape = reading.shape
     _learn_children(planned, link, held, shape)
     now = flatten(shape, link, held)
@@ -197,6 +211,8 @@ def adopt(planned: Planned, link: Link, held: Mapping[str, Any], reading: Readin
         holds = now.get(change.path, UNSET)
         if holds is UNSET:
             holds = None if change.path.count("/") == 1 or change.new is None else change.new
+        if edited_since:
+            holds = change.new
         statement = change.statement._replace(value=change.new)
         wrote(link, change.path, statement, holds)
         if holds != change.new and not shape.same(
@@ -237,7 +253,7 @@ def _element(link: Link, path: str) -> dict[str, Any]:
 
 
 def _learn_children(planned: Planned, link: Link, held: Mapping[str, Any], shape: Shape) -> None:
-    """Which native child is which of the elements that we added."""
+    """Which native child is which of the elements that we added, or edited in a list without child ids."""
     for name, slots in planned.slots.items():
         known = link.elements.setdefault(name, {})
         for slot, element_id in slots.items():
@@ -245,9 +261,29 @@ def _learn_children(planned: Planned, link: Link, held: Mapping[str, Any], shape
                 known[f"slot:{slot}"] = element_id
     for name, list_shape in shape.lists.items():
         slotted = set(planned.slots.get(name, {}).values())
-        added = {e: parts for e, parts in _added(planned, name).items() if e not in slotted}
-        if added and name in held:
-            _pair(link, list_shape, added, held[name] or ())
+        if name not in held:
+            continue
+        children = held[name] or ()
+        written = {e: parts for e, parts in _added(planned, name).items() if e not in slotted}
+        written.update(_renamed(planned, link, list_shape, children))
+        if written:
+            _pair(link, list_shape, written, children)
+
+
+def _renamed(
+    planned: Planned, link: Link, shape: ListShape, children: Iterable[Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Elements without a child id that our edit gave another natural key, as they are to be now."""
+    now = {local for local, _ in with_local_ids(shape, children)}
+    hidden = {e for e, local in link.shown(shape.name).items() if local.startswith("=") and local not in now}
+    renamed: dict[str, dict[str, Any]] = {}
+    for change in planned.changes:
+        outer, _, rest = change.path.partition("/")
+        element_id, _, inner = rest.partition("/")
+        if outer == shape.name and inner and element_id in hidden:
+            parts = renamed.setdefault(element_id, link.element(outer, element_id))
+            parts[inner] = change.new
+    return renamed
 
 
 def _added(planned: Planned, name: str) -> dict[str, dict[str, Any]]:

@@ -209,7 +209,7 @@ class _Step:
 
     def _elements(self, name: str, rule: ListRule) -> Iterator[Change]:
         golden, shown = self.given.golden, self.link.shown(name)
-        for element_id in golden.elements(name):
+        for element_id in self._in_order(name):
             if not rule.expresses(self._without_refs(name, element_id)):
                 continue
             path = element_path(name, element_id)
@@ -264,7 +264,6 @@ class _Step:
         return {k: v for k, v in element.items() if not (k in fields and fields[k].is_ref)}
 
     def _slots(self, name: str, rule: ListRule) -> Iterator[Change]:
-        golden = self.given.golden
         current = {local: element for element, local in self.link.shown(name).items()}
         present = [e for e in self._by_seniority(name) if rule.expresses(self._without_refs(name, e))]
         used = {e for local, e in current.items() if e in present}
@@ -303,6 +302,14 @@ class _Step:
     def _candidate(self, name: str, slot: Slot, present: Sequence[str], used: set[str]) -> str | None:
         free = (e for e in present if e not in used)
         return next((e for e in free if slot.accepts(self._without_refs(name, e))), None)
+
+    def _in_order(self, name: str) -> list[str]:
+        """Element ids as the records list them, the first record first: an order's lines stay in order."""
+        position: dict[str, int] = {}
+        for link in self.given.links:
+            for index, element_id in enumerate(link.elements.get(name, {}).values()):
+                position.setdefault(element_id, index)
+        return sorted(self.given.golden.elements(name), key=lambda e: (position.get(e, 0), e))
 
     def _by_seniority(self, name: str) -> list[str]:
         """Element ids, the longest known first, then in the order of systems."""

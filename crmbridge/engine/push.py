@@ -16,7 +16,7 @@ import msgspec
 from crmbridge.engine.links import link_of, raw_hash, save_link
 from crmbridge.engine.native import Outward, adopt, in_place, to_operation
 from crmbridge.engine.operations import Change, Planned, decode, encode
-from crmbridge.engine.run import Flow, Run, System
+from crmbridge.engine.run import Flow, Run, System, micros
 from crmbridge.identity.link import UNSET, Reading, Stamp, observe
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.errors import MappingError
@@ -36,6 +36,8 @@ __all__ = ["push", "settle"]
 CHUNK = 500
 SAVE_EVERY = 50_000
 """Microseconds after which answers are committed while others are still to come."""
+A_MOMENT = 2_000_000
+"""Microseconds within which a write and the system's own time of it count as one."""
 SHORT_LAG = 60.0
 """Seconds that a run waits for a system's search to catch up; longer ones wait for the next run."""
 
@@ -190,7 +192,7 @@ class _Push:
         records = {
             r.id: r for r in self.run.store.records_by_id([p.record_id for _, p in planned if p.record_id])
         }
-        children = self._read_first([p for _, p in planned], records)
+        held = self._read_first([p for _, p in planned], records)
         ready = []
         for row, operation in planned:
             record = records.get(operation.record_id or 0)
@@ -202,7 +204,7 @@ class _Push:
             ):
                 self._set(row, "stale", "the record changed since it was planned")
             else:
-                ready.extend(self._translated(row, operation, record, children))
+                ready.extend(self._translated(row, operation, record, held))
         return ready
 
     def _translated(
@@ -210,10 +212,12 @@ class _Push:
         row: IntentRow,
         operation: Planned,
         record: RecordRow | None,
-        children: Mapping[str, Mapping[str, list[dict[str, Any]]]],
+        held: Mapping[str, Mapping[str, Any]],
     ) -> list[tuple[IntentRow, Planned, Operation]]:
         link = link_of(record, self.flow.shape) if record else None
-        out = Outward(self.mapping, self.capabilities, link, children.get(operation.native_id or "", {}))
+        out = Outward(
+            self.mapping, self.capabilities, link, self.flow.shape, held.get(operation.native_id or "", {})
+        )
         try:
             native = to_operation(operation, out)
         except MappingError as error:
@@ -244,8 +248,8 @@ class _Push:
 
     def _read_first(
         self, operations: Sequence[Planned], records: dict[int, RecordRow]
-    ) -> dict[str, dict[str, list[dict[str, Any]]]]:
-        """Without record versions: read, compare, write. Also brings the children that a whole list keeps."""
+    ) -> dict[str, Mapping[str, Any]]:
+        """Without record versions: read, compare, write. Also brings the records whose lists are replaced."""
         replaces = any(
             self.capabilities.child_lists.get(rule.native or name, "replace") == "replace"
             for name, rule in self.mapping.lists.items()
@@ -256,11 +260,11 @@ class _Push:
         by_native = {p.native_id: p for p in operations if p.native_id}
         if not by_native:
             return {}
-        children: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        held: dict[str, Mapping[str, Any]] = {}
         found: set[str] = set()
         for record in self.system.connector.get_many(self.stream, list(by_native)):
             found.add(record.native_id)
-            children[record.native_id] = {k: v for k, v in record.data.items() if isinstance(v, list)}
+            held[record.native_id] = record.data
             row = records.get(by_native[record.native_id].record_id or 0)
             if row is not None:
                 self._observe_again(row, record)
@@ -268,7 +272,7 @@ class _Push:
             row = records.get(planned.record_id or 0)
             if native_id not in found and row is not None and row.status == "live":
                 self._bury(row)
-        return children
+        return held
 
     def _observe_again(self, row: RecordRow, record: Record) -> None:
         link = link_of(row, self.flow.shape)
@@ -315,8 +319,10 @@ class _Push:
         held = self._held(record)
         saved = self._row_for(planned, record)
         link = link_of(saved, self.flow.shape)
-        stamp = Stamp(self.run.now()) if saved.id else Stamp(0)
-        settled = adopt(planned, link, held, self._reading(record, stamp))
+        edited_since = _edited_since(row, record)
+        new = saved.read_at == 0 and not edited_since
+        reading = self._reading(record, Stamp(0) if new else Stamp(self.run.now()))
+        settled = adopt(planned, link, held, reading, edited_since=edited_since)
         saved.version, saved.raw_hash = record.version, raw_hash(record)
         saved.mapped_by, saved.read_at, saved.status = self.mapping.fingerprint, self.run.now(), "live"
         store.put_records([save_link(link, saved, self.flow.shape)])
@@ -532,7 +538,9 @@ class _Push:
     def _search_key(self, planned: Planned) -> tuple[str | None, str]:
         if self.capabilities.search_mark:
             return self.capabilities.search_mark, planned.id
-        native = to_operation(planned, Outward(self.mapping, self.capabilities, None, {})).data
+        native = to_operation(
+            planned, Outward(self.mapping, self.capabilities, None, self.flow.shape, {})
+        ).data
         keys = (self.capabilities.upsert_key, *self.capabilities.search_keys)
         return next(((key, str(native[key])) for key in keys if key and native.get(key)), (None, ""))
 
@@ -549,6 +557,13 @@ def _with_native_ref(change: Change, found: Mapping[str, RecordRow]) -> Change:
         return change
     row = found[value["golden"]]
     return replace(change, new={"entity": row.entity, "stream": row.stream, "id": row.native_id})
+
+
+def _edited_since(row: IntentRow, record: Record) -> bool:
+    """Somebody changed the record after our write of long ago, whose answer was lost."""
+    if record.modified is None or row.attempts == 0:
+        return False
+    return micros(record.modified) > row.updated_at + A_MOMENT
 
 
 def _refilled(operation: Planned, change: Change) -> bool:

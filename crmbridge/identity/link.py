@@ -264,15 +264,17 @@ def _observe_missing(link: Link, path: str, reading: Reading) -> None:
 
 
 def _follow_renamed(known: dict[str, str], missing: list[str], fresh: list[str]) -> None:
-    """One value gone and one come, in a list without child ids: that element was edited."""
+    """One value gone and one come, in a list without child ids: that element was edited if part of its
+    natural key stayed (the type of a phone number, the postal code of an address)."""
     gone, come = ([local for local in part if local.startswith("=")] for part in (missing, fresh))
-    if len(gone) == len(come) == 1 and _kind(gone[0]) == _kind(come[0]):
+    if len(gone) == len(come) == 1 and _akin(gone[0], come[0]):
         known[come[0]] = known.pop(gone[0])
         missing.remove(gone[0])
 
 
-def _kind(local: str) -> str:
-    return local.split("\x1f", maxsplit=1)[0]
+def _akin(one: str, other: str) -> bool:
+    pairs = zip(one[1:].split("\x1f"), other[1:].split("\x1f"), strict=False)
+    return any(part and part == same for part, same in pairs)
 
 
 def with_local_ids(

@@ -8,7 +8,7 @@ what connectors give and take: JSON-like, with Decimal. Values on the canonical 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 
 from crmbridge.mapping.errors import MappingError, ValueRefusedError
 from crmbridge.mapping.expressions import Expression
-from crmbridge.mapping.paths import UNSET, native_text
+from crmbridge.mapping.paths import UNSET, native_text, parse_path
 from crmbridge_schemas.base import canonical
 
 __all__ = ["FieldRule", "ListRule", "RuleSet", "Slot"]
@@ -351,6 +351,15 @@ class ListRule:
             return False
         return self.when is None or self.when.allows(self.write_element(element))
 
+    def children(self, native: Mapping[str, Any]) -> Iterator[tuple[Any, dict[str, Any] | None]]:
+        """The native children, each with the element that it is; None where this mapping does not take it."""
+        path = parse_path(self.native or "")
+        for child in path.reader(None)(native) or ():
+            alone: dict[str, Any] = {}
+            path.put(alone, [child])
+            found = self.read(alone)
+            yield child, self._checked(found[0]) if found else None
+
     def write_element(self, element: Mapping[str, Any]) -> Any:
         """The native child, without its id (see `identify`). Raises MappingError."""
         native = self.rules.write(element)
@@ -363,14 +372,18 @@ class ListRule:
     def project_element(self, element: Mapping[str, Any]) -> dict[str, Any]:
         """What is read back after `element` was written, with the id that it came with."""
         try:
-            found = self.model.model_validate(self._read_back(element))
-        except ValidationError as error:
-            raise self.rules.invalid(error).inside(self.field) from error
+            back = self._read_back(element)
         except MappingError as error:
             raise error.inside(self.field) from error
-        result = canonical(found)
+        result = self._checked(back)
         result.pop("id", None)
         return {"id": element["id"], **result} if "id" in element else result
+
+    def _checked(self, found: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return canonical(self.model.model_validate(found))
+        except ValidationError as error:
+            raise self.rules.invalid(error).inside(self.field) from error
 
     def _read_back(self, element: Mapping[str, Any]) -> dict[str, Any]:
         if not self.slots:
