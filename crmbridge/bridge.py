@@ -25,9 +25,10 @@ from typing import Any, Self
 
 import crmbridge.connectors
 from crmbridge.config import Config, EntitySync, Secrets, load_config
-from crmbridge.engine import checkup, repair
+from crmbridge.engine import checkup, insights, repair
 from crmbridge.engine import sync as pipeline
 from crmbridge.engine.checkup import CheckLine
+from crmbridge.engine.find import title_of
 from crmbridge.engine.operations import Planned, decode, encode, signature
 from crmbridge.engine.run import Flow, Run, System, micros
 from crmbridge.identity.policy import Owner, Policy
@@ -46,7 +47,7 @@ from crmbridge_schemas.base import Entity
 from crmbridge_schemas.custom import CustomSchemaError
 from crmbridge_schemas.registry import build, write_order
 
-__all__ = ["Bridge", "Options", "SavedPlan", "entities_of", "load_plugins", "load_saved_plan"]
+__all__ = ["Bridge", "Options", "SavedPlan", "entities_of", "load_plugins", "load_saved_plan", "titles_of"]
 
 PLAN_VERSION = 1
 NOTES = 100_000
@@ -232,6 +233,7 @@ class Bridge:
             self._guard_state(run)
             outcome = pipeline.plan(run)
             operations = list(pipeline.operations(run))
+            outcome.titles = titles_of(operations, copy)
             if out is not None:
                 self._save(run, path=out)
             return outcome, operations
@@ -395,6 +397,7 @@ class Bridge:
             undo = repair.say_again(run, undone, at)
             outcome = pipeline.plan(run)
             operations = [one for one in pipeline.operations(run) if one.golden_id in undo.goldens]
+            outcome.titles = titles_of(operations, copy)
             self._write_plan(out, operations, {"undo": [undone, at]})
             return outcome, operations, undo
 
@@ -477,7 +480,8 @@ class Bridge:
         settings = self.config.settings
         order = write_order(self.entities, settings.sync.keys())
         order.sort(key=lambda entity: entity == "stock_level")  # orders travel before stock
-        return [self._flow(entity, settings.sync[entity], only_into) for entity in order]
+        flows = [self._flow(entity, settings.sync[entity], only_into) for entity in order]
+        return flows + insights.flows(self.config, self.entities, self.mappings, only_into)
 
     def _flow(self, entity: str, sync: EntitySync, only_into: str | None) -> Flow:
         model = self.entities[entity]
@@ -540,6 +544,12 @@ def _operation(line: str, position: str) -> Planned:
         return decode(line)
     except Exception:  # noqa: BLE001 - whatever is wrong with the line, it is no operation
         raise ConfigError("this line is no operation of a plan", position=position) from None
+
+
+def titles_of(operations: Sequence[Planned], store: Store) -> dict[str, str]:
+    """Golden id -> what people call the record that is written."""
+    rows = store.goldens(list({one.golden_id for one in operations}))
+    return {row.id: title_of(row.entity, json.loads(row.doc)) for row in rows.values()}
 
 
 def entities_of(config: Config, plugins: Plugins) -> Mapping[str, type[Entity]]:

@@ -9,7 +9,19 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from crmbridge.cli import check, discover, letters, plugins, runs, schema, sync, systems
+from crmbridge.cli import (
+    check,
+    demo,
+    discover,
+    init,
+    letters,
+    plugins,
+    records,
+    runs,
+    schema,
+    sync,
+    systems,
+)
 from crmbridge.cli.failing import ending
 from crmbridge.cli.session import GlobalOptions, Session
 
@@ -94,5 +106,5 @@ def _options(  # noqa: PLR0913 - one for each option
     ctx.obj = Session(GlobalOptions(config, env, json, quiet, verbose, no_color, debug))
 
 
-for family in (sync, check, discover, letters, runs, systems, plugins, schema):
+for family in (init, check, discover, sync, records, letters, runs, systems, plugins, schema, demo):
     family.register(app)

@@ -357,6 +357,12 @@ class FoundMessage(Message):
     """Its name, number or title."""
     details: str = ""
     """What else tells it from others."""
+    party: str | None = None
+    """Of a document: the golden record of its party."""
+    exact: bool = False
+    """All that was typed is there as whole words or numbers."""
+    gone: bool = False
+    """No system has it any more."""
 
 
 class RecordMessage(Message):
@@ -368,7 +374,8 @@ class RecordMessage(Message):
     entity: str
     """The canonical type."""
     data: Any
-    """The view, as documented by the command."""
+    """`show`: an object of golden fields, links, orders, invoices, cases, touch points, duplicates ...
+    `explain`: a list of fields, each with its value, origin, rule, what lost, and what every record says."""
 
 
 MESSAGES: tuple[type[Message], ...] = (

@@ -135,6 +135,16 @@ class Output:
         """Standard error: progress is shown there."""
         return self._side
 
+    @property
+    def width(self) -> int:
+        """Columns of what was asked for."""
+        return self._main.width
+
+    @property
+    def colours(self) -> bool:
+        """Whether what was asked for is coloured."""
+        return self._main.is_terminal and not self._main.no_color
+
     def _console(self, stream: TextIO) -> Console:
         from rich.console import Console
 

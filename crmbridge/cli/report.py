@@ -24,6 +24,7 @@ PLAN = "crmbridge-plan.jsonl"
 NOTES = 100_000
 """How many notes of one run are looked at."""
 _READ = ("new", "changed", "gone")
+_WRITTEN = ("created", "updated", "archived", "deleted", "moved on")
 _QUIET_NOTES = ("parked", "impossible", "unwritable")
 """Notes that are counted as open problems already."""
 
@@ -60,9 +61,12 @@ def report_plan(
     detailed: bool,
 ) -> int:
     """Print a plan; returns the exit code."""
+    from crmbridge.bridge import titles_of
+
     output, store = session.output, session.bridge().store
-    show_plan(output, operations, store, most)
-    emit_plan(output, operations, store)
+    titles = outcome.titles or titles_of(operations, store)
+    show_plan(output, operations, titles, most)
+    emit_plan(output, operations, titles)
     code = _plan_code(outcome, len(operations), detailed=detailed)
     command = session.command("apply", str(out)) if out else None
     saved = {"plan": str(out) if out else None, "command_to_apply": command}
@@ -78,7 +82,9 @@ def report_plan(
     if outcome.limit is not None:
         output.warn(f"sync would stop here: {outcome.limit.message}", outcome.limit.hint)
     elif outcome.reasons:
-        output.say("sync would stop here for a look at the plan, since " + "; ".join(outcome.reasons))
+        output.say("sync would stop here for a look at the plan:")
+        for reason in outcome.reasons:
+            output.say(f"  {reason}")
     if operations:
         output.say(f"To write it: {command or session.command('plan', '--out', PLAN)}")
     return code
@@ -107,14 +113,15 @@ def report_run(
     saved = plan if outcome.verdict != "done" and plan is not None and plan.exists() else None
     apply = _apply_command(session, saved, outcome) if saved else None
     if saved is not None:
-        from crmbridge.bridge import load_saved_plan
+        from crmbridge.bridge import load_saved_plan, titles_of
 
         operations = load_saved_plan(saved).operations
-        show_plan(session.output, operations, session.bridge().store, most)
-        emit_plan(session.output, operations, session.bridge().store)
+        titles = titles_of(operations, session.bridge().store)
+        show_plan(session.output, operations, titles, most)
+        emit_plan(session.output, operations, titles)
     else:
-        _tell_counts(session, "Read", _some(watch.counts, read=True))
-        _tell_counts(session, "Written", _some(watch.counts, read=False))
+        _tell_counts(session, "Read", _some(watch.counts, _READ))
+        _tell_counts(session, "Written", _some(watch.counts, _WRITTEN))
     _emit_notes(session, watch)
     known = {"run": watch.run, "counts": watch.counts, "plan": str(saved) if saved else None}
     summary = _summary(command, outcome, outcome.exit_code)
@@ -134,8 +141,8 @@ def _apply_command(session: Session, saved: Path, outcome: Outcome) -> str:
     return session.command("apply", str(saved), *allow)
 
 
-def _some(counts: dict[str, int], *, read: bool) -> dict[str, int]:
-    return {key: n for key, n in counts.items() if (key.rpartition("/")[2] in _READ) == read}
+def _some(counts: dict[str, int], wanted: Sequence[str]) -> dict[str, int]:
+    return {key: n for key, n in counts.items() if key.rpartition("/")[2] in wanted}
 
 
 def _tell_counts(session: Session, title: str, counts: dict[str, int]) -> None:
@@ -206,7 +213,7 @@ def _tell_end(session: Session, outcome: Outcome, apply: str | None) -> None:
     if outcome.open_problems:
         shows, retries = session.command("dead-letters", "list"), session.command("retry")
         output.warn(
-            f"{outcome.open_problems:,} dead letters, parked or uncertain operations are open",
+            f"open: {outcome.open_problems:,} (dead letters, parked and uncertain operations)",
             f"{shows} shows them, {retries} tries them again",
         )
 

@@ -7,14 +7,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from crmbridge.cli.messages import ChangePart, OperationMessage
-from crmbridge.cli.values import label, value
+from crmbridge.cli.values import value
 
 if TYPE_CHECKING:
     from rich.text import Text
 
     from crmbridge.cli.output import Output
     from crmbridge.engine.operations import Change, Planned
-    from crmbridge.store.base import Store
 
 __all__ = ["emit_plan", "show_plan"]
 
@@ -27,8 +26,11 @@ _SIGNS = {
 }
 
 
-def show_plan(output: Output, operations: Sequence[Planned], store: Store, most: int) -> None:
-    """Print it; of each system, entity and kind at most `most` operations (0: all)."""
+def show_plan(output: Output, operations: Sequence[Planned], titles: Mapping[str, str], most: int) -> None:
+    """Print it; of each system, entity and kind at most `most` operations (0: all).
+
+    titles: golden id -> what people call that record.
+    """
 
     def group(one: Planned) -> tuple[str, str, str]:
         return one.system, one.entity, one.kind
@@ -38,10 +40,11 @@ def show_plan(output: Output, operations: Sequence[Planned], store: Store, most:
         sign, style = _SIGNS[kind]
         output.print(output.text(f"\n{system}: {kind} {len(found):,} {entity}", "bold"))
         shown = found[:most] if most else found
-        labels = _labels(shown, store)
         for one in shown:
             name = " ".join(
-                part for part in (labels[one.id], f"({one.native_id})" if one.native_id else "") if part
+                part
+                for part in (titles.get(one.golden_id), f"({one.native_id})" if one.native_id else "")
+                if part
             )
             output.print(output.text(f"  {sign} {name or one.golden_id}", style))
             for line in _lines(output, one):
@@ -50,11 +53,9 @@ def show_plan(output: Output, operations: Sequence[Planned], store: Store, most:
             output.print(output.text(f"    and {len(found) - len(shown):,} more (--show 0 shows all)", "dim"))
 
 
-def emit_plan(output: Output, operations: Iterable[Planned], store: Store) -> None:
+def emit_plan(output: Output, operations: Iterable[Planned], titles: Mapping[str, str]) -> None:
     """Write it as messages."""
-    found = list(operations)
-    labels = _labels(found, store) if output.json else {}
-    for one in found if output.json else ():
+    for one in operations if output.json else ():
         output.emit(
             OperationMessage(
                 id=one.id,
@@ -64,24 +65,11 @@ def emit_plan(output: Output, operations: Iterable[Planned], store: Store) -> No
                 entity=one.entity,
                 golden_id=one.golden_id,
                 native_id=one.native_id,
-                label=labels[one.id],
+                label=titles.get(one.golden_id, ""),
                 changes=[ChangePart(path=c.path, old=c.old, new=c.new, origin=c.source) for c in one.changes],
                 waits_for=one.waits_for,
             )
         )
-
-
-def _labels(operations: Sequence[Planned], store: Store) -> dict[str, str]:
-    """Operation id -> what people call the record."""
-    import json
-
-    known = store.goldens([one.golden_id for one in operations])
-    found = {}
-    for one in operations:
-        own = label({change.path: change.new for change in one.changes})
-        row = known.get(one.golden_id)
-        found[one.id] = (label(json.loads(row.doc)) if row is not None else "") or own
-    return found
 
 
 def _lines(output: Output, operation: Planned) -> Iterable[Text]:
@@ -113,8 +101,8 @@ def _what(output: Output, element: str, changes: Sequence[Change], created: bool
     there = next((change for change in changes if change.path.count("/") == 1), None)
     if there is not None and there.new is None:
         return output.text("removed", "red")
-    if created or there is not None:
-        return output.text(value(_news(inner)), "green")
+    if created or there is not None or all(change.old is None for change in inner.values()):
+        return output.text(f"{'' if created else 'added: '}{value(_news(inner))}", "green")
     text = output.text("")
     for number, (name, change) in enumerate(inner.items()):
         text.append(", " if number else "").append(output.text(f"{name} ")).append(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["instant", "label", "value"]
+__all__ = ["instant", "parsed", "value"]
 
-_LABELS = ("display_name", "name", "legal_name", "number", "order_number", "title", "subject", "code", "sku")
 LONGEST = 200
 """Characters of one value on the screen; --json has all of them."""
 
@@ -40,12 +39,6 @@ def _known(data: Mapping[str, Any]) -> str | None:
     if "entity" in data and ("golden" in data or "id" in data):
         return f"{data['entity']} {data.get('golden') or data.get('id')}"
     return None
-
-
-def label(doc: Mapping[str, Any]) -> str:
-    """What people call this record: its name, number or title."""
-    found: Iterable[Any] = (doc.get(name) for name in _LABELS)
-    return str(next((one for one in found if isinstance(one, str) and one), ""))
 
 
 def instant(micros: int) -> str | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from crmbridge.engine import insights
 from crmbridge.engine.golden import Summary, plan_dirty
 from crmbridge.engine.operations import Planned, decode, signature
 from crmbridge.engine.pull import pull_system
@@ -42,6 +43,8 @@ class Outcome:
     limit: LimitError | None = None
     failed: dict[str, Exception] = field(default_factory=dict)
     """System -> why it dropped out."""
+    titles: dict[str, str] = field(default_factory=dict)
+    """Of a plan: golden id -> what people call that record."""
     open_problems: int = 0
     """Dead letters, uncertain and parked operations that are open now."""
 
@@ -123,6 +126,8 @@ def read(run: Run) -> Summary:
         if run.store.setting(f"config:{flow.entity}") != flow.fingerprint:
             with run.store.transaction():
                 run.store.mark_all_dirty(flow.entity)
+            if flow.entity == insights.SUMMARY:
+                insights.begin(run)
     return plan_dirty(run)
 
 

@@ -1,0 +1,193 @@
+"""find, show and explain: one golden record, and why it is as it is."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from crmbridge.cli.session import Session
+
+if TYPE_CHECKING:
+    from crmbridge.cli.messages import FoundMessage
+    from crmbridge.engine.customer360 import Customer360
+    from crmbridge.engine.explain import Explained
+    from crmbridge.engine.find import Found
+
+__all__ = ["register"]
+
+ID = typer.Argument(metavar="ID", help="A golden id, or anything that `find` finds exactly one record by.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this family."""
+    app.command()(find)
+    app.command()(show)
+    app.command()(explain)
+
+
+def find(
+    ctx: typer.Context,
+    text: list[str] = typer.Argument(
+        metavar="TEXT...",
+        help="A name in any script, a phone number, an e-mail, a number of an order or customer.",
+    ),
+    limit: int = typer.Option(20, "--limit", "-n", metavar="N", min=1, help="How many hits at most."),
+) -> None:
+    """Find golden records by what people know of them."""
+    session: Session = ctx.obj
+    output = session.output
+    found = _found(session, " ".join(text), limit)
+    for one in found:
+        output.emit(_message(one))
+    if not found:
+        output.print("Nothing was found.")
+        return
+    rows = [(one.title, one.entity, _details(one), one.id) for one in found]
+    output.print(output.table(("Name", "Entity", "Details", "Id"), rows))
+
+
+def _found(session: Session, text: str, limit: int) -> list[Found]:
+    from crmbridge.engine.find import find as find_records
+
+    bridge = session.bridge()
+    return find_records(bridge.store, text, region=bridge.config.settings.country, limit=limit)
+
+
+def _details(one: Found) -> str:
+    parts = [
+        one.details,
+        f"of {one.party_name}" if one.party_name else "",
+        f"by {one.via}" if one.via else "",
+    ]
+    return " · ".join(part for part in [*parts, "gone everywhere" if one.gone else ""] if part)
+
+
+def _message(one: Found) -> FoundMessage:
+    from crmbridge.cli.messages import FoundMessage
+
+    return FoundMessage(
+        golden_id=one.id,
+        entity=one.entity,
+        label=one.title,
+        details=one.details,
+        party=one.party or None,
+        exact=one.exact,
+        gone=one.gone,
+    )
+
+
+def _resolve(session: Session, text: str) -> str:
+    """The golden id that `text` is or names. Raises ConfigError where it names none or several."""
+    from crmbridge.sdk.errors import ConfigError
+
+    bridge = session.bridge()
+    if text in bridge.store.goldens([text]):
+        return text
+    hits = _found(session, text, 20)
+    exact = [one for one in hits if one.exact and not one.gone] or hits
+    parties = [one for one in exact if one.entity == "party"] or exact
+    if not parties:
+        raise ConfigError(f"nothing is found by {text!r}", hint="give a golden id, or other words")
+    if len(parties) > 1:
+        some = "; ".join(f"{one.id} {one.title}" for one in parties[:5])
+        raise ConfigError(f"{text!r} names {len(parties)} records: {some}", hint="give the id of one of them")
+    return parties[0].id
+
+
+def show(
+    ctx: typer.Context,
+    id_: str = ID,
+    html: Path | None = typer.Option(None, "--html", metavar="FILE", help="Write a page instead."),
+) -> None:
+    """Show all that is known of a customer: fields, orders, shipments, invoices, cases, contacts, links."""
+    from crmbridge.cli.messages import RecordMessage
+    from crmbridge.cli.page import page
+    from crmbridge.engine.view import customer
+
+    session: Session = ctx.obj
+    output = session.output
+    found = customer(session.bridge().looking(), _resolve(session, id_))
+    output.emit(RecordMessage(golden_id=found.id, entity="party", data=_plain(found)))
+    if html is not None:
+        _write(html, page(found, session.redact))
+        output.say(f"{html} is written.")
+    else:
+        _show(session, found)
+
+
+def _plain(found: object) -> object:
+    """Dataclasses as what JSON has."""
+    import msgspec
+
+    return msgspec.to_builtins(found)
+
+
+def _write(path: Path, text: str) -> None:
+    """A page about a person: for its owner's eyes."""
+    import os
+
+    with os.fdopen(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+    ) as file:
+        file.write(text)
+
+
+def _show(session: Session, found: Customer360) -> None:
+    from crmbridge.cli.customer import heading, sections
+
+    output = session.output
+    output.print(output.text(f"\n{found.name}", "bold"))
+    for name, text in heading(found):
+        output.print(output.text(f"  {name:<14} ", "dim").append(output.text(text)))
+    for section in sections(found):
+        output.print("", output.table(section.columns, section.rows, title=section.title))
+
+
+def explain(
+    ctx: typer.Context,
+    id_: str = ID,
+    field: str | None = typer.Argument(None, metavar="[FIELD]", help="One field; without: all of them."),
+) -> None:
+    """Tell where a field's value comes from, which rule decided, and what lost."""
+    from crmbridge.cli.messages import RecordMessage
+    from crmbridge.engine.explain import explain as explain_fields
+    from crmbridge.engine.view import golden_row
+
+    session: Session = ctx.obj
+    output, bridge = session.output, session.bridge()
+    golden_id = _resolve(session, id_)
+    fields = explain_fields(bridge.looking(), golden_id, field, zone=_zone(session))
+    row = golden_row(bridge.store, golden_id)
+    output.emit(RecordMessage(golden_id=row.id, entity=row.entity, data=_plain(fields)))
+    if not fields:
+        output.print(f"No system says anything about {field}.")
+    for one in fields:
+        _tell(session, one)
+
+
+def _zone(session: Session) -> tzinfo:
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(session.bridge().config.settings.timezone)
+
+
+def _tell(session: Session, one: Explained) -> None:
+    from crmbridge.cli.values import value
+
+    output = session.output
+    output.print(output.text(f"\n{one.path}: ", "bold").append(output.text(value(one.value), "green")))
+    where = f"{one.system} {one.native_id}".strip()
+    output.print(f"  from {where}, {one.when}: {one.because}")
+    for lost in one.lost:
+        text = output.text("  lost ", "red").append(output.text(f"{value(lost.value)} "))
+        output.print(
+            text.append(output.text(f"({lost.system} {lost.native_id}, {lost.when}): {lost.why}", "dim"))
+        )
+    for conflict in one.conflicts:
+        output.print(output.text(f"  conflict: {conflict}", "yellow"))
+    for said in one.said:
+        status = "" if said.status == "live" else f" ({said.status})"
+        output.print(output.text(f"    {said.system} {said.native_id}{status}: {said.text}", "dim"))
