@@ -7,18 +7,20 @@ The two decisions are pure and live elsewhere: `crmbridge.identity.survive.merge
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from crmbridge.engine import stock
+from crmbridge.engine import insights, stock
+from crmbridge.engine.facts import golden_refs
 from crmbridge.engine.links import link_of, save_link
 from crmbridge.engine.operations import Planned, encode
 from crmbridge.engine.plan import Note, PlanInput, RefState, Target, plan
 from crmbridge.engine.run import Flow, Run, System
 from crmbridge.identity.link import Link
+from crmbridge.identity.policy import HUB
 from crmbridge.identity.search import search_terms
 from crmbridge.identity.survive import Conflict, Golden, merge
 from crmbridge.mapping.apply import Mapping as StreamMapping
@@ -122,6 +124,8 @@ class _Batch:
     """Golden ids that wait for a reference: they stay dirty."""
 
     def plan(self) -> int:
+        if self.flow.entity == insights.SUMMARY and self.flow.policy.source == HUB:
+            insights.refresh(self.run, self.flow, self.ids)
         self._merge_all()
         self._find_references()
         intents: list[IntentRow] = []
@@ -147,6 +151,8 @@ class _Batch:
         terms: dict[str, Iterable[str]] = {}
         references: dict[str, Iterable[str]] = {}
         docs: list[dict[str, Any]] = []
+        summarized = insights.is_wanted(self.run, self.flow.entity)
+        former = [msgspec.json.decode(r.doc) for r in store.goldens(self.ids).values()] if summarized else []
         for golden_id in self.ids:
             golden = merge(
                 shape,
@@ -158,8 +164,8 @@ class _Batch:
             doc = golden.doc(shape)
             docs.append(doc)
             saved.append(GoldenRow(golden_id, self.flow.entity, _json(doc), updated_at=self.run.now()))
-            terms[golden_id] = search_terms(doc, self.run.region)
-            references[golden_id] = sorted(set(_golden_refs(doc)))
+            terms[golden_id] = () if self.flow.policy.source == HUB else search_terms(doc, self.run.region)
+            references[golden_id] = sorted(golden_refs(doc))
             conflicts.extend(self._conflict(golden_id, conflict) for conflict in golden.conflicts)
             if golden.relabelled:
                 pairs = zip(self.links[golden_id], self.rows[golden_id], strict=True)
@@ -169,13 +175,16 @@ class _Batch:
         store.put_search(terms)
         store.put_references(references)
         store.put_conflicts(conflicts)
+        if summarized:
+            parties = insights.touched(self.run, self.flow.entity, self.rows, [*former, *docs])
+            insights.touch(self.run, parties)
         if self.flow.entity == stock.ORDER:
             store.mark_dirty(stock.stocks_of(store, docs))
         elif self.flow.entity == stock.STOCK and self.flow.policy.source:
             self._take_off_promised(self.flow.policy.source)
 
     def _take_off_promised(self, source: str) -> None:
-        products = sorted({r for g in self.goldens.values() for r in _golden_refs(g.value("product"))})
+        products = sorted({r for g in self.goldens.values() for r in golden_refs(g.value("product"))})
         sums = stock.promised(self.run.store, source, products) if products else {}
         for golden in self.goldens.values():
             stock.take_off(golden, sums)
@@ -198,7 +207,7 @@ class _Batch:
 
     def _find_references(self) -> None:
         store = self.run.store
-        referred = sorted({r for g in self.goldens.values() for r in _golden_refs(g.doc(self.flow.shape))})
+        referred = sorted({r for g in self.goldens.values() for r in golden_refs(g.doc(self.flow.shape))})
         for name in self.flow.targets:
             self.natives[name] = store.natives_of(name, referred) if referred else {}
             planned = ("planned", "sent", "accepted", "uncertain")
@@ -254,8 +263,15 @@ class _Batch:
             and golden_id not in self.uncertain[system.name]
             and _creates(system, mapping)
             and rule(doc)
+            and self._subject_is_there(system.name, mapping, doc)
         )
         return Target(system.name, mapping, system.streams[mapping.stream].capabilities, create)
+
+    def _subject_is_there(self, system: str, mapping: StreamMapping, doc: Mapping[str, Any]) -> bool:
+        """An insight about somebody who has no record in a system, and gets none, has no place there."""
+        if self.flow.policy.source != HUB or not mapping.writes("party"):
+            return True
+        return self._native_ref(system, doc.get("party")).state in ("native", "pending")
 
     # results
 
@@ -312,18 +328,6 @@ class _Batch:
 
 def _creates(system: System, mapping: StreamMapping) -> bool:
     return "create" in system.streams[mapping.stream].capabilities.operations
-
-
-def _golden_refs(doc: Any) -> Iterator[str]:
-    if isinstance(doc, dict):
-        if "golden" in doc and "entity" in doc:
-            yield doc["golden"]
-        else:
-            for value in doc.values():
-                yield from _golden_refs(value)
-    elif isinstance(doc, list):
-        for value in doc:
-            yield from _golden_refs(value)
 
 
 def _json(value: Any) -> str:
