@@ -12,7 +12,7 @@ import charset_normalizer
 
 from crmbridge.connectors.files.table import DamagedError
 
-__all__ = ["Encoding", "detect", "for_new_file", "where_broken"]
+__all__ = ["Encoding", "detect", "for_new_file", "looks_chinese", "where_broken"]
 
 _CHUNK = 1 << 20
 _SAMPLE = 1 << 18
@@ -31,6 +31,7 @@ _USUAL = [
 ]  # fmt: skip
 _LATIN = ("cp1252", "cp1250", "cp1254", "cp1257")
 _INSIDE_WORD = re.compile(rb"(?<=[A-Za-z])[\x80-\xff]|[\x80-\xff](?=[A-Za-z])")
+_GB_EVERYDAY = frozenset([*range(0xA1, 0xA4), *range(0xB0, 0xD8)])
 _UTF8_SEQUENCE = re.compile(rb"[\xc3-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 
 
@@ -133,7 +134,7 @@ def _guess(path: Path, broken: str) -> Encoding:
     best = charset_normalizer.from_bytes(sample, cp_isolation=_USUAL).best()
     if best is None:
         raise DamagedError(f"{broken}, and of the usual encodings none fits; declare `encoding:`")
-    if best.encoding == "gb18030":  # other encodings are never taken for it; it is sometimes for others
+    if best.encoding == "gb18030" and looks_chinese(sample):
         return Encoding("gb18030", guessed=True)
     likely = "cp1252 (Western Europe) or cp1250 (Central Europe)" if latin else best.encoding
     raise DamagedError(f"{broken}, perhaps {likely}; declare `encoding:`, or save the file as UTF-8")
@@ -143,6 +144,17 @@ def _looks_latin(sample: bytes) -> bool:
     """Whether the characters beyond ASCII stand inside words of ASCII letters, as umlauts do."""
     high = sum(byte >= 0x80 for byte in sample)
     return high * 4 <= 5 * len(_INSIDE_WORD.findall(sample))
+
+
+def looks_chinese(sample: bytes) -> bool:
+    """Whether most characters are of GB 2312's first level, the 3,755 in daily use, or its punctuation.
+
+    And some have to lie in the part of it that is rare in Korean (EUC-KR) and Japanese (EUC-JP) text.
+    """
+    text = sample.decode("gb18030", "ignore")
+    codes = [code for character in text if len(code := character.encode("gb18030")) > 1]
+    everyday = [code for code in codes if len(code) == 2 and code[1] >= 0xA1 and code[0] in _GB_EVERYDAY]
+    return len(everyday) * 10 >= len(codes) * 7 and any(code[0] >= 0xD0 for code in everyday)
 
 
 def _decoded(sample: bytes, name: str) -> str | None:

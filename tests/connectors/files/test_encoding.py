@@ -6,6 +6,7 @@ import codecs
 
 import pytest
 
+from crmbridge.connectors.files.encoding import looks_chinese
 from crmbridge.sdk import FatalError
 
 CHINESE = '编号;名称;备注\r\nK1;北京贸易有限公司;第一行\r\nK2;上海王小明商店;"引号""和;分号\r\n换行"\r\n'
@@ -49,7 +50,7 @@ def test_found_and_kept_with_its_mark(files, mark, codec):
 def test_what_could_be_several_encodings_is_not_guessed(files, text, codec):
     """Wrong letters in names would travel to all other systems."""
     files.write("p.csv", b"Nr;Name;Ort\r\n" + text.encode(codec))
-    with pytest.raises(FatalError, match=rf"(perhaps .*{codec}.*|none fits); declare `encoding:`"):
+    with pytest.raises(FatalError, match=r"byte 0x.. is not utf-8, .*; declare `encoding:`"):
         files.stream("p", key="Nr").records()
     assert files.stream("p", key="Nr", encoding=codec).rows()["1"]["Name"] == text.split(";")[1]
 
@@ -65,6 +66,21 @@ def test_a_write_that_would_turn_the_guess_is_not_made(files, value):
         files.stream("p", key="Nr").update("1", Name=value)
     assert path.read_bytes() == text
     assert files.stream("p", key="Nr", encoding="cp1252").update("1", Name=value).status == "done"
+
+
+@pytest.mark.parametrize(
+    ("text", "codec", "chinese"),
+    [
+        ("北京贸易有限公司", "gb18030", True),
+        ("王小明，上海市", "gb18030", True),
+        ("김철수 서울특별시 삼성전자", "cp949", False),
+        ("山田太郎 東京都", "euc_jp", False),
+        ("Иван Петров", "cp1251", False),
+        ("ÀÈÌÒÙ Ñandú", "cp1252", False),
+    ],
+)
+def test_chinese_is_told_from_what_only_fits_its_bytes(text, codec, chinese):
+    assert looks_chinese(text.encode(codec)) == chinese
 
 
 def test_western_european_is_guessed_and_said(files):
