@@ -115,21 +115,27 @@ class Bridge:
         path: Path,
         environment: str | None = None,
         *,
+        mapped: bool = True,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
     ) -> Self:
-        """Read the config and its mappings and open the state. No system is spoken to yet.
+        """Read the config and its mappings and open the state. No system is spoken to yet. `mapped=False`
+        leaves out the mappings: such a bridge can only discover.
 
         Raises ConfigError with every mistake and its place; StateError for a state that can't be used.
         """
         config = load_config(path, environment)
         plugins = load_plugins(tuple(config.root / one for one in config.settings.plugins))
         entities = entities_of(config, plugins)
-        mappings = load_mappings(
-            config, _shipped(config, plugins), entities, plugins.codecs(), plugins.functions()
+        shipped = _shipped(config, plugins)
+        mappings = (
+            load_mappings(config, shipped, entities, plugins.codecs(), plugins.functions())
+            if mapped
+            else Mappings(())
         )
-        store = open_store(_state_url(config), now=lambda: micros(clock()))
-        return cls(config, plugins, entities, mappings, store, Redactor(), clock, sleep)
+        redact = Redactor(config.written_secrets())
+        store = open_store(_state_url(config, redact.add), now=lambda: micros(clock()))
+        return cls(config, plugins, entities, mappings, store, redact, clock, sleep)
 
     def __enter__(self) -> Self:
         return self
@@ -193,7 +199,8 @@ class Bridge:
         """One system, opened and bound to its mappings. Raises the connector's error."""
         connector = self.connector(name)
         streams = {stream.name: stream for stream in connector.streams()}
-        self.mappings = self.mappings.bind(name, list(streams.values()))
+        if self.mappings.toolbox is not None:
+            self.mappings = self.mappings.bind(name, list(streams.values()))
         mapped = {stream: self.mappings.of_stream(name, stream) for stream in streams}
         return System(name, connector, self.config.systems[name].mode, streams, mapped)
 
@@ -591,13 +598,13 @@ def _policy(
     )
 
 
-def _state_url(config: Config) -> str:
+def _state_url(config: Config, register: Callable[[str], None]) -> str:
     """`sqlite:///FILE` is relative to the config, not to where the command was started."""
     url = config.settings.state
     prefix = "sqlite:///"
     if url.startswith(prefix) and not url.startswith(prefix + "/"):
         return f"{prefix}{(config.root / url[len(prefix) :]).resolve()}"
-    found = Secrets(os.environ, config.root, lambda _: None).resolve(url, config.document, ("state",))
+    found = Secrets(os.environ, config.root, register).resolve(url, config.document, ("state",))
     return found if isinstance(found, str) else found.get_secret_value()
 
 

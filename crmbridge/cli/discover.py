@@ -37,7 +37,7 @@ def discover(
     """List the streams of a system, or the fields of one."""
     session: Session = ctx.obj
     output = session.output
-    opened = session.bridge().system(system)
+    opened = _opened(session, system)
     if stream is None:
         rows = [_stream(opened, name) for name in opened.streams]
         output.print(output.table(("Stream", "Key", "Operations", "Mapped to", "Label"), rows))
@@ -50,6 +50,18 @@ def discover(
             output.emit(field)
         if stream is not None:
             output.print(_field_table(session, fields) if fields else "This system does not tell its fields.")
+
+
+def _opened(session: Session, system: str) -> System:
+    """The system; also where its mappings are still to be written, since that is what this command is for."""
+    from crmbridge.sdk.errors import ConfigError
+
+    try:
+        return session.bridge().system(system)
+    except ConfigError as error:
+        found = session.bridge(mapped=False).system(system)
+        session.output.say(f"The mappings are not in order yet: {error.where or ''} {error.message}")
+        return found
 
 
 def _stream(opened: System, name: str) -> tuple[str, ...]:

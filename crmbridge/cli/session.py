@@ -71,13 +71,13 @@ class Session:
 
         return load_config(self.config_path(), self.options.environment)
 
-    def bridge(self) -> Bridge:
-        """The bridge, opened at first use; it is closed when the command ends."""
-        if self._bridge is None:
+    def bridge(self, *, mapped: bool = True) -> Bridge:
+        """The bridge, opened at first use; it is closed when the command ends. See `Bridge.open`."""
+        if self._bridge is None or not mapped:
             from crmbridge.bridge import Bridge
             from crmbridge.cli.logs import log_to
 
-            self._bridge = Bridge.open(self.config_path(), self.options.environment)
+            self._bridge = Bridge.open(self.config_path(), self.options.environment, mapped=mapped)
             self._exit.callback(self._bridge.close)
             self._exit.enter_context(log_to(self._bridge, self.options.verbose))
             for failure in self._bridge.plugins.failures:

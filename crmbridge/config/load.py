@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from crmbridge.config.checks import check_settings
 from crmbridge.config.model import Settings, SystemSettings
-from crmbridge.config.secrets import Secrets, literal_secrets
+from crmbridge.config.secrets import Secrets, literal_secrets, secret_in
 from crmbridge.sdk.errors import ConfigError
 from crmbridge.sdk.redact import Redactor
 from crmbridge.yamlfile import Document, load, validate
@@ -111,6 +111,11 @@ class Config:
             proxy = secrets.resolve(network.proxy, self.document, ("systems", name, "network", "proxy"))
             said["proxy"] = proxy if isinstance(proxy, str) else proxy.get_secret_value()
         return HttpSettings(**said)
+
+    def written_secrets(self) -> list[str]:
+        """Secrets that are written out: no output may show them either."""
+        places = literal_secrets(self.document.data)
+        return [secret_in(str(self.document.find(loc).node.value)) for loc in places]
 
     def system_settings(self, name: str, model: type[M], secrets: Secrets) -> M:
         """The connector's own settings of a system, secrets resolved. Raises ConfigError with the position.

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from crmbridge.yamlfile import Document, Loc
 
-__all__ = ["Secrets", "literal_secrets"]
+__all__ = ["Secrets", "literal_secrets", "secret_in"]
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([a-z]+):([^}]*)\}")
 _SECRET_NAME = re.compile(
@@ -127,6 +127,12 @@ def literal_secrets(data: Any, loc: tuple[str | int, ...] = ()) -> Iterator[tupl
     elif isinstance(data, list):
         for index, value in enumerate(data):
             yield from literal_secrets({"": value} if isinstance(value, str) else value, (*loc, index))
+
+
+def secret_in(value: str) -> str:
+    """The secret part of a value that was written out: the password of a URL, else all of it."""
+    found = _URL_PASSWORD.search(value)
+    return found["password"] if found else value
 
 
 def _is_literal(key: str, value: str) -> bool:
