@@ -29,6 +29,7 @@ _SHOP_TABLES = {
     "products": "shop-products.csv",
     "orders": "shop-orders.csv",
     "order_lines": "shop-order-lines.csv",
+    "invoices": "shop-invoices.csv",
 }
 _CRM_FILES = {
     "accounts.csv": ("crm-accounts.csv", "utf-8-sig", ";"),
@@ -100,6 +101,7 @@ def _write_workbook(path: Path) -> None:
     sheet.title = "Customers"
     _fill_customers(sheet, _table("sales-customers.csv"))
     _fill_targets(book.create_sheet("Targets 2026"))
+    _fill_header(book.create_sheet("Customers 360"))
     book.properties.creator = "Petra Schulz"
     book.save(path)
 
@@ -116,6 +118,20 @@ def _fill_customers(sheet: Worksheet, rows: list[list[str]]) -> None:
         widest = max(len(str(sheet.cell(row, column).value or "")) for row in range(1, len(rows) + 1))
         sheet.column_dimensions[_letter(sheet, column - 1)].width = min(widest + 2, 40)
         sheet.cell(1, column).font = Font(bold=True)
+    sheet.freeze_panes = "C2"
+
+
+def _fill_header(sheet: Worksheet) -> None:
+    """The columns in an order that reads well; the rows are not ours."""
+    widths = {
+        "Customer no": 13, "Name": 34, "Owner": 12, "Last contact": 20, "How": 8, "By": 12, "Outcome": 28,
+        "Last order": 12, "Ordered": 20, "Order total": 12, "Currency": 10, "Open invoices": 14,
+        "To be paid": 12, "Open complaints": 16, "Perhaps the same as": 20,
+    }  # fmt: skip
+    sheet.append(list(widths))
+    for index, width in enumerate(widths.values()):
+        sheet.column_dimensions[_letter(sheet, index)].width = width
+        sheet.cell(1, index + 1).font = Font(bold=True)
     sheet.freeze_panes = "C2"
 
 

@@ -74,7 +74,7 @@ def test_the_readme_counts_right(demo: Demo) -> None:
     rows = {place: len(read.documents) + len(read.broken) for place, read in demo.read.items()}
     by_system = {
         "sales": [(rows["sales", "customers"], "customers")],
-        "shop": [(rows["shop", name], name) for name in ("customers", "products", "orders")],
+        "shop": [(rows["shop", name], name) for name in ("customers", "products", "orders", "invoices")],
         "crm": [
             (rows["crm", "accounts"], "customers"),
             (rows["crm", "contacts"], "contact persons"),
@@ -146,8 +146,9 @@ def test_references_lead_somewhere(demo: Demo) -> None:
             assert document["party"]["id"] in accounts
             assert (document.get("order") or {"id": "2026-1001"})["id"] in orders
             assert (document.get("product") or {"id": "TEA-001"})["id"] in products
+    for document in (*orders.values(), *demo.read["shop", "invoices"].documents.values()):
+        assert document["party"]["id"] in demo.read["shop", "customers"].documents
     for order in orders.values():
-        assert order["party"]["id"] in demo.read["shop", "customers"].documents
         assert {line["product"]["id"] for line in order["lines"]} <= products
 
 

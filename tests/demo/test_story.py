@@ -89,6 +89,8 @@ def test_the_first_plan_gives_each_system_what_it_lacks(told: Told) -> None:
         ("crm", "product", "create"),
         ("crm", "product", "update"),
         ("crm", "sales_order", "create"),
+        ("crm", "invoice", "create"),
+        ("sales", "customer_summary", "create"),
         ("sales", "case", "create"),
         ("sales", "interaction", "create"),
     } <= kinds
@@ -133,6 +135,31 @@ def test_the_customer_of_the_story_is_in_all_systems_and_disputed(told: Told, br
     limit = golden.decisions["credit_limit"]
     assert (limit.system, limit.rule) == ("sales", "authority")
     assert [(system, said.value["amount"]) for system, said in limit.lost] == [("crm", "2500.5")]
+
+
+def test_the_summary_says_what_one_wants_to_know_of_a_customer(told: Told) -> None:
+    sheet = openpyxl.load_workbook(told.folder / "sales-team" / "customers.xlsx")["Customers 360"]
+    header, *rows = sheet.iter_rows(values_only=True)
+    lines = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
+    assert lines["K-1004"] == {
+        "Customer no": "K-1004",
+        "Name": "Café Lumière SARL",
+        "Owner": "c.martin",
+        "Last contact": "2026-03-16 09:03:00",
+        "How": "phone",
+        "By": "Zhao Lei",
+        "Outcome": "arrived, customer content",
+        "Last order": "2026-1030",
+        "Ordered": "2026-02-27 15:11:20",
+        "Order total": 732,
+        "Currency": "EUR",
+        "Open invoices": 1,
+        "To be paid": 732,
+        "Open complaints": 1,
+        "Perhaps the same as": None,
+    }
+    assert lines["K-1002"]["Perhaps the same as"] == "K-1023"
+    assert lines["K-1017"]["Perhaps the same as"] == "W-2015"
 
 
 def test_what_a_person_changes_in_the_shop_by_hand_is_seen(applied: Path) -> None:

@@ -49,3 +49,14 @@ CREATE TABLE order_lines (
     unit_price_cents INTEGER NOT NULL,
     PRIMARY KEY (order_number, line_no)
 );
+
+CREATE TABLE invoices (
+    number TEXT PRIMARY KEY,
+    customer_id INTEGER NOT NULL REFERENCES customers,
+    order_number TEXT NOT NULL REFERENCES orders,
+    issued_on DATE NOT NULL,
+    due_on DATE NOT NULL,
+    total_cents INTEGER NOT NULL,
+    open_cents INTEGER NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('open', 'paid'))
+);
