@@ -147,33 +147,37 @@ class _Step:
 
     def _transition(self) -> Iterator[Planned]:
         name = self.target.mapping.transition_field
-        decision = self.given.golden.decisions.get(name) if name else None
-        if name is None or decision is None or "transition" not in self.target.capabilities.operations:
+        if name is None or "transition" not in self.target.capabilities.operations:
             return
-        wanted, state = decision.winner.value, self.link.fields.get(name)
-        held = self.link.holds(name)
-        if wanted is None or decision.system == self.link.system or held == wanted:
+        for change in self._status(name):
+            planned = self._planned("transition", [change])
+            planned.transition = change.new
+            yield planned
+
+    def _status(self, name: str) -> Iterator[Change]:
+        """The status of a document follows its owner's, forward only; what others say is a request."""
+        decision, state = self.given.golden.decisions.get(name), self.link.fields.get(name)
+        if decision is None or decision.winner.value is None or decision.system == self.link.system:
             return
-        if state and state.sent and state.sent.value == wanted:
+        wanted, held = decision.winner.value, self.link.holds(name)
+        if held == wanted or (state and state.sent and state.sent.value == wanted):
             return
         own = state.own if state else None
         if own is not None and own.time > decision.winner.time:
             self._note("request", name, f"asks for {own.value!r}, which {decision.system} has to decide")
             return
         order = self.given.shape.status_order
-        if held in order and wanted in order and order.index(wanted) < order.index(held):
-            return
-        change = Change(name, None if held is UNSET else held, wanted, decision.winner, decision.system)
-        planned = self._planned("transition", [change])
-        planned.transition = wanted
-        yield planned
+        if held not in order or order.index(wanted) > order.index(held):
+            yield Change(name, None if held is UNSET else held, wanted, decision.winner, decision.system)
 
     # fields
 
     def _changes(self) -> Iterator[Change]:
         mapping = self.target.mapping
         for name in self.given.shape.scalars:
-            if name != mapping.transition_field and mapping.writes(name):
+            if name == self.given.shape.status_field and self.link.record_id:
+                yield from self._status(name) if mapping.writes(name) else ()
+            elif name != mapping.transition_field and mapping.writes(name):
                 yield from self._scalar(name)
         for name, rule in mapping.lists.items():
             if rule.slots:

@@ -104,7 +104,6 @@ fields:
     path: status
     values: {paid: placed, confirmed: accepted, shipping: processing, done: completed, cancelled: cancelled}
     write_values: {quoted: paid}
-    write: transition
   lines:
     each: lines
     fields:
@@ -271,8 +270,10 @@ def test_edits_in_all_three_at_once_reach_the_others(folder: Path, person: Perso
 
 def test_the_erp_confirms_an_order_and_the_shop_learns_of_it(folder: Path, person: Person) -> None:
     sale = person.find("sale.sale", ["reference", "=", "S-0007"])
+    assert person.read("sale.sale", sale, "state")["state"] == "quotation"
     person.confirming("sale.sale.confirm", [sale])
     sync(folder)
     shop = sqlite3.connect(folder / "shop.db")
-    assert shop.execute("SELECT status FROM orders WHERE number = 'S-0007'").fetchone() == ("confirmed",)
+    (status,) = shop.execute("SELECT status FROM orders WHERE number = 'S-0007'").fetchone()
+    assert status in ("confirmed", "shipping"), "Tryton may begin to process it at once"
     assert sync(folder).summary.total == 0
