@@ -96,8 +96,10 @@ def test_a_question_about_an_edit_is_answered_with_yes(erp: TrytonConnector, cle
 @pytest.mark.parametrize("edit", ["template", "identifier", "price"])
 def test_edits_of_a_products_parts_are_seen(erp: TrytonConnector, clerk: Person, edit: str) -> None:
     made = new_product(erp, f"PART-{edit}")
+    new_product(erp, f"NEWER-{edit}")  # what comes last is read again in any case
     position = Position(erp, PRODUCT)
     position.pull()
+    assert made.native_id not in position.pull()
     template, product = int(made.data["template"]["id"]), int(made.native_id)
     if edit == "template":
         clerk.write("product.template", template, name="Renamed")
@@ -146,10 +148,12 @@ def test_a_product_is_found_by_code_and_identifier(erp: TrytonConnector) -> None
 def test_stock_follows_the_moves(tryton: Access, clerk: Person) -> None:
     erp = open_tryton(tryton, overlap_seconds=0, now=datetime.now(UTC))
     (product,) = make_product(clerk, "STOCKED")
+    make_product(clerk, "NEWER")  # what comes last is read again in any case
     position = Position(erp, "stock.quantity")
     level = f"{product}@{clerk.find('stock.location', ['type', '=', 'warehouse'])}"
     assert position.pull()[level].data["quantity"] == 0
     assert position.pages[-1].complete
+    assert level not in position.pull()
     put_into_stock(clerk, product, 12)
     record = position.pull()[level]
     assert record.data["quantity"] == record.data["forecast_quantity"] == Decimal(12)
@@ -385,8 +389,10 @@ def test_a_move_changed_directly_shows_on_its_shipment(
 ) -> None:
     sale = move_to(erp, push_one(erp, SALE, create(1, order(buyer, widget, "GO-2"))), "processing")
     (shipment,) = clerk.read(SALE, int(sale.native_id), "shipments")["shipments"]
+    move_to(erp, push_one(erp, SALE, create(2, order(buyer, widget, "GO-3"))), "processing")
     position = Position(erp, SHIPMENT)
     (move,) = position.pull()[str(shipment)].data["outgoing_moves"]
+    assert str(shipment) not in position.pull(), "what comes last is read again, and this is not the last"
     before = clerk.read(SHIPMENT, shipment, "_timestamp")
     clerk.write("stock.move", int(move["id"]), quantity=2)
     (changed,) = position.pull()[str(shipment)].data["outgoing_moves"]
