@@ -55,7 +55,9 @@ class Explained:
     """One golden field."""
 
     path: str
-    """`legal_name`, `contact_points/ID/value`"""
+    """`legal_name`, `contact_points/ID/value`; `contact_points/ID` only for an element that was taken away."""
+    label: str
+    """The same for people: `legal name`, `contact points (phone, +4930123456): value`."""
     value: Any
     system: str
     """Where the value originated."""
@@ -83,12 +85,19 @@ def explain(run: Run, golden_id: str, path: str | None = None, *, zone: tzinfo =
     if flow is None:
         raise ConfigError(f"{golden_id} is a {row.entity}, which the config does not sync any more")
     golden, links = merge_one(run, flow, row.id)
-    wanted = [p for p in _ordered(flow, golden) if path is None or p == path or p.startswith(path + "/")]
+    paths = _ordered(flow, golden)
+    wanted = [p for p in paths if path is None or p == path or p.startswith(path + "/")]
     if path is not None and not wanted and path.partition("/")[0] not in flow.shape.model.model_fields:
         known = ", ".join(flow.shape.model.model_fields)
         raise ConfigError(f"a {row.entity} has no field {path!r}", hint=f"there are {known}")
     teller = _Teller(flow, golden, {link.record_id: link for link in links}, zone)
-    return [teller.field(one) for one in wanted]
+    told = (one for one in wanted if one == path or not _is_there(one, golden))
+    return [teller.field(one) for one in told]
+
+
+def _is_there(path: str, golden: Golden) -> bool:
+    """The presence of an element that is there: its parts say more."""
+    return path.count("/") == 1 and golden.value(path) is True
 
 
 def _ordered(flow: Flow, golden: Golden) -> list[str]:
@@ -112,6 +121,7 @@ class _Teller:
         won = decision.winner
         return Explained(
             path,
+            self._label(path),
             won.value,
             decision.system,
             self._native(won),
@@ -123,6 +133,16 @@ class _Teller:
             tuple(self._conflicts(path)),
             tuple(self._said(link, path) for link in self.links.values() if path in link.fields),
         )
+
+    def _label(self, path: str) -> str:
+        name, _, rest = path.partition("/")
+        words = name.replace("_", " ")
+        if not rest:
+            return words
+        element_id, _, inner = rest.partition("/")
+        key = self.flow.shape.lists[name].merge_key(self.golden.element(name, element_id))
+        named = f"{words} ({', '.join(filter(None, key))})" if any(key) else words
+        return f"{named}: {inner.replace('_', ' ')}" if inner else named
 
     def _native(self, said: Statement) -> str:
         link = self.links.get(said.origin)
