@@ -56,6 +56,11 @@ def test_a_product_is_made_with_its_template_and_can_be_sold(erp: TrytonConnecto
     assert template["account_category"], "without accounts an order of it could not be billed"
 
 
+def test_a_product_whose_unit_nobody_says_is_counted(erp: TrytonConnector) -> None:
+    made = push_one(erp, PRODUCT, create(1, {"code": "PLAIN", "template": {"name": "Plain"}}))
+    assert made.data["template"]["default_uom"]["symbol"] == "u"
+
+
 def test_name_code_and_price_change_in_one_go(erp: TrytonConnector, clerk: Person) -> None:
     made = new_product(erp, "TEA-2")
     changed = {"code": "TEA-2B", "list_price_used": Decimal("21.0001"), "template": {"name": "Teapot"}}

@@ -23,6 +23,7 @@ __all__ = ["ProductWriter"]
 
 _TEMPLATE = "product.template"
 _PRICE = "list_price_used"
+_PIECE = {"symbol": "u"}
 
 
 class ProductWriter(TableWriter):
@@ -95,7 +96,7 @@ class ProductWriter(TableWriter):
         return product, template
 
     def _with_defaults(self, template: Mapping[str, Any]) -> dict[str, Any]:
-        values: dict[str, Any] = {"type": "goods", "salable": True, **template}
+        values: dict[str, Any] = {"type": "goods", "salable": True, "default_uom": _PIECE, **template}
         if values["salable"]:
             values.setdefault("sale_uom", values.get("default_uom"))
         if "account_category" not in values and "account_category" in self.models.fields(_TEMPLATE):

@@ -173,7 +173,7 @@ PRODUCTS = Table(
             "currency",
             "identifiers.code",
         },
-        required={"template.name", "template.default_uom"},
+        required={"template.name"},
     ),
 )
 
