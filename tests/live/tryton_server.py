@@ -18,6 +18,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -244,6 +245,8 @@ def main(arguments: list[str]) -> int:
     if arguments not in (["prepare"], ["run"]):
         print(__doc__, file=sys.stderr)
         return 2
+    # Told to stop by `kill`, it takes the server along instead of leaving it behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         prepared = prepare()
         print(f"programs: {prepared.programs}\ndatabase: {prepared.database}")
