@@ -297,8 +297,8 @@ class Store(Protocol):
     def golden_of(
         self, system: str, entity: str, native_ids: Sequence[str], stream: str | None
     ) -> dict[str, str]:
-        """Native id -> golden id, of linked records of one system (main records only); golden ids that were
-        merged are followed."""
+        """Native id -> golden id, of linked records of one system; `ID#PART` names a further record of the
+        native one; golden ids that were merged are followed."""
         ...
 
     def natives_of(self, system: str, golden_ids: Sequence[str]) -> dict[str, RecordRow]:

@@ -97,12 +97,11 @@ class Records:
             .order_by(c.status != "live", c.id)
         )
         self._goldens_of = (
-            sa.select(c.native_id, c.golden_id)
+            sa.select(c.native_id, c.part, c.golden_id)
             .join_from(records, streams, streams.c.id == c.stream_id)
             .where(
                 streams.c.system == sa.bindparam("system"),
                 c.entity == sa.bindparam("entity"),
-                c.part == "",
                 c.golden_id.is_not(None),
                 among(c.native_id),
             )
@@ -191,14 +190,18 @@ class Records:
     def golden_of(
         self, system: str, entity: str, native_ids: Sequence[str], stream: str | None
     ) -> dict[str, str]:
-        parameters = {"system": system, "entity": entity, "ids": self.database.ids(native_ids)}
+        wanted = set(native_ids)
+        main = {head for native_id in wanted for head in _heads(native_id)}
+        parameters = {"system": system, "entity": entity, "ids": self.database.ids(main)}
         if stream is None:
             rows = self.database.rows(self._goldens_of, parameters)
         else:
             rows = self.database.rows(self._goldens_in, {**parameters, "stream": stream})
         found: dict[str, str] = {}
-        for native_id, golden_id in rows:
-            found.setdefault(native_id, golden_id)
+        for native_id, part, golden_id in rows:
+            name = f"{native_id}#{part}" if part else native_id
+            if name in wanted:
+                found.setdefault(name, golden_id)
         return self._follow(found)
 
     def _follow(self, found: dict[str, str]) -> dict[str, str]:
@@ -219,3 +222,9 @@ class Records:
 
     def count_records(self, system: str, entity: str) -> int:
         return int(self.database.value(self._count, {"system": system, "entity": entity}))
+
+
+def _heads(native_id: str) -> list[str]:
+    """The id itself, and the native ids that it may go on from: `1001` of `1001#buyer:ann@example.org`."""
+    parts = native_id.split("#")
+    return ["#".join(parts[:end]) for end in range(1, len(parts) + 1)]
