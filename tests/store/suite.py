@@ -479,6 +479,7 @@ class StoreSuite:
         assert store.golden_of("shop", "party", ids, None) == {"1": "g1", "2": "g1", "3": "g3", "5": "g1"}
         assert store.golden_of("shop", "party", ids, "leads") == {"5": "g1"}
         assert store.golden_of("crm", "party", ids, None) == {}
+        assert store.golden_of("shop", "party", ["4#p", "4#q", "1#p"], None) == {"4#p": "g6"}
         natives = store.natives_of("shop", ["g1", "g3", "g6", "g9"])
         assert {golden: row.native_id for golden, row in natives.items()} == {"g1": "2", "g3": "3", "g6": "6"}
         assert store.count_records("shop", "party") == 4
