@@ -106,6 +106,10 @@ class Bridge:
     listeners: list[Callable[[RunEvent], None]] = field(default_factory=list)
     _connectors: dict[str, Connector] = field(default_factory=dict)
     _exit: ExitStack = field(default_factory=ExitStack)
+    _written: Mappings = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._written = self.mappings
 
     # -- opening and closing -------------------------------------------------------------------
 
@@ -495,7 +499,9 @@ class Bridge:
         targets = [name for name in sync.targets if only_into in (None, name)]
         create = {name: functools.partial(self._may_create, entity, name) for name in targets}
         policy = _policy(entity, sync, model, self.plugins.survivorship())
-        return Flow(entity, shape_of(model), policy, targets, create, self._fingerprint(entity, sync))
+        elsewhere = [name for name in sync.targets if name not in targets]
+        fingerprint = self._fingerprint(entity, sync)
+        return Flow(entity, shape_of(model), policy, targets, create, fingerprint, elsewhere)
 
     def _may_create(self, entity: str, system: str, doc: Mapping[str, Any]) -> bool:
         return self.mappings.may_create(self.config, entity, system, doc)
@@ -505,7 +511,8 @@ class Bridge:
         parts = [sync.model_dump_json()]
         for system in sync.systems:
             parts.append(self.config.systems[system].connector)
-            parts.extend(m.fingerprint for m in self.mappings.of_entity(system, entity))
+            # As written, not as bound to what a system can do: one that is away just now changes nothing.
+            parts.extend(m.fingerprint for m in self._written.of_entity(system, entity))
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
     # -- plan files ----------------------------------------------------------------------------

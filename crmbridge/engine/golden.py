@@ -134,8 +134,14 @@ class _Batch:
             intents.extend(self._intent(operation) for operation in operations)
             self._keep_notes(golden_id, notes)
         self.run.store.put_intents(intents)
-        self.run.store.clear_dirty([g for g in self.ids if g not in self.parked])
+        if not self._leaves_out():
+            self.run.store.clear_dirty([g for g in self.ids if g not in self.parked])
         return self.position
+
+    def _leaves_out(self) -> bool:
+        """Whether some target takes no part in this run: what it lacks is planned once it is back."""
+        working = {system.name for system in self.run.working()}
+        return bool(self.flow.elsewhere) or not working.issuperset(self.flow.targets)
 
     # merging
 
@@ -176,7 +182,7 @@ class _Batch:
         store.put_references(references)
         store.put_conflicts(conflicts)
         if summarized:
-            parties = insights.touched(self.run, self.flow.entity, self.rows, [*former, *docs])
+            parties = insights.touched(self.run, self.flow.entity, self.ids, [*former, *docs])
             insights.touch(self.run, parties)
         if self.flow.entity == stock.ORDER:
             store.mark_dirty(stock.stocks_of(store, docs))

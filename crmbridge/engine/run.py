@@ -59,6 +59,8 @@ class Flow:
     """System -> whether a golden document is created there; a system without a rule takes none."""
     fingerprint: str
     """Of policy, mappings and connectors: another one has to be agreed to."""
+    elsewhere: Sequence[str] = ()
+    """Further targets, which this run shall not write to."""
 
 
 class Limits(Protocol):

@@ -1,0 +1,361 @@
+"""What each command does, apart from exit codes and the form of its output."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import CONFIG, CUSTOMERS, Place
+
+FOURTH = "004,Zoé,zoe@x.example,,\n"
+
+
+# -- plan, apply, sync -------------------------------------------------------------------------
+
+
+def test_a_plan_shows_old_and_new_and_whence(agreed: Place) -> None:
+    agreed.customers(CUSTOMERS.replace("Ann Lee", "Anna Lee").replace("030 1234567", "030 7654321"))
+    done = agreed.run("plan")
+    assert "shop: update 1 party" in done.out
+    assert "~ Anna Lee (1)" in done.out
+    assert re.search(r"display_name +Ann Lee → Anna Lee +from sales", done.out)
+    assert "+49301234567 → +49307654321" in done.out
+    assert agreed.shop()[0][0] == "Ann Lee"
+
+
+def test_a_long_plan_is_cut_unless_all_is_wanted(place: Place) -> None:
+    done = place.run("plan", "--show", "1")
+    assert "and 2 more" in done.out
+    assert "王小明" not in done.out + place.run("plan", "--show", "1").out.replace("Ann Lee", "")
+    assert "王小明" in place.run("plan", "--show", "0").out
+
+
+def test_apply_leaves_out_what_is_no_longer_true(place: Place) -> None:
+    assert place.run("plan", "--out", "p.jsonl").code == 0
+    place.customers(CUSTOMERS.replace("Ann Lee", "Ann-Marie Lee") + FOURTH)
+    strict = place.run("apply", "p.jsonl", "--strict")
+    assert strict.code == 4
+    assert place.shop() == []
+    done = place.run("apply", "p.jsonl")
+    assert "1 operations of the plan are no longer true" in done.err
+    assert [row[0] for row in place.shop()] == ["王小明", "ليلى حداد"]
+
+
+def test_only_into_and_link_only_write_nowhere_else(agreed: Place) -> None:
+    agreed.customers(CUSTOMERS + FOURTH)
+    assert agreed.run("sync", "--link-only").code == 0
+    assert agreed.run("sync", "--only-into", "sales").code == 0
+    assert len(agreed.shop()) == 3
+    assert agreed.run("sync").code == 0
+    assert len(agreed.shop()) == 4
+
+
+def test_plan_moves_nothing(agreed: Place) -> None:
+    agreed.customers(CUSTOMERS + FOURTH)
+    before = agreed.run("runs", "list", "--json").lines
+    for _ in range(2):
+        assert "create 1 party" in agreed.run("plan").out
+    assert agreed.run("runs", "list", "--json").lines == before
+
+
+# -- runs --------------------------------------------------------------------------------------
+
+
+def test_undo_brings_back_what_a_run_wrote_over_everywhere(agreed: Place) -> None:
+    agreed.customers(CUSTOMERS.replace("Ann Lee", "Wrong").replace("wang@x.example", "wrong@x.example"))
+    assert agreed.run("sync").code == 0
+    run = agreed.run("runs", "list", "--json").lines[0]["id"]
+    shown = agreed.run("runs", "show", str(run))
+    assert re.search(r"display_name +Ann Lee +Wrong", shown.out)
+    done = agreed.run("runs", "undo", str(run))
+    assert "2 values of 2 golden records would be as before" in done.err
+    assert agreed.shop()[0][0] == "Wrong"
+    assert agreed.run("apply", f"crmbridge-undo-{run}.jsonl").code == 0
+    assert agreed.shop() == [
+        ("Ann Lee", "ann@x.example", "+49301234567"),
+        ("王小明", "wang@x.example", None),
+        ("ليلى حداد", "layla@x.example", None),
+    ]
+    assert (agreed.folder / "sales" / "customers.csv").read_text() == CUSTOMERS
+    assert agreed.run("plan", "--detailed-exitcode").code == 0
+
+
+def test_undo_leaves_what_was_changed_since_and_what_was_created(agreed: Place) -> None:
+    agreed.customers(CUSTOMERS.replace("Ann Lee", "Wrong") + FOURTH)
+    assert agreed.run("sync").code == 0
+    run = agreed.run("runs", "list", "--json").lines[0]["id"]
+    agreed.shop("UPDATE customers SET full_name = 'Right' WHERE id = 1")
+    assert agreed.run("sync").code == 0
+    done = agreed.run("runs", "undo", str(run))
+    assert "values changed since" in done.err
+    assert "records that the run created" in done.err
+    assert "Nothing would be written" in done.out
+
+
+def test_an_undo_that_is_not_applied_changes_nothing(agreed: Place) -> None:
+    agreed.customers(CUSTOMERS.replace("Ann Lee", "Anna"))
+    assert agreed.run("sync").code == 0
+    run = agreed.run("runs", "list", "--json").lines[0]["id"]
+    assert agreed.run("runs", "undo", str(run)).code == 0
+    agreed.config(CONFIG + "limits: {updates: 0}\n")
+    assert agreed.run("apply", f"crmbridge-undo-{run}.jsonl").code == 5
+    agreed.config(CONFIG)
+    assert agreed.run("plan", "--detailed-exitcode").code == 0
+    assert agreed.shop()[0][0] == "Anna"
+
+
+# -- dead letters ------------------------------------------------------------------------------
+
+
+def test_a_dead_letter_is_shown_whole_and_settled_once_its_cause_is_gone(agreed: Place) -> None:
+    agreed.customers(CUSTOMERS.replace("030 1234567", "not a number"))
+    assert agreed.run("sync").code == 3
+    (letter,) = agreed.run("dead-letters", "list", "--json").lines
+    shown = agreed.run("dead-letters", "show", str(letter["id"]))
+    assert '"Phone": "not a number"' in shown.out
+    assert '"Extra": "keep"' in shown.out
+    again = agreed.run("dead-letters", "replay", str(letter["id"]))
+    assert again.code == 3
+    assert "0 of 1 dead letters are settled" in again.err
+    agreed.customers(CUSTOMERS)
+    done = agreed.run("retry")
+    assert (done.code, "1 of 1 dead letters are settled" in done.err) == (0, True)
+    assert agreed.run("dead-letters", "list", "--json").lines == []
+    assert agreed.run("dead-letters", "list", "--all", "--json").lines[0]["status"] == "replayed"
+
+
+def test_a_refused_write_is_planned_anew_when_it_is_replayed(place: Place) -> None:
+    place.odd("refuses: Ann Lee, pages: 0")
+    assert place.run("sync").code == 4
+    assert place.run("apply", "crmbridge-plan.jsonl").code == 3
+    (letter,) = place.run("dead-letters", "list", "--json").lines
+    assert (letter["kind"], letter["error"]) == ("operation", "this name is refused here")
+    assert place.run("sync").code == 3
+    assert place.run("dead-letters", "list", "--json").lines[0]["attempts"] == 1
+    assert place.run("dead-letters", "replay", str(letter["id"])).code == 3
+    assert place.run("dead-letters", "list", "--json").lines[0]["attempts"] == 2
+    place.odd("pages: 0")
+    assert place.run("dead-letters", "replay", str(letter["id"])).code == 0
+
+
+def test_a_letter_that_is_dropped_is_forgotten(agreed: Place) -> None:
+    agreed.customers(CUSTOMERS.replace("030 1234567", "not a number"))
+    assert agreed.run("sync").code == 3
+    (letter,) = agreed.run("dead-letters", "list", "--json").lines
+    assert agreed.run("dead-letters", "drop", "99").code == 2
+    assert agreed.run("dead-letters", "drop", str(letter["id"])).code == 0
+    assert "no dead letters" in agreed.run("dead-letters", "list").out
+
+
+# -- systems -----------------------------------------------------------------------------------
+
+
+def test_a_paused_system_is_neither_read_nor_written(agreed: Place) -> None:
+    assert agreed.run("systems", "pause", "shop").code == 0
+    agreed.customers(CUSTOMERS + FOURTH)
+    done = agreed.run("sync")
+    assert done.code == 0
+    assert "paused: shop" in done.err
+    assert len(agreed.shop()) == 3
+    assert agreed.run("systems", "list", "--json").lines[1]["paused"] is True
+    assert agreed.run("systems", "resume", "shop").code == 0
+    assert agreed.run("sync").code == 0
+    assert len(agreed.shop()) == 4
+
+
+def test_a_renamed_system_keeps_its_links(agreed: Place) -> None:
+    agreed.config(
+        CONFIG.replace("shop:", "store:", 1)
+        .replace("sales, shop", "sales, store")
+        .replace("shop: al", "store: al")
+    )
+    mapping = agreed.folder / "mappings" / "shop.yaml"
+    mapping.write_text(mapping.read_text().replace("system: shop", "system: store"))
+    refused = agreed.run("sync")
+    assert refused.code == 13
+    assert "systems rename" in refused.err
+    assert agreed.run("systems", "rename", "shop", "nowhere").code == 2
+    assert agreed.run("systems", "rename", "nothing", "store").code == 2
+    assert agreed.run("systems", "rename", "shop", "store").code == 0
+    assert agreed.run("sync", "--accept-config").code == 0
+    agreed.customers(CUSTOMERS.replace("Ann Lee", "Anna"))
+    assert agreed.run("sync").code == 0
+    assert [row[0] for row in agreed.shop()] == ["Anna", "王小明", "ليلى حداد"]
+
+
+def test_a_removed_system_is_met_anew(agreed: Place) -> None:
+    assert agreed.run("systems", "remove", "shop", typed="n\n").code == 1
+    assert agreed.run("systems", "remove", "shop", "--yes").code == 0
+    assert [
+        one["name"] for one in agreed.run("systems", "list", "--json").lines if one.get("last_success")
+    ] == ["sales"]
+    done = agreed.run("sync")
+    assert (done.code, len(agreed.shop())) == (0, 3)
+
+
+# -- looking -----------------------------------------------------------------------------------
+
+
+def test_check_tells_protection_precision_and_coverage(agreed: Place) -> None:
+    mapping = agreed.folder / "mappings" / "shop.yaml"
+    mapping.write_text(mapping.read_text().split("  contact_points")[0])
+    done = agreed.run("check", "--json")
+    assert done.code == 0
+    told = {(one["system"], one["topic"]): one["text"] for one in done.lines}
+    assert "record versions" in told["sales", "protection"] or "looked up" in told["sales", "protection"]
+    assert "contact_points" in told["shop", "coverage"]
+    assert ("sales", "coverage") not in told
+
+
+def test_check_goes_on_after_a_broken_system_and_names_mistakes_of_mappings(place: Place) -> None:
+    place.odd("does: fatal")
+    mapping = place.folder / "mappings" / "sales.yaml"
+    mapping.write_text(mapping.read_text().replace("value: Mail", "value: Mial"))
+    done = place.run("check")
+    assert done.code == 2
+    assert "no way" in done.out
+    assert "sales.yaml:6:" in done.out
+    assert "did you mean 'Mail'?" in done.out
+
+
+def test_check_says_which_fields_a_system_stores_otherwise(agreed: Place) -> None:
+    agreed.shop(
+        "CREATE TRIGGER short AFTER UPDATE ON customers BEGIN UPDATE customers SET full_name = substr(full_name, 1, 4) WHERE id = new.id AND length(full_name) > 4; END"
+    )
+    agreed.customers(CUSTOMERS.replace("Ann Lee", "Anneliese Lee"))
+    agreed.run("sync")
+    assert "party.display_name is stored otherwise than sent" in agreed.run("check").out
+
+
+def test_preview_shows_what_gets_lost(place: Place) -> None:
+    first, second, _ = place.run("map", "preview", "sales", "customers", "--json").lines
+    assert first["lost"] == ["Phone: '030 1234567' -> '+49301234567'"]
+    assert first["unread"] == ["Extra"]
+    assert second["back"] == {"Name": "王小明", "Mail": "wang@x.example"}
+    place.customers(CUSTOMERS.replace("030 1234567", "?"))
+    wrong = place.run("map", "preview", "sales", "customers", "--sample", "1")
+    assert wrong.code == 3
+    assert "cannot be mapped" in wrong.out
+
+
+def test_discover_lists_streams_and_fields_even_before_there_are_mappings(place: Place) -> None:
+    (place.folder / "mappings" / "shop.yaml").unlink()
+    assert "customers" in place.run("discover", "shop").out
+    fields = {one["name"]: one["kind"] for one in place.run("discover", "shop", "customers", "--json").lines}
+    assert fields == {"id": "integer", "full_name": "text", "email": "text", "phone": "text"}
+    assert "did you mean 'customers'?" in place.run("discover", "shop", "customer").err
+    assert place.run("discover", "nowhere").code == 2
+
+
+@pytest.mark.parametrize("text", ["王小明", "wang@x.example", "小明"])
+def test_find_show_and_explain_take_what_people_know(agreed: Place, text: str) -> None:
+    (found,) = agreed.run("find", text, "--json").lines
+    assert found["label"] == "王小明"
+    shown = agreed.run("show", text)
+    assert found["golden_id"] in shown.out
+    assert re.search(r"shop +customers +2 +live", shown.out)
+    told = agreed.run("explain", found["golden_id"], "display_name")
+    assert "from sales 002, at first contact" in told.out
+
+
+def test_what_names_several_records_is_asked_about(agreed: Place) -> None:
+    assert agreed.run("find", "nobody at all").out == "Nothing was found.\n"
+    assert agreed.run("show", "nobody at all").code == 2
+    agreed.customers(CUSTOMERS + "005,Ann Lee,other@x.example,,\n")
+    assert agreed.run("sync").code == 0
+    done = agreed.run("show", "Ann Lee")
+    assert done.code == 2
+    assert "names 2 records" in done.err
+    assert "has no field 'nme'" in agreed.run("explain", "wang", "nme").err
+
+
+def test_a_page_is_for_its_owner_and_runs_nothing(agreed: Place) -> None:
+    agreed.customers(CUSTOMERS.replace("王小明", "<script>alert(1)</script>"))
+    assert agreed.run("sync").code == 0
+    assert agreed.run("show", "wang@x.example", "--html", "page.html").code == 0
+    page = agreed.folder / "page.html"
+    assert page.stat().st_mode & 0o077 == 0
+    assert "&lt;script&gt;alert(1)" in page.read_text()
+    assert "<script" not in page.read_text()
+
+
+# -- the rest ----------------------------------------------------------------------------------
+
+
+def test_plugins_says_what_is_broken(place: Place) -> None:
+    (place.folder / "bad.py").write_text("import nothing_of_that_name\n")
+    place.config(CONFIG.replace("[./odd_plugin.py]", "[./odd_plugin.py, ./bad.py]"))
+    done = place.run("plugins", "--json")
+    assert done.code == 1
+    found = {one["name"]: one for one in done.lines}
+    assert found["odd_plugin"]["connectors"] == ["odd"]
+    assert {"files", "memory", "sql"} <= set(found["built-in"]["connectors"])
+    assert "ModuleNotFoundError" in found["bad"]["error"]
+    assert place.run("plan").code == 0
+
+
+def test_schemas_are_printed(agreed: Place) -> None:
+    output = json.loads(agreed.run("schema", "output").out)
+    properties = output["$defs"]["FindingMessage"]["properties"]
+    for line in agreed.run("check", "--json").lines:
+        assert line.keys() <= properties.keys()
+    assert output["discriminator"]["mapping"].keys() >= {"operation", "summary", "error", "note"}
+    assert json.loads(agreed.run("schema", "party").out)["$id"] == "urn:crmbridge:entity:party"
+    assert json.loads(agreed.run("schema", "config").out)["$schema"].endswith("draft-07/schema#")
+    assert "did you mean 'product'?" in agreed.run("schema", "produkt").err
+    assert "mapping" in agreed.run("schema").out
+
+
+def test_init_asks_and_what_it_writes_is_understood(place: Place) -> None:
+    typed = "List\nlist\nfiles\n./sales\nerp\nodd\nsql\nsqlite:///shop.db\n\n\n"
+    done = place.run("init", "fresh", typed=typed)
+    assert done.code == 0, done.out + done.err
+    text = (place.folder / "fresh" / "crmbridge.yaml").read_text()
+    assert text.splitlines()[0] == "# yaml-language-server: $schema=./crmbridge.schema.json"
+    assert '    password: "${env:ERP_PASSWORD}"' in text
+    assert "between: [list, erp]" in text
+    schema = json.loads((place.folder / "fresh" / "crmbridge.schema.json").read_text())
+    assert "systems" in schema["properties"]
+    checked = place.run("--config", "fresh/crmbridge.yaml", "check")
+    assert "list has no mapping for party" in checked.err
+    again = place.run("init", "fresh", typed=typed)
+    assert again.code == 2
+    assert "--force" in again.err
+
+
+def test_the_demo_folder_can_be_planned(place: Place) -> None:
+    assert place.run("demo", "tea").code == 0
+    done = place.run("--config", "tea/crmbridge.yaml", "plan", "--json")
+    assert done.code == 0
+    assert {one["system"] for one in done.of("operation")} == {"sales", "shop", "crm"}
+    assert place.run("demo", "tea").code == 1
+
+
+def test_completion_is_there(place: Place) -> None:
+    done = place.run("--show-completion", "bash")
+    assert done.code == 0
+    assert "_CRMBRIDGE_COMPLETE" in done.out
+
+
+def test_every_command_has_help(place: Place) -> None:
+    listed = place.run("--help").out
+    for name in (
+        "init", "check", "discover", "map", "plan", "apply", "sync", "find", "show", "explain",
+        "dead-letters", "retry", "runs", "systems", "plugins", "schema", "demo",
+    ):  # fmt: skip
+        assert re.search(rf"\b{name}\b", listed)
+        assert place.run(name, "--help").code == 0
+    assert Path("state.db").exists() is False
+
+
+def test_what_a_system_missed_reaches_it_when_it_is_back(place: Place) -> None:
+    place.odd("pages: 0")
+    place.agree()
+    place.odd("pages: 0, does: fatal")
+    place.customers(CUSTOMERS + FOURTH)
+    assert place.run("sync").code == 1
+    place.odd("pages: 0")
+    assert "create 1 party" in place.run("plan").out
