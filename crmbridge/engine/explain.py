@@ -55,7 +55,7 @@ class Explained:
     """One golden field."""
 
     path: str
-    """`legal_name`, `contact_points/ID/value`; `contact_points/ID` only for an element that was taken away."""
+    """`legal_name`, `contact_points/ID/value`; `contact_points/ID` only for an element that is gone."""
     label: str
     """The same for people: `legal name`, `contact points (phone, +4930123456): value`."""
     value: Any

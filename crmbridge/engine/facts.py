@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
-from crmbridge.identity.match import compare
+from crmbridge.identity.match import Verdict, compare
 from crmbridge.identity.normalize import identity_keys
 from crmbridge.store.base import GoldenRow, RecordRow, Store
+from crmbridge_schemas.base import Money, canonical
 
 __all__ = [
     "Dossier",
@@ -24,6 +25,7 @@ __all__ = [
     "is_open_invoice",
     "is_placed",
     "lives",
+    "money",
     "order_moment",
     "party_name",
     "possible_twins",
@@ -98,39 +100,34 @@ def golden_refs(doc: Any) -> set[str]:
 
 
 def possible_twins(
-    store: Store, region: str | None, records: Mapping[str, Sequence[RecordRow]]
+    store: Store, region: str | None, parties: Sequence[str]
 ) -> dict[str, dict[str, list[str]]]:
     """Golden party -> other golden parties that share an exact key -> the kinds of those keys (email ...).
 
-    They were not joined, so somebody has to look. A person and an organization are never one.
-    records: golden party -> its records.
+    They were not joined, so somebody has to look. A person and an organization are never one. The golden
+    documents decide, for a record may hold a copy that is older than what was agreed.
     """
-    docs = {r.id: msgspec.json.decode(r.seen) for rows in records.values() for r in rows if _speaks(r)}
-    keys = {number: set(identity_keys(doc, region=region)) for number, doc in docs.items()}
-    holders = store.records_with_keys("party", sorted(set().union(*keys.values()))) if keys else {}
-    strange = sorted({number for some in holders.values() for number, _ in some} - docs.keys())
-    others = {row.id: row for row in (store.records_by_id(strange) if strange else ())}
-    docs |= {number: msgspec.json.decode(row.seen) for number, row in others.items() if _speaks(row)}
-    found: dict[str, dict[str, list[str]]] = {golden_id: {} for golden_id in records}
-    for golden_id, rows in records.items():
-        for row in rows:
-            for key in sorted(keys.get(row.id, ())):
-                for number, other in holders.get(key, ()):
-                    if other in (None, golden_id) or number not in docs:
-                        continue
-                    if _may_be_one(docs[row.id], docs[number], key):
-                        kinds = found[golden_id].setdefault(str(other), [])
-                        kinds += [kind for kind in [_kind(key)] if kind not in kinds]
+    docs = {g: _doc(row) for g, row in store.goldens(parties).items()}
+    keys = {g: sorted(set(identity_keys(doc, region=region))) for g, doc in docs.items()}
+    wanted = sorted(set().union(*keys.values())) if keys else []
+    holders = store.records_with_keys("party", wanted) if wanted else {}
+    others = sorted({g for some in holders.values() for _, g in some if g} - docs.keys())
+    docs |= {g: _doc(row) for g, row in store.goldens(others).items()}
+    alive = {g for g, rows in store.records_of(sorted(docs)).items() if lives(rows)}
+    found: dict[str, dict[str, list[str]]] = {party: {} for party in parties}
+    for party, key in ((party, key) for party, some in keys.items() for key in some):
+        for other in sorted({g for _, g in holders.get(key, ()) if g and g != party and g in alive}):
+            if key in identity_keys(docs[other], region=region) and _may_be_one(
+                docs[party], docs[other], key
+            ):
+                kinds = found[party].setdefault(other, [])
+                kinds += [kind for kind in [_kind(key)] if kind not in kinds]
     return found
-
-
-def _speaks(row: RecordRow) -> bool:
-    return row.status in ("live", "out")
 
 
 def _may_be_one(one: Doc, other: Doc, key: str) -> bool:
     kinds = {doc.get("kind") for doc in (one, other)} - {None}
-    return len(kinds) < 2 and compare(one, other, key).value != "different"
+    return len(kinds) < 2 and compare(one, other, key) is not Verdict.DIFFERENT
 
 
 def _kind(key: str) -> str:
@@ -184,15 +181,20 @@ def is_open_case(case: Doc) -> bool:
 def sums(amounts: Iterable[Any]) -> dict[str, Decimal]:
     """Currency -> the sum of the Money values in it; what is no Money is passed over."""
     found: dict[str, Decimal] = {}
-    for money in amounts:
-        if isinstance(money, Mapping) and money.get("amount") is not None:
-            currency = str(money.get("currency"))
-            found[currency] = found.get(currency, Decimal(0)) + Decimal(str(money["amount"]))
+    for value in amounts:
+        if isinstance(value, Mapping) and value.get("amount") is not None:
+            currency = str(value.get("currency"))
+            found[currency] = found.get(currency, Decimal(0)) + Decimal(str(value["amount"]))
     return found
 
 
-def _positive(money: Any) -> bool:
-    return isinstance(money, Mapping) and Decimal(str(money.get("amount") or 0)) > 0
+def money(amount: Decimal, currency: str) -> dict[str, Any]:
+    """A sum as canonical Money."""
+    return canonical(Money(amount=amount, currency=currency))
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, Mapping) and Decimal(str(value.get("amount") or 0)) > 0
 
 
 def _doc(row: GoldenRow | None) -> dict[str, Any]:

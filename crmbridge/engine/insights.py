@@ -23,7 +23,7 @@ from crmbridge.identity.policy import HUB, Policy
 from crmbridge.identity.shape import shape_of
 from crmbridge.mapping.load import Mappings
 from crmbridge.store.base import GoldenRow, RecordRow, Store
-from crmbridge_schemas.base import Entity, Money, canonical
+from crmbridge_schemas.base import Entity
 
 __all__ = ["INPUTS", "SUMMARY", "begin", "flows", "is_wanted", "refresh", "touch", "touched"]
 
@@ -91,17 +91,15 @@ def begin(run: Run) -> None:
             touch(run, ids)
 
 
-def touched(
-    run: Run, entity: str, records: Mapping[str, Sequence[RecordRow]], docs: Iterable[Mapping[str, Any]]
-) -> list[str]:
+def touched(run: Run, entity: str, golden_ids: Sequence[str], docs: Iterable[Mapping[str, Any]]) -> list[str]:
     """The golden parties whose summaries a batch of golden records may change.
 
-    records: golden id -> its records. docs: the documents as they were and as they are now.
+    docs: their documents as they were and as they are now.
     """
     if entity != "party":
         return sorted({party for doc in docs for party in facts.golden_refs(doc.get("party"))})
-    twins = facts.possible_twins(run.store, run.region, records)
-    return sorted({*records, *(other for found in twins.values() for other in found)})
+    twins = facts.possible_twins(run.store, run.region, golden_ids)
+    return sorted({*golden_ids, *(other for found in twins.values() for other in found)})
 
 
 def touch(run: Run, parties: Sequence[str]) -> None:
@@ -167,7 +165,7 @@ def refresh(run: Run, flow: Flow, golden_ids: Sequence[str]) -> None:
     rows = [row for some in store.records_of(golden_ids).values() for row in some if row.system == HUB]
     dossiers = facts.gather(store, [row.native_id for row in rows])
     records = {party: dossier.records[party] for party, dossier in dossiers.items()}
-    twins = facts.possible_twins(store, run.region, records)
+    twins = facts.possible_twins(store, run.region, sorted(dossiers))
     travels = frozenset(other.entity for other in run.flows)
     changed = []
     for row in rows:
@@ -235,5 +233,5 @@ def _invoices(invoices: Iterable[Mapping[str, Any]], *, known: bool) -> dict[str
     amount = None
     if len(totals) == 1 and None not in amounts:
         ((currency, total),) = totals.items()
-        amount = canonical(Money(amount=total, currency=currency))
+        amount = facts.money(total, currency)
     return {"open_invoices": len(still_open) if known else None, "open_amount": amount}

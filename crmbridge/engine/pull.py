@@ -66,8 +66,10 @@ class _Pull:
     asked_at: int = 0
     listed: int = 0
     rejected: int = 0
-    letters: frozenset[str] = frozenset()
-    """Native ids of records that could not be taken last time."""
+    letters: Mapping[str, str] = field(default_factory=dict)
+    """Native id -> raw payload of records that could not be taken last time."""
+    refused: set[str] = field(default_factory=set)
+    """Those that cannot be taken this time."""
     required: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Entity -> fields without which a record makes no sense."""
 
@@ -100,9 +102,9 @@ class _Pull:
         self.capabilities = self.system.streams[self.stream].capabilities
         self.row = run.store.stream(self.system.name, self.stream)
         open_letters = run.store.dead_letters("open", self.system.name)
-        self.letters = frozenset(
-            x.native_id for x in open_letters if x.kind == "record" and x.stream == self.stream
-        )
+        self.letters = {
+            x.native_id: x.raw for x in open_letters if x.kind == "record" and x.stream == self.stream
+        }
         for mapping in self.mappings:
             flow = run.flow(mapping.entity)
             assert flow is not None
@@ -148,16 +150,30 @@ class _Pull:
         for record, digest in changed:
             rows.extend(self._take(record, digest, old, dirty))
         store.put_records(rows)
-        if healed := sorted(self.letters & {row.native_id for row in rows}):
-            store.settle_dead_letters_of("record", name, self.stream, healed)
+        healed = self.letters.keys() & ({row.native_id for row in rows} | self._as_before(page, changed))
+        if healed:
+            store.settle_dead_letters_of("record", name, self.stream, sorted(healed))
+        for merge in page.merges:  # before the tombstone that a system may report of the loser as well
+            self._take_merge(merge)
         for tombstone in page.tombstones:
             self._take_tombstone(tombstone, dirty)
         store.mark_dirty(dirty)
-        for merge in page.merges:
-            self._take_merge(merge)
         for reject in page.rejects:
             self._dead_letter(reject.position, reject.reason, reject.raw)
         self.listed += len(page.records) + len(page.rejects)
+
+    def _as_before(self, page: Page, changed: Iterable[tuple[Record, bytes]]) -> set[str]:
+        """Native ids of records that had become unreadable and now are again what they were before."""
+        if not self.letters:
+            return set()
+        fresh = {record.native_id for record, _ in changed}
+        return {
+            record.native_id
+            for record in page.records
+            if record.native_id in self.letters.keys() - self.refused
+            and record.native_id not in fresh
+            and _raw_text(record.data) != self.letters[record.native_id]
+        }
 
     def _changed(
         self, records: Iterable[Record], known: Mapping[tuple[str, str], KnownRecord]
@@ -165,9 +181,11 @@ class _Pull:
         prints = {m.fingerprint for m in self.mappings}
         for record in records:
             try:
+                if "\x00" in record.native_id + record.scope:
+                    raise ValueError("its id holds the character NUL")
                 digest = raw_hash(record)
             except ValueError as error:
-                self._dead_letter(record.native_id, str(error), repr(record.data))
+                self._dead_letter(_printable(record.native_id), str(error), repr(record.data))
                 continue
             before = known.get((record.scope, record.native_id))
             same = before is not None and before.raw_hash == digest and before.status in ("live", "out")
@@ -414,6 +432,7 @@ class _Pull:
 
     def _dead_letter(self, native_id: str, error: str, raw: Any) -> None:
         self.rejected += 1
+        self.refused.add(native_id)
         now = self.run.now()
         letter = DeadLetterRow(
             "record",
@@ -450,6 +469,10 @@ class News:
     changed: list[str]
     reverted: list[str]
     revived: bool
+
+
+def _printable(native_id: str) -> str:
+    return native_id.encode("unicode_escape", "backslashreplace").decode()
 
 
 def _raw_text(raw: Any) -> str:

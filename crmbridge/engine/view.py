@@ -71,7 +71,7 @@ def customer(run: Run, golden_id: str) -> Customer360:
     made.shipments = [reader.shipment(g, d) for g, d in reader.newest("shipment", "shipped_at", "planned_on")]
     made.invoices = [reader.invoice(g, d) for g, d in reader.newest("invoice", "issued_on")]
     totals = facts.sums(one.open_amount for one in made.invoices if one.open)
-    made.open_amounts = {currency: format(total, "f") for currency, total in sorted(totals.items())}
+    made.open_amounts = {c: facts.money(total, c)["amount"] for c, total in sorted(totals.items())}
     made.cases = [reader.case(g, d) for g, d in reader.newest("case", "opened_at")]
     made.touch_points = [reader.touch_point(g, d) for g, d in reader.newest("interaction", "occurred_at")]
     made.duplicates = reader.duplicates()
@@ -148,8 +148,7 @@ class _Reader:
 
     def duplicates(self) -> list[Duplicate]:
         """Parties that share an exact key with this one and were not joined."""
-        records = {self.id: self.records.get(self.id, [])}
-        twins = facts.possible_twins(self.store, self.run.region, records)[self.id]
+        twins = facts.possible_twins(self.store, self.run.region, [self.id])[self.id]
         docs = {g: msgspec.json.decode(row.doc) for g, row in self.store.goldens(sorted(twins)).items()}
         made = []
         for golden_id, kinds in sorted(twins.items()):
