@@ -39,6 +39,8 @@ class Summary:
     """(system, entity, kind) -> operations."""
     clears: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """(system, entity, field) -> values emptied."""
+    reverts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(system, entity) -> values that an old copy brought back and that are written again."""
     notes: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -288,6 +290,7 @@ class _Batch:
         for change in planned.changes:
             if change.new is None and change.old is not None:
                 self.summary.clears[planned.system, planned.entity, change.path.partition("/")[0]] += 1
+        self.summary.reverts[planned.system, planned.entity] += self._reverts(planned)
         return IntentRow(
             planned.id,
             self.run.id,
@@ -303,6 +306,11 @@ class _Batch:
             updated_at=now,
             position=self.position,
         )
+
+    def _reverts(self, planned: Planned) -> int:
+        link = next((x for x in self.links[planned.golden_id] if x.record_id == planned.record_id), None)
+        states = [link.fields.get(change.path) for change in planned.changes] if link else []
+        return sum(1 for state in states if state is not None and state.fell_back)
 
     def _keep_notes(self, golden_id: str, notes: Iterable[Note]) -> None:
         for note in notes:

@@ -173,8 +173,8 @@ def _exceeded(run: Run, summary: Summary) -> LimitError | None:
     for key, count in sorted(summary.clears.items()):
         if error := _over(run, "clears", key, count):
             return error
-    for (system, entity, kind), count in sorted(run.counts.items()):
-        if kind == "reverted" and (error := _over(run, "reverts", (system, entity, ""), count)):
+    for (system, entity), count in sorted(summary.reverts.items()):
+        if error := _over(run, "reverts", (system, entity, ""), count):
             return error
     return None
 

@@ -98,6 +98,11 @@ class FieldState:
         """What the record stands for now: our write while it is in place, else its own word."""
         return self.sent or self.own
 
+    @property
+    def fell_back(self) -> bool:
+        """It holds what it held before our last write: an old copy was saved over it."""
+        return self.sent is None and self.before is not UNSET and self.seen == self.before
+
 
 @dataclass(slots=True)
 class Link:
