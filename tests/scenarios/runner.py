@@ -174,6 +174,12 @@ class Stage:
             system, stream, native_id = place.split("/")
             self.memory[system].add(stream, native_id, **data)
 
+    def do_date(self, dates: dict[str, str]) -> None:
+        """A system says of a record that it was last changed at this time."""
+        for place, moment in dates.items():
+            system, stream, native_id = place.split("/")
+            self.memory[system].streams[stream][native_id].modified = datetime.fromisoformat(moment)
+
     def do_delete(self, place: str) -> None:
         self.sleep(1)
         system, stream, native_id = place.split("/")
