@@ -113,7 +113,7 @@ class Plugins:
         if name in known:
             return known[name]
         broken = [f"{f.plugin} failed to load: {f.error}" for f in self.failures]
-        hint = f"there are {', '.join(sorted(known))}; others are installed with pip, such as ./plugins/tryton"
+        hint = f"there are {', '.join(sorted(known))}; others are installed with pip"
         raise ConfigError("; ".join([f"there is no connector {name!r}", *broken]), hint=hint)
 
     def codecs(self) -> dict[str, Codec]:

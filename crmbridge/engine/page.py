@@ -104,8 +104,9 @@ class _Page:
         rows = []
         for one in fields:
             since = self._stamp(one.time) if one.time else "at first contact"
+            rule = "" if one.rule == "first contact" else one.rule
             other = f"{one.lost} said otherwise" if one.lost else ""
-            origin = " · ".join(_text(part) for part in (one.system, one.rule, since, other) if part)
+            origin = " · ".join(_text(part) for part in (one.system, rule, since, other) if part)
             rows.append((_text(_label(one.path)), _value(one.value), f"<small>{origin}</small>"))
         return _table("Golden record", ("Field", "Value", "Origin"), rows)
 

@@ -288,11 +288,18 @@ class _Step:
     def _refill(self, name: str, chosen: str, rule: ListRule, shown: str | None) -> Iterator[Change]:
         """The slot shall show another element: all its parts are written."""
         old = self.link.element(name, shown) if shown else {}
+        present = self.given.golden.decisions[element_path(name, chosen)]
+        yield Change(element_path(name, chosen), None, True, present.winner, present.system)
         for inner in sorted(rule.element_fields):
             path = element_path(name, chosen, inner)
             decision = self.given.golden.decisions.get(path)
-            if decision is not None and decision.winner.value is not None:
-                yield Change(path, old.get(inner), decision.winner.value, decision.winner, decision.system)
+            if decision is None or decision.winner.value is None:
+                continue
+            value = decision.winner.value
+            if self.given.shape.lists[name].fields[inner].is_ref:
+                value = self._reference(path, value)
+            if value is not UNSET:
+                yield Change(path, old.get(inner), value, decision.winner, decision.system)
 
     def _empty_slot(self, name: str, slot: Slot, shown: str | None) -> Iterator[Change]:
         if shown is None:
@@ -404,11 +411,18 @@ class _Step:
     def _closed(self) -> bool:
         for native, values in self.target.capabilities.closed_when.items():
             for name in self.given.shape.scalars:
-                if native in self.target.mapping.native_fields(name):
-                    held = self.link.holds(name)
-                    if held is not UNSET and self.target.mapping.write({name: held}).get(native) in values:
-                        return True
+                held, rule = self.link.holds(name), self.target.mapping.fields.get(name)
+                if rule is None or native not in rule.native or held is UNSET:
+                    continue
+                if self._native_value(name, held, native) in values:
+                    return True
         return False
+
+    def _native_value(self, name: str, held: Any, native: str) -> Any:
+        mapping = self.target.mapping
+        if name == mapping.transition_field:
+            return mapping.transition(held)
+        return mapping.write({name: held}).get(native)
 
     # results
 

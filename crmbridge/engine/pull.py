@@ -457,8 +457,8 @@ class _Pull:
                 "mapped: then the mapping is wrong, not the data",
                 limit="limits.rejects",
                 flag="--allow rejects",
-                hint="crmbridge dead-letters list shows them; correct the mapping, pass --allow rejects for this "
-                "run, or change limits.rejects in crmbridge.yaml",
+                hint="crmbridge dead-letters list shows them; correct the mapping, pass --allow rejects for "
+                "this run, or change limits.rejects in crmbridge.yaml",
             )
 
 

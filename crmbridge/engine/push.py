@@ -20,7 +20,7 @@ from crmbridge.engine.run import Flow, Run, System, micros
 from crmbridge.identity.link import UNSET, Reading, Stamp, observe
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.errors import MappingError
-from crmbridge.sdk.connector import Capabilities, Operation, Record, Result, ResultStatus
+from crmbridge.sdk.connector import Capabilities, ListPatch, Operation, Record, Result, ResultStatus
 from crmbridge.sdk.errors import (
     AnswerLostError,
     ConflictError,
@@ -308,7 +308,7 @@ class _Push:
         else:
             self._uncertain(row, result.reason)
 
-    def _done(self, row: IntentRow, record: Record | None) -> None:
+    def _done(self, row: IntentRow, record: Record | None, *, looked_up: bool = False) -> None:
         planned, store = decode(row.payload), self.run.store
         if planned.kind in ("delete", "archive"):
             self._buried_by_us(row, planned)
@@ -319,18 +319,25 @@ class _Push:
         held = self._held(record)
         saved = self._row_for(planned, record)
         link = link_of(saved, self.flow.shape)
-        edited_since = _edited_since(row, record)
+        edited_since = looked_up and _edited_since(row, record)
         new = saved.read_at == 0 and not edited_since
         reading = self._reading(record, Stamp(0) if new else Stamp(self.run.now()))
         settled = adopt(planned, link, held, reading, edited_since=edited_since)
         saved.version, saved.raw_hash = record.version, raw_hash(record)
         saved.mapped_by, saved.read_at, saved.status = self.mapping.fingerprint, self.run.now(), "live"
         store.put_records([save_link(link, saved, self.flow.shape)])
-        self._after_write(row, planned, settled.altered)
+        altered = [one for one in settled.altered if not self._as_mapped(one[0], one[1], one[2])]
+        self._after_write(row, planned, altered)
         if not planned.record_id:
             store.mark_dirty(store.referring([planned.golden_id]))
         if settled.news:
             store.mark_dirty([planned.golden_id])
+
+    def _as_mapped(self, path: str, wanted: Any, held: Any) -> bool:
+        """The mapping itself keeps no more of it (a time without seconds): the system altered nothing."""
+        if "/" in path or wanted is None or path not in self.mapping.fields:
+            return False
+        return self.flow.shape.same(path, self.mapping.project(path, wanted), held)
 
     def _held(self, record: Record) -> dict[str, Any]:
         """What the record now says. Where that cannot be mapped, nothing is known but our own write: the link
@@ -494,7 +501,7 @@ class _Push:
             saved = self.run.store.records_by_id([planned.record_id or 0])
             if saved and in_place(planned, link_of(saved[0], self.flow.shape), held, self.flow.shape):
                 with self.run.store.transaction():
-                    self._done(row, found[0])
+                    self._done(row, found[0], looked_up=True)
                 return
         self._drop(row)
 
@@ -504,16 +511,16 @@ class _Push:
             self.run.store.drop_intents([row.status], [row.id])
 
     def _look_up_create(self, row: IntentRow, planned: Planned) -> None:
-        key, value = self._search_key(planned)
-        if key is None:
+        keys = self._search_keys(planned)
+        if not keys:
             self._note_uncertain(row)
             return
-        found = self._adoptable(row, key, value)
+        found = self._adoptable(row, keys)
         lag = self.capabilities.search_lag.total_seconds()
         waited = (self.run.now() - row.updated_at) / 1_000_000
         if not found and waited < lag <= SHORT_LAG:
             self.run.wait(lag - waited)
-            found = self._adoptable(row, key, value)
+            found = self._adoptable(row, keys)
         elif not found and waited < lag:
             self._note_uncertain(row)
             return
@@ -521,28 +528,32 @@ class _Push:
             self._note_uncertain(row)
         elif found:
             with self.run.store.transaction():
-                self._done(row, found[0])
+                self._done(row, found[0], looked_up=True)
         else:
             self._drop(row)
 
-    def _adoptable(self, row: IntentRow, key: str, value: str) -> list[Record]:
-        """Records that may be ours: not known before, and not older than the intent."""
-        by_mark = key == self.capabilities.search_mark
-        found = []
-        for record in self.system.connector.search(self.stream, key, value):
-            known = self.run.store.records(self.system.name, self.stream, [record.native_id])
-            if by_mark or not any(r.golden_id and r.golden_id != row.golden_id for r in known):
-                found.append(record)
-        return found
+    def _adoptable(self, row: IntentRow, keys: Sequence[tuple[str, str]]) -> list[Record]:
+        """Records that may be ours and belong to nobody else; several are narrowed by the next key."""
+        found: dict[str, Record] = {}
+        for key, value in keys:
+            met = {r.native_id: r for r in self.system.connector.search(self.stream, key, value)}
+            found = {i: r for i, r in met.items() if i in found} or found if found else met
+            if len(found) == 1:
+                break
+        return [record for record in found.values() if self._is_free(row, record)]
 
-    def _search_key(self, planned: Planned) -> tuple[str | None, str]:
+    def _is_free(self, row: IntentRow, record: Record) -> bool:
+        known = self.run.store.records(self.system.name, self.stream, [record.native_id])
+        return not any(one.golden_id and one.golden_id != row.golden_id for one in known)
+
+    def _search_keys(self, planned: Planned) -> list[tuple[str, str]]:
+        """(native field, value) by which a create can be found again, the surest first."""
         if self.capabilities.search_mark:
-            return self.capabilities.search_mark, planned.id
-        native = to_operation(
-            planned, Outward(self.mapping, self.capabilities, None, self.flow.shape, {})
-        ).data
+            return [(self.capabilities.search_mark, planned.id)]
+        out = Outward(self.mapping, self.capabilities, None, self.flow.shape, {})
+        data = to_operation(planned, out).data
         keys = (self.capabilities.upsert_key, *self.capabilities.search_keys)
-        return next(((key, str(native[key])) for key in keys if key and native.get(key)), (None, ""))
+        return [(key, value) for key in keys if key and (value := _searchable(data, key))]
 
     def _note_uncertain(self, row: IntentRow) -> None:
         if row.status != "uncertain":
@@ -561,9 +572,18 @@ def _with_native_ref(change: Change, found: Mapping[str, RecordRow]) -> Change:
 
 def _edited_since(row: IntentRow, record: Record) -> bool:
     """Somebody changed the record after our write of long ago, whose answer was lost."""
-    if record.modified is None or row.attempts == 0:
-        return False
-    return micros(record.modified) > row.updated_at + A_MOMENT
+    return record.modified is not None and micros(record.modified) > row.updated_at + A_MOMENT
+
+
+def _searchable(data: Any, key: str) -> str:
+    """The value at a dotted key; of a child list that of its first child. Empty where there is none."""
+    for part in key.split("."):
+        if isinstance(data, ListPatch):
+            data = data.add
+        if isinstance(data, list):
+            data = data[0] if data else None
+        data = data.get(part) if isinstance(data, dict) else None
+    return "" if data is None or isinstance(data, dict | list) else str(data)
 
 
 def _refilled(operation: Planned, change: Change) -> bool:

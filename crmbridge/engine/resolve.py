@@ -24,6 +24,7 @@ from crmbridge.store.base import GoldenRow, RecordRow
 __all__ = ["resolve"]
 
 CHUNK = 500
+DOUBT = "possible duplicate"
 
 
 def resolve(run: Run, flow: Flow) -> None:
@@ -59,6 +60,8 @@ class _Batch:
     """Key -> record ids that have it."""
     golden: dict[int, str] = field(default_factory=dict)
     founded: list[GoldenRow] = field(default_factory=list)
+    doubts: list[tuple[RecordRow, str, str]] = field(default_factory=list)
+    """(record, golden id that it may belong to, why)"""
 
     def resolve(self) -> None:
         self._read_keys()
@@ -69,6 +72,7 @@ class _Batch:
         store.put_goldens(self.founded)
         store.set_links((row.id, self.golden[row.id]) for row in self.rows)
         store.put_keys(self.flow.entity, self.keys)
+        self._note_doubts()
 
     # evidence
 
@@ -172,9 +176,20 @@ class _Batch:
         return other
 
     def _note_doubt(self, row: RecordRow, golden: str, text: str) -> None:
-        self.run.note(
-            "possible duplicate", row.system, self.flow.entity, golden, "", f"{row.native_id} {text}"
-        )
+        self.doubts.append((row, golden, f"{row.native_id} {text}"))
+
+    def _note_doubts(self) -> None:
+        """Once each; a record that another key brought to the same golden record is in no doubt."""
+        told: dict[str, set[tuple[str, str]]] = {}
+        for row, golden, text in self.doubts:
+            if self.golden[row.id] == golden:
+                continue
+            if golden not in told:
+                notes = self.run.store.notes(None, golden, 1000)
+                told[golden] = {(n.system, n.text) for n in notes if n.kind == DOUBT}
+            if (row.system, text) not in told[golden]:
+                told[golden].add((row.system, text))
+                self.run.note(DOUBT, row.system, self.flow.entity, golden, "", text)
 
 
 def _key_part(system: str, value: Any, parents: Mapping[tuple[str, str, str], str]) -> Any:

@@ -141,7 +141,10 @@ class _Reader:
                 decision = golden.decisions.get(path)
                 if decision is None or decision.winner.value is None:
                     continue
-                value = golden.element(name, path.partition("/")[2]) if "/" in path else decision.winner.value
+                value = decision.winner.value
+                if name in flow.shape.lists:
+                    element = golden.element(name, path.partition("/")[2])
+                    value = {key: element[key] for key in flow.shape.lists[name].fields if key in element}
                 won, lost = decision.winner, len(decision.lost)
                 made.append(GoldenField(path, value, decision.system, won.time, decision.rule, lost))
         return made

@@ -15,6 +15,7 @@ from crmbridge.mapping.rules import FieldRule, ListRule, RuleSet, Slot
 from crmbridge.mapping.spec import EachSpec, FieldSpec, FieldsSpec, SlotSpec
 from crmbridge.mapping.steps import read_through, write_through
 from crmbridge.yamlfile import Loc
+from crmbridge_schemas.base import field_meta
 
 __all__ = ["compile_list", "inner_list"]
 
@@ -130,7 +131,8 @@ def _slot(compiler: Compiler, spec: SlotSpec, model: type[BaseModel], loc: Loc, 
     if not spec.fields and spec.present is None:
         compiler.fail(loc, f"the slot {spec.slot!r} needs fields or present")
     const = compiler.constants(spec.const, model, (*loc, "const"))
-    return Slot(spec.slot, compiler.at(loc), const, rules, _present(compiler, spec, loc))
+    alike = {name: dict(meta.merge_as) for name in const if (meta := field_meta(model, name)).merge_as}
+    return Slot(spec.slot, compiler.at(loc), const, rules, _present(compiler, spec, loc), alike)
 
 
 def _slots(compiler: Compiler, site: Site, slots: list[Slot], model: type[BaseModel]) -> ListRule:

@@ -241,6 +241,8 @@ class Slot:
     rules: RuleSet
     present: FieldRule | None = None
     """A truth value that says whether the element is there, for slots that have nothing else."""
+    alike: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    """Element field -> value -> the value that it counts as."""
     _always: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -274,8 +276,8 @@ class Slot:
         return {**self._always, **found}
 
     def accepts(self, element: Mapping[str, Any]) -> bool:
-        """Whether this slot can show `element`."""
-        return _agrees(element, self.const) and _writable(self.rules, element)
+        """Whether this slot can show `element`; what counts as one (a mobile phone is a phone) agrees."""
+        return _agrees(element, self.const, self.alike) and _writable(self.rules, element)
 
     def write(self, element: Mapping[str, Any] | None) -> dict[str, Any]:
         """The native fields that show `element`, or that empty the slot. Raises MappingError."""
@@ -409,8 +411,18 @@ def _with_unwritten(found: Any, asked: Any) -> Any:
     return found
 
 
-def _agrees(element: Mapping[str, Any], const: Mapping[str, Any]) -> bool:
-    return all(element.get(name) == value for name, value in const.items())
+NOTHING_ALIKE: Mapping[str, Mapping[str, str]] = {}
+
+
+def _agrees(
+    element: Mapping[str, Any],
+    const: Mapping[str, Any],
+    alike: Mapping[str, Mapping[str, str]] = NOTHING_ALIKE,
+) -> bool:
+    def counts_as(name: str, value: Any) -> Any:
+        return alike.get(name, {}).get(value, value) if isinstance(value, str) else value
+
+    return all(counts_as(name, element.get(name)) == counts_as(name, value) for name, value in const.items())
 
 
 def _writable(rules: RuleSet, element: Mapping[str, Any]) -> bool:

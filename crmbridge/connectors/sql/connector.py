@@ -90,7 +90,7 @@ class SqlConnector(Connector):
         return fields(self._sources.source(stream))
 
     def fingerprint(self) -> str:
-        return self._database.fingerprint()
+        return self._database.fingerprint(self.context.root)
 
     def close(self) -> None:
         self._database.close()

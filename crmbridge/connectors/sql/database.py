@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,10 +122,11 @@ class Database:
         time = datetime.fromisoformat(value) if isinstance(value, str) else value
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
-    def fingerprint(self) -> str:
-        """Which database this is; a copy or another server answers differently."""
+    def fingerprint(self, root: Path) -> str:
+        """Which database this is; another file or server answers differently. A file is known by where it
+        lies seen from `root`, so that the folder of a config can be moved."""
         if self.dialect == "sqlite":
-            return f"sqlite:{Path(str(self.url.database)).resolve()}"
+            return f"sqlite:{os.path.relpath(Path(str(self.url.database)).resolve(), root.resolve())}"
         if self.dialect == "postgresql":
             with self.reading() as connection:
                 row = connection.exec_driver_sql(
