@@ -85,7 +85,11 @@ def _options(  # noqa: PLR0913 - one for each option
     ctx: typer.Context,
     *,
     config: Path | None = typer.Option(
-        None, "--config", "-c", help="The config; otherwise crmbridge.yaml here or in a folder above."
+        None,
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="The config; otherwise crmbridge.yaml here or in a folder above.",
     ),
     env: str | None = typer.Option(
         None, "--env", help="Lay crmbridge.NAME.yaml over the config.", metavar="NAME"

@@ -104,7 +104,7 @@ def show(
 ) -> None:
     """Show all that is known of a customer: fields, orders, shipments, invoices, cases, contacts, links."""
     from crmbridge.cli.messages import RecordMessage
-    from crmbridge.cli.page import page
+    from crmbridge.engine.page import html as page
     from crmbridge.engine.view import customer
 
     session: Session = ctx.obj
@@ -112,7 +112,7 @@ def show(
     found = customer(session.bridge().looking(), _resolve(session, id_))
     output.emit(RecordMessage(golden_id=found.id, entity="party", data=_plain(found)))
     if html is not None:
-        _write(html, page(found, session.redact))
+        _write(html, session.redact(page(found, zone=_zone(session))))
         output.say(f"{html} is written.")
     else:
         _show(session, found)

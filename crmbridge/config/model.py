@@ -203,12 +203,12 @@ class Insight(_Part):
 
 
 class LogSettings(_Part):
-    """What is logged to standard error and to a file."""
+    """What is logged to a file; `crmbridge -v` logs to standard error as well."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """How much."""
     file: Path | None = None
-    """A file besides, relative to this config."""
+    """The file, relative to this config; only its owner can read it."""
     format: Literal["text", "json"] = "text"
     """json: one object a line."""
 

@@ -72,7 +72,9 @@ class CompositeSpec(_Spec):
     codec: CodecSpec | None = Field(None, alias="as")
     """For the parts together, as `money_minor_units`."""
     write: Literal["never"] | None = None
+    """`never`: it is only read."""
     required: bool = False
+    """The system refuses null here."""
 
 
 class EachSpec(_Spec):
@@ -89,6 +91,7 @@ class EachSpec(_Spec):
     const: dict[str, Any] = {}
     """Fields that every element has."""
     write: Literal["never"] | None = None
+    """`never`: it is only read."""
     required: bool = False
     """The system refuses an empty list."""
 

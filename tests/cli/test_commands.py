@@ -217,13 +217,14 @@ def test_check_goes_on_after_a_broken_system_and_names_mistakes_of_mappings(plac
     done = place.run("check")
     assert done.code == 2
     assert "no way" in done.out
-    assert "sales.yaml:6:" in done.out
+    assert "sales.yaml:7:" in done.out
     assert "did you mean 'Mail'?" in done.out
 
 
 def test_check_says_which_fields_a_system_stores_otherwise(agreed: Place) -> None:
     agreed.shop(
-        "CREATE TRIGGER short AFTER UPDATE ON customers BEGIN UPDATE customers SET full_name = substr(full_name, 1, 4) WHERE id = new.id AND length(full_name) > 4; END"
+        "CREATE TRIGGER short AFTER UPDATE ON customers WHEN length(new.full_name) > 4 BEGIN "
+        "UPDATE customers SET full_name = substr(new.full_name, 1, 4) WHERE id = new.id; END"
     )
     agreed.customers(CUSTOMERS.replace("Ann Lee", "Anneliese Lee"))
     agreed.run("sync")
