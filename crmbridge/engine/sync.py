@@ -14,9 +14,10 @@ from typing import Literal
 
 from crmbridge.engine import insights
 from crmbridge.engine.golden import Summary, plan_dirty
+from crmbridge.engine.lookup import settle
 from crmbridge.engine.operations import Planned, decode, signature
 from crmbridge.engine.pull import pull_system
-from crmbridge.engine.push import push, settle
+from crmbridge.engine.push import push
 from crmbridge.engine.resolve import resolve
 from crmbridge.engine.run import Run
 from crmbridge.sdk.errors import AuthError, LimitError

@@ -1,0 +1,277 @@
+"""What an answer of a system means for the intent, the record and its golden record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from crmbridge.engine.links import link_of, raw_hash, save_link
+from crmbridge.engine.native import adopt
+from crmbridge.engine.operations import Planned, decode
+from crmbridge.engine.run import Flow, Run, System, micros
+from crmbridge.identity.link import Reading, Stamp, observe
+from crmbridge.mapping.apply import Mapping as StreamMapping
+from crmbridge.mapping.errors import MappingError
+from crmbridge.sdk.connector import Capabilities, Record, Result
+from crmbridge.sdk.errors import FatalError
+from crmbridge.store.base import DeadLetterRow, IntentRow, RecordRow, WriteRow
+
+__all__ = ["Results"]
+
+A_MOMENT = 2_000_000
+"""Microseconds within which a write and the system's own time of it count as one."""
+
+
+@dataclass(slots=True)
+class Results:
+    """Settles operations of one entity in one stream: the common part of sending and looking up."""
+
+    run: Run
+    system: System
+    flow: Flow
+    stream: str
+    kind: str
+    """Of the operations: create, update, archive, delete, transition."""
+    capabilities: Capabilities = field(init=False)
+    mapping: StreamMapping = field(init=False)
+    stale: list[IntentRow] = field(default_factory=list)
+    """Operations that met a record which had changed: it has to be read again."""
+
+    def __post_init__(self) -> None:
+        self.capabilities = self.system.streams[self.stream].capabilities
+        found = self.system.mapping(self.stream, self.flow.entity)
+        if found is None:
+            raise FatalError(
+                f"{self.system.name}/{self.stream} has no mapping for {self.flow.entity} any more"
+            )
+        self.mapping = found
+
+    # answers; inside a transaction
+
+    def take(self, row: IntentRow, result: Result, record: Record | None) -> None:
+        row.handle = result.handle or row.handle
+        if result.status == "done":
+            self.done(row, record)
+        elif result.status == "rejected":
+            self.reject(row, result.reason)
+        elif result.status == "conflict":
+            self._conflict(row, result.reason)
+        elif result.status == "accepted":
+            self.save(row, "accepted", result.reason)
+        else:
+            self.uncertain(row, result.reason)
+
+    def done(self, row: IntentRow, record: Record | None, *, looked_up: bool = False) -> None:
+        planned, store = decode(row.payload), self.run.store
+        if planned.kind in ("delete", "archive"):
+            self.buried_by_us(row, planned)
+            return
+        if record is None:
+            self.uncertain(row, "the system did not say what it now holds")
+            return
+        held = self._held(record)
+        saved = self._row_for(planned, record)
+        link = link_of(saved, self.flow.shape)
+        edited_since = looked_up and _edited_since(row, record)
+        new = saved.read_at == 0 and not edited_since
+        reading = self._reading(record, Stamp(0) if new else Stamp(self.run.now()))
+        settled = adopt(planned, link, held, reading, edited_since=edited_since)
+        saved.version, saved.raw_hash = record.version, raw_hash(record)
+        saved.mapped_by, saved.read_at, saved.status = self.mapping.fingerprint, self.run.now(), "live"
+        store.put_records([save_link(link, saved, self.flow.shape)])
+        altered = [one for one in settled.altered if not self._as_mapped(one[0], one[1], one[2])]
+        self._after_write(row, planned, altered)
+        if not planned.record_id:
+            store.mark_dirty(store.referring([planned.golden_id]))
+        if settled.news:
+            store.mark_dirty([planned.golden_id])
+
+    def _as_mapped(self, path: str, wanted: Any, held: Any) -> bool:
+        """The mapping itself keeps no more of it (a time without seconds): the system altered nothing."""
+        if "/" in path or wanted is None or path not in self.mapping.fields:
+            return False
+        return self.flow.shape.same(path, self.mapping.project(path, wanted), held)
+
+    def _held(self, record: Record) -> dict[str, Any]:
+        """What the record now says. Where that cannot be mapped, nothing is known but our own write: the link
+        must be kept all the same, or the next run would create it again."""
+        try:
+            return self.mapping.read(record.data)
+        except MappingError as error:
+            now = self.run.now()
+            raw = msgspec.json.encode(record.data).decode()
+            letter = DeadLetterRow("record", self.system.name, self.stream, record.native_id, str(error), raw)
+            letter.first_at, letter.last_at, letter.run = now, now, self.run.id
+            self.run.store.put_dead_letter(letter)
+            self.run.count(self.system.name, self.flow.entity, "dead letter")
+            return {}
+
+    def _row_for(self, planned: Planned, record: Record) -> RecordRow:
+        if planned.record_id:
+            return self.run.store.records_by_id([planned.record_id])[0]
+        rows = self.run.store.records(self.system.name, self.stream, [record.native_id])
+        for row in rows:
+            if row.scope == record.scope and not row.part:
+                row.golden_id = planned.golden_id
+                return row
+        row = RecordRow(self.system.name, self.stream, record.native_id, self.flow.entity, scope=record.scope)
+        row.golden_id, row.unresolved = planned.golden_id, True
+        row.seen = "{}"
+        self.run.store.put_records([row])
+        return self._row_for(planned, record)
+
+    def _after_write(self, row: IntentRow, planned: Planned, altered: Sequence[tuple[str, Any, Any]]) -> None:
+        store, now = self.run.store, self.run.now()
+        self.save(row, "done", "")
+        self.run.count(self.system.name, self.flow.entity, _past(planned.kind))
+        store.put_writes(
+            WriteRow(
+                self.run.id,
+                planned.id,
+                self.system.name,
+                planned.record_id or 0,
+                planned.golden_id,
+                change.path,
+                _json(change.old),
+                _json(change.new),
+                at=now,
+            )
+            for change in planned.changes
+        )
+        store.settle_dead_letters_of("operation", self.system.name, self.stream, [_letter_id(planned)])
+        for path, wanted, held in altered:
+            text = f"asked for {wanted!r}, keeps {held!r}"
+            self.run.note("altered", self.system.name, self.flow.entity, planned.golden_id, path, text)
+
+    def buried_by_us(self, row: IntentRow, planned: Planned) -> None:
+        for saved in self.run.store.records_by_id([planned.record_id or 0]):
+            saved.status = "archived" if planned.kind == "archive" else "gone"
+            saved.gone_at, saved.deleted_by_us, saved.raw_hash = self.run.now(), True, b""
+            self.run.store.put_records([saved])
+        self._after_write(row, planned, ())
+
+    def bury(self, row: RecordRow) -> None:
+        row.status, row.gone_at, row.raw_hash = "gone", self.run.now(), b""
+        with self.run.store.transaction():
+            self.run.store.put_records([row])
+            self.run.store.mark_dirty([row.golden_id] if row.golden_id else [])
+
+    def reject(self, row: IntentRow, reason: str) -> None:
+        planned, now = decode(row.payload), self.run.now()
+        self.save(row, "rejected", reason)
+        self.run.store.put_dead_letter(
+            DeadLetterRow(
+                "operation",
+                self.system.name,
+                self.stream,
+                _letter_id(planned),
+                reason,
+                row.payload,
+                entity=self.flow.entity,
+                golden_id=planned.golden_id,
+                first_at=now,
+                last_at=now,
+                run=self.run.id,
+            )
+        )
+        self.run.count(self.system.name, self.flow.entity, "dead letter")
+
+    def _conflict(self, row: IntentRow, reason: str) -> None:
+        """It changed since we read it: what it says now is taken in, and it is planned again."""
+        self.save(row, "conflict", reason)
+        self.run.count(self.system.name, self.flow.entity, "conflict")
+        self.run.store.mark_dirty([row.golden_id])
+        self.stale.append(row)
+
+    def read_again(self) -> None:
+        stale, self.stale = {row.native_id or "": row for row in self.stale}, []
+        ids = [native_id for native_id in stale if native_id]
+        if not ids:
+            return
+        found = {r.native_id: r for r in self.system.connector.get_many(self.stream, ids)}
+        for row in self.run.store.records_by_id([row.record_id for row in stale.values() if row.record_id]):
+            if row.native_id in found:
+                self.observe_again(row, found[row.native_id])
+            elif row.status == "live":
+                self.bury(row)
+
+    def uncertain(self, row: IntentRow, reason: str) -> None:
+        self.save(row, "uncertain", reason)
+        self.run.count(self.system.name, self.flow.entity, "uncertain")
+
+    # reading again
+
+    def observe_again(self, row: RecordRow, record: Record) -> None:
+        link = link_of(row, self.flow.shape)
+        now = self.run.now()
+        stamp = Stamp(now, max(0, now - row.read_at))
+        try:
+            doc = self.mapping.read(record.data)
+        except MappingError:
+            return
+        news = observe(link, doc, self._reading(record, stamp))
+        row.version, row.raw_hash = record.version, raw_hash(record)
+        save_link(link, row, self.flow.shape).read_at = now
+        with self.run.store.transaction():
+            self.run.store.put_records([row])
+            self.run.store.mark_dirty([row.golden_id] if news.changed and row.golden_id else [])
+
+    def _reading(self, record: Record, stamp: Stamp) -> Reading:
+        unsaid = self.mapping.unsaid_slots(record.data)
+        return Reading(self.flow.shape, stamp, self.capabilities.versions, unsaid=unsaid)
+
+    # small moves of an intent
+
+    def save(self, row: IntentRow, status: Any, reason: str) -> None:
+        row.status, row.reason, row.updated_at = status, reason, self.run.now()
+        self.run.store.put_intents([row])
+
+    def set_aside(self, row: IntentRow, status: Any, reason: str) -> None:
+        with self.run.store.transaction():
+            self.save(row, status, reason)
+            self.run.store.mark_dirty([row.golden_id])
+            self.run.count(self.system.name, self.flow.entity, status)
+
+    def mark_sent(self, rows: Sequence[IntentRow]) -> None:
+        """On disk before anything leaves."""
+        for row in rows:
+            row.status, row.updated_at, row.attempts = "sent", self.run.now(), row.attempts + 1
+        with self.run.store.transaction():
+            self.run.store.put_intents(rows)
+
+    def mark_uncertain(self, rows: Iterable[IntentRow], reason: str) -> None:
+        with self.run.store.transaction():
+            for row in rows:
+                self.uncertain(row, reason)
+
+    def give_back(self, rows: Iterable[IntentRow]) -> None:
+        """Nothing happened over there: planned, as before."""
+        with self.run.store.transaction():
+            for row in rows:
+                self.save(row, "planned", "")
+
+
+def _edited_since(row: IntentRow, record: Record) -> bool:
+    """Somebody changed the record after our write of long ago, whose answer was lost."""
+    return record.modified is not None and micros(record.modified) > row.updated_at + A_MOMENT
+
+
+def _letter_id(planned: Planned) -> str:
+    return planned.native_id or planned.golden_id
+
+
+def _past(kind: str) -> str:
+    return {
+        "create": "created",
+        "update": "updated",
+        "archive": "archived",
+        "delete": "deleted",
+        "transition": "moved on",
+    }[kind]
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
