@@ -64,6 +64,10 @@ class _Pull:
     capabilities: Capabilities = field(default_factory=Capabilities)
     row: StreamRow = field(default_factory=lambda: StreamRow("", ""))
     asked_at: int = 0
+    read_at: int = 0
+    """When the page in hand was taken: one time for all its records."""
+    clock_offset: int = 0
+    """The system's clock minus ours, microseconds."""
     listed: int = 0
     rejected: int = 0
     letters: Mapping[str, str] = field(default_factory=dict)
@@ -101,6 +105,8 @@ class _Pull:
         self.mappings = [m for m in self.system.mappings[self.stream] if run.flow(m.entity)]
         self.capabilities = self.system.streams[self.stream].capabilities
         self.row = run.store.stream(self.system.name, self.stream)
+        offsets = {row.name: row.clock_offset for row in run.store.systems()}
+        self.clock_offset = offsets.get(self.system.name, 0)
         open_letters = run.store.dead_letters("open", self.system.name)
         self.letters = {
             x.native_id: x.raw for x in open_letters if x.kind == "record" and x.stream == self.stream
@@ -126,7 +132,7 @@ class _Pull:
         self.asked_at = self.run.now()
         for page in self.system.connector.pull(self.stream, cursor):
             with store.transaction():
-                self._take_page(page, sweeping=full)
+                self._take_page(page, sweeping=full and self.capabilities.deletes == "sweep")
                 if page.cursor is not None:
                     self.row.cursor = json.dumps(page.cursor)
                 store.put_stream(self.row)
@@ -140,6 +146,7 @@ class _Pull:
     def _take_page(self, page: Page, *, sweeping: bool) -> None:
         store, name = self.run.store, self.system.name
         self._measure_clock(page)
+        self.read_at = self.run.now()
         known = store.known(name, self.stream, [r.native_id for r in page.records])
         if sweeping:
             store.sweep_saw(name, self.stream, [(r.scope, r.native_id) for r in page.records])
@@ -286,10 +293,10 @@ class _Pull:
                 version=record.version,
                 seen=mapping.read_json(record.data).decode(),
                 mapped_by=mapping.fingerprint,
-                read_at=self.run.now(),
+                read_at=self.read_at,
             )
         news = self._observe(row, record, digest, mapping)
-        row.read_at = self.run.now()
+        row.read_at = self.read_at
         if news.changed or news.revived:
             self.run.count(self.system.name, mapping.entity, "changed")
             row.unresolved = True
@@ -325,33 +332,28 @@ class _Pull:
 
     def _stamp(self, record: Record, row: RecordRow) -> Stamp:
         """The one time of a change: the source's, corrected and clamped between the two readings."""
-        now = self.run.now()
+        now = self.read_at
         last = max(row.read_at, self.row.read_started)
         if record.modified is None:
             return Stamp(now, max(0, now - last))
         resolution = int(self.capabilities.time_resolution.total_seconds() * 1_000_000)
-        time = micros(record.modified) - self._offset()
+        time = micros(record.modified) - self.clock_offset
         if not last < time <= now:
             return Stamp(min(max(time, last + 1), now), max(resolution, now - last))
         return Stamp(time, resolution)
-
-    def _offset(self) -> int:
-        rows = {row.name: row for row in self.run.store.systems()}
-        row = rows.get(self.system.name)
-        return row.clock_offset if row else 0
 
     def _measure_clock(self, page: Page) -> None:
         if page.server_time is None:
             return
         for row in self.run.store.systems():
             if row.name == self.system.name:
-                row.clock_offset = micros(page.server_time) - self.run.now()
+                row.clock_offset = self.clock_offset = micros(page.server_time) - self.run.now()
                 self.run.store.put_system(row)
 
     # what is gone
 
     def _take_tombstone(self, tombstone: Tombstone, dirty: set[str]) -> None:
-        at = min(micros(tombstone.at) - self._offset(), self.run.now()) if tombstone.at else self.run.now()
+        at = min(micros(tombstone.at) - self.clock_offset, self.run.now()) if tombstone.at else self.run.now()
         rows = self.run.store.records(self.system.name, self.stream, [tombstone.native_id])
         rows = [row for row in rows if row.scope == tombstone.scope]
         self._bury(rows, at, dirty, "archived" if tombstone.archived else "gone")
