@@ -15,6 +15,8 @@ from crmbridge.store.tables import goldens, identity_keys, journal, records, ref
 
 __all__ = ["Goldens"]
 
+COUNTED = 50_000
+"""Entries of a term that are counted at most: a few milliseconds."""
 _GOLDEN = columns_of(GoldenRow)
 _VALUES = attrgetter(*_GOLDEN)
 _PUT = upsert(goldens, _GOLDEN, ("id",))
@@ -102,7 +104,7 @@ class Goldens:
 
     def _frequency(self, prefix: str) -> int:
         """How many entries a prefix has, counted up to a bound: enough to start with the rarest."""
-        some = sa.select(terms.c.term).where(_begins(terms, prefix)).limit(2000).subquery()
+        some = sa.select(terms.c.term).where(_begins(terms, prefix)).limit(COUNTED).subquery()
         return int(self.database.value(sa.select(sa.func.count()).select_from(some)))
 
     # identity
