@@ -15,7 +15,7 @@ import msgspec
 
 from crmbridge.engine import insights, stock
 from crmbridge.engine.facts import golden_refs
-from crmbridge.engine.links import link_of, save_link
+from crmbridge.engine.links import awaited, link_of, save_link
 from crmbridge.engine.operations import Planned, encode
 from crmbridge.engine.plan import Note, PlanInput, RefState, Target, plan
 from crmbridge.engine.run import Flow, Run, System
@@ -173,7 +173,7 @@ class _Batch:
             docs.append(doc)
             saved.append(GoldenRow(golden_id, self.flow.entity, _json(doc), updated_at=self.run.now()))
             terms[golden_id] = () if self.flow.policy.source == HUB else search_terms(doc, self.run.region)
-            references[golden_id] = sorted(golden_refs(doc))
+            references[golden_id] = sorted(golden_refs(doc) | _awaited(golden))
             conflicts.extend(self._conflict(golden_id, conflict) for conflict in golden.conflicts)
             if golden.relabelled:
                 pairs = zip(self.links[golden_id], self.rows[golden_id], strict=True)
@@ -342,6 +342,16 @@ class _Batch:
 
 def _creates(system: System, mapping: StreamMapping) -> bool:
     return "create" in system.streams[mapping.stream].capabilities.operations
+
+
+def _awaited(golden: Golden) -> set[str]:
+    """The records that are referred to and that nobody has read yet: once they come, this is planned again."""
+    found: set[str] = set()
+    for decision in golden.decisions.values():
+        ref = decision.winner.value
+        if isinstance(ref, dict) and "entity" in ref and "id" in ref:
+            found.add(awaited(decision.system, ref["entity"], ref["id"]))
+    return found
 
 
 def _json(value: Any) -> str:

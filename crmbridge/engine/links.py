@@ -12,7 +12,7 @@ from crmbridge.identity.shape import Shape
 from crmbridge.sdk.connector import Record
 from crmbridge.store.base import RecordRow, Store
 
-__all__ = ["golden_id_for", "join_goldens", "link_of", "raw_hash", "save_link"]
+__all__ = ["awaited", "golden_id_for", "join_goldens", "link_of", "raw_hash", "save_link"]
 
 
 def link_of(row: RecordRow, shape: Shape) -> Link:
@@ -51,6 +51,11 @@ def golden_id_for(row: RecordRow, salt: str = "") -> str:
     text = "\x1f".join((row.entity, row.system, row.scope, row.stream, row.native_id, row.part, salt))
     code = base64.b32encode(hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest())
     return f"{row.entity[:3]}_{code.decode().rstrip('=').lower()}"
+
+
+def awaited(system: str, entity: str, native_id: str) -> str:
+    """What stands, among the golden ids that a document refers to, for a record that has not come yet."""
+    return "\x1f".join((system, entity, native_id))
 
 
 def join_goldens(store: Store, loser: str, survivor: str, why: str, now: int) -> None:

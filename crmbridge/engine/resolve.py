@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from crmbridge.engine.links import golden_id_for, join_goldens
+from crmbridge.engine.links import awaited, golden_id_for, join_goldens
 from crmbridge.engine.run import Flow, Run
 from crmbridge.identity.match import Verdict, compare
 from crmbridge.identity.normalize import identity_keys
@@ -72,7 +72,15 @@ class _Batch:
         store.put_goldens(self.founded)
         store.set_links((row.id, self.golden[row.id]) for row in self.rows)
         store.put_keys(self.flow.entity, self.keys)
+        self._wake_referring()
         self._note_doubts()
+
+    def _wake_referring(self) -> None:
+        """What refers to a record that has just come is planned again."""
+        new = [row for row in self.rows if row.golden_id is None]
+        named = {awaited(row.system, row.entity, row.native_id) for row in new if not row.part}
+        named.update(self.golden[row.id] for row in new)
+        self.run.store.mark_dirty(self.run.store.referring(sorted(named)))
 
     # evidence
 

@@ -344,7 +344,8 @@ class Store(Protocol):
         ...
 
     def put_references(self, references: Mapping[str, Iterable[str]]) -> None:
-        """Golden id -> the golden ids its document refers to; replaces those it had."""
+        """Golden id -> what its document refers to (golden ids, and names of records that have not come yet);
+        replaces those it had."""
         ...
 
     def put_search(self, terms: Mapping[str, Iterable[str]]) -> None:
