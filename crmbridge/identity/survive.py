@@ -158,8 +158,9 @@ class _View:
         winner, named = self._winner(path, ranked)
         rule = named or rule or self._rule(name, ranked, winner)
         different = [s for s in ranked if s is not winner and not self._equal(path, s.value, winner.value)]
+        contested = different if self._is_edited(path) else []
         concurrent = [
-            s for s in different if _concurrent(winner, s, self._over(path, winner), self._over(path, s))
+            s for s in contested if _concurrent(winner, s, self._over(path, winner), self._over(path, s))
         ]
         if rule == "manual" and concurrent and not self._settled(winner, concurrent):
             agreed = self._over(path, winner) or NO_VALUE
@@ -167,7 +168,7 @@ class _View:
             winner = agreed
         elif concurrent:
             self._record_conflict(path, winner, concurrent, rule)
-        self._record_overruled(path, name, winner, different)
+        self._record_overruled(path, name, winner, contested)
         lost = tuple((self._system(s), s) for s in different)
         self.golden.decisions[path] = Decision(winner, self._system(winner), rule, lost)
 
@@ -296,6 +297,12 @@ class _View:
 
     # records of what happened
 
+    def _is_edited(self, path: str) -> bool:
+        """Whether people edit it: no total that a system computes, no status that has an owner (who is asked)."""
+        shape = self.shape.field(path)
+        owned = self.policy.owner is not None and path == self.shape.status_field
+        return not owned and not (shape is not None and shape.meta.computed)
+
     def _over(self, path: str, said: Statement) -> Statement | None:
         link = self.links.get(said.origin)
         state = link.fields.get(path) if link else None
@@ -320,7 +327,7 @@ class _View:
             system = self._system(said)
             if said.time > winner.time and self._authority(name, system) > mine:
                 self.golden.overruled.append((path, system, said))
-        if self.policy.source:
+        if self.policy.source and self._is_edited(path):
             self._record_edits_at_targets(path, winner)
 
     def _record_edits_at_targets(self, path: str, winner: Statement) -> None:
