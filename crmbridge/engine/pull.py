@@ -33,7 +33,7 @@ def pull_system(run: Run, system: System) -> None:
     """Read every mapped stream of one system. A failure puts this system out of the run, no other."""
     try:
         for name in system.streams:
-            if any(run.flow(m.entity) for m in system.mappings.get(name, ())):
+            if _taken(run, system, name):
                 _Pull(run, system, name).read()
     except LimitError:
         raise
@@ -51,6 +51,16 @@ def pull_records(run: Run, system: System, stream: str, native_ids: Sequence[str
         run.fail(system, error)
     except Exception as error:  # noqa: BLE001 - as above
         run.fail(system, FatalError(f"{system.name}: the connector failed: {type(error).__name__}: {error}"))
+
+
+def _taken(run: Run, system: System, stream: str) -> list[StreamMapping]:
+    """The mappings of a stream for entities of whose sync the system is a part."""
+    flows = {flow.entity: flow for flow in run.flows}
+    return [
+        m
+        for m in system.mappings.get(stream, ())
+        if m.entity in flows and system.name in flows[m.entity].policy.systems
+    ]
 
 
 @dataclass(slots=True)
@@ -102,7 +112,7 @@ class _Pull:
 
     def _prepare(self) -> None:
         run = self.run
-        self.mappings = [m for m in self.system.mappings[self.stream] if run.flow(m.entity)]
+        self.mappings = _taken(run, self.system, self.stream)
         self.capabilities = self.system.streams[self.stream].capabilities
         self.row = run.store.stream(self.system.name, self.stream)
         offsets = {row.name: row.clock_offset for row in run.store.systems()}
@@ -317,6 +327,7 @@ class _Pull:
             self._stamp(record, row),
             self.capabilities.versions,
             remapped=row.raw_hash == digest and row.mapped_by != mapping.fingerprint,
+            new_mapping=row.mapped_by != mapping.fingerprint,
             unsaid=mapping.unsaid_slots(record.data),
         )
         seen = observe(link, mapping.read(record.data), reading)

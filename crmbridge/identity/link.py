@@ -177,8 +177,9 @@ class Reading:
     versioned: bool
     """The stream has record versions, so that an old value cannot come back by a stale copy."""
     remapped: bool = False
-    """The native record is unchanged and only the mapping differs: stamps stay, and fields that were not
-    mapped before are first contact."""
+    """The native record is unchanged and only the mapping differs: stamps stay."""
+    new_mapping: bool = False
+    """The mapping is another one than last time: fields that it did not have are first contact."""
     unsaid: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """List -> native child ids of which the record says nothing this time: those elements stay."""
     result: Observation = field(default_factory=Observation)
@@ -197,7 +198,7 @@ def observe(link: Link, doc: Mapping[str, Any], reading: Reading) -> Observation
 def _observe_value(link: Link, path: str, value: Any, reading: Reading) -> None:
     state = link.fields.get(path)
     if state is None or (state.seen is UNSET and state.own is None and state.sent is None):
-        first = reading.remapped or reading.stamp.time == 0
+        first = reading.new_mapping or reading.stamp.time == 0
         stamp = FIRST_CONTACT if first else reading.stamp
         link.fields[path] = FieldState(value, Statement(value, stamp.time, link.record_id, stamp.slack))
         reading.result.changed.append(path)
