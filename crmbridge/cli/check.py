@@ -43,11 +43,16 @@ def check(ctx: typer.Context) -> None:
     warnings = sum(line.level == "warning" for line in lines)
     output.print("")
     if errors:
-        output.print(output.text(f"{len(errors)} errors, {warnings} warnings", "bold red"))
+        told = f"{_counted(len(errors), 'error')}, {_counted(warnings, 'warning')}"
+        output.print(output.text(told, "bold red"))
     else:
-        ending = f", {warnings} warnings" if warnings else ""
+        ending = f", {_counted(warnings, 'warning')}" if warnings else ""
         output.print(output.text(f"Ready{ending}.", "bold green"))
     raise typer.Exit(_code(errors))
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _code(errors: Iterable[CheckLine]) -> int:

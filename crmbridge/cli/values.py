@@ -34,8 +34,8 @@ def _known(data: Mapping[str, Any]) -> str | None:
     """Amounts, quantities and references in short."""
     if "amount" in data and "currency" in data:
         return f"{data['amount']} {data['currency']}"
-    if "amount" in data and "unit" in data:
-        return f"{data['amount']} {data['unit']}"
+    if "value" in data and "unit" in data:
+        return f"{data['value']} {data['unit']}"
     if "entity" in data and ("golden" in data or "id" in data):
         return f"{data['entity']} {data.get('golden') or data.get('id')}"
     return None

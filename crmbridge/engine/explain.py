@@ -200,9 +200,9 @@ class _Teller:
         for conflict in self.golden.conflicts:
             if conflict.path != path:
                 continue
-            others = " and ".join(f"{system} says {said.value!r}" for system, said in conflict.losers)
+            others = " and ".join(f"{system} says {_text(said.value)}" for system, said in conflict.losers)
             first, won = conflict.winner
-            text = f"{first} says {won.value!r} and {others}, none knowing of the other"
+            text = f"{first} says {_text(won.value)} and {others}, none knowing of the other"
             if conflict.undecided:
                 text += "; a person has to decide"
             elif conflict.too_close:
@@ -257,4 +257,6 @@ def _known(value: Any) -> Any:
 def _text(value: Any) -> str:
     if value is None:
         return "nothing (it was emptied)"
+    if isinstance(value, dict):  # 4000 EUR; 2 PCE; party par_...
+        return " ".join(str(part) for part in value.values() if part is not None)
     return repr(value) if isinstance(value, str) else str(value)
