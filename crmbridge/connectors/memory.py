@@ -44,6 +44,12 @@ class Behaviour:
     """How the system behaves. The defaults: a good modern API."""
 
     changed_since: bool = True
+    cursor: Literal["sequence", "time"] = "sequence"
+    """What reading goes by: a number that every change raises, or the records' times, as most APIs do."""
+    overlap: timedelta = timedelta(0)
+    """How far a cursor of times reads back: what is committed late has an earlier time."""
+    cursor_life: timedelta | None = None
+    """Cursors that are older are refused."""
     deletes: Literal["feed", "sweep", "never"] = "feed"
     versions: bool = True
     times: bool = True
@@ -130,6 +136,12 @@ class MemorySystem:
     def edit(self, stream: str, native_id: str, **data: Any) -> None:
         """A user changes fields."""
         self._set(self.streams[stream][native_id], data)
+
+    def commit_late(self, stream: str, native_id: str, late: timedelta, **data: Any) -> None:
+        """A change that shows only now, with the time at which its transaction began."""
+        row = self.streams[stream][native_id]
+        self._set(row, data)
+        row.modified = self.clock() - late
 
     def remove(self, stream: str, native_id: str) -> None:
         """A user deletes a record."""
@@ -320,13 +332,33 @@ class MemoryConnector(Connector):
     def pull(self, stream: str, cursor: Cursor) -> Iterable[Page]:
         b = self.memory.behaviour
         full = cursor is None or not b.changed_since
-        if not full and cursor.get("expired"):
+        if cursor is not None and b.cursor_life is not None and self._age(cursor) > b.cursor_life:
             raise CursorExpiredError(f"{stream}: the cursor is too old")
-        since = 0 if full else cursor["changed"]
-        rows = sorted(self.memory.streams[stream].values(), key=lambda row: row.changed)
-        rows = [row for row in rows if row.changed >= since]
+        rows = sorted(self.memory.streams[stream].values(), key=self._position)
+        if not full:
+            since = self._since(cursor)
+            rows = [row for row in rows if self._position(row) >= since]
         for start in range(0, max(1, len(rows)), b.page_size):
             yield self._page(rows, start, full=full)
+
+    def _position(self, row: Row) -> Any:
+        """What rows are read in the order of."""
+        return row.modified if self.memory.behaviour.cursor == "time" else row.changed
+
+    def _since(self, cursor: Cursor) -> Any:
+        if self.memory.behaviour.cursor == "time":
+            return datetime.fromisoformat(cursor["at"]) - self.memory.behaviour.overlap
+        return cursor["at"]
+
+    def _age(self, cursor: Cursor) -> timedelta:
+        return self.memory.now() - datetime.fromisoformat(cursor["made"])
+
+    def _cursor(self, last: Row) -> Cursor:
+        at = self._position(last)
+        return {
+            "at": at.isoformat() if isinstance(at, datetime) else at,
+            "made": self.memory.now().isoformat(),
+        }
 
     def _page(self, rows: Sequence[Row], start: int, *, full: bool) -> Page:
         b = self.memory.behaviour
@@ -336,7 +368,7 @@ class MemoryConnector(Connector):
             records=[self.memory.record(row) for row in part if not row.deleted],
             tombstones=[Tombstone(row.id, at=row.modified if b.times else None) for row in gone],
             merges=[RemoteMerge(row.id, row.merged_into) for row in gone if row.merged_into],
-            cursor={"changed": part[-1].changed} if part and b.changed_since else None,
+            cursor=self._cursor(part[-1]) if part and b.changed_since else None,
             complete=full and start + b.page_size >= len(rows),
             total=len(rows),
             server_time=self.memory.clock(),
