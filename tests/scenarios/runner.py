@@ -127,9 +127,13 @@ class Stage:
             if "plan" in expected:
                 _compare_plan(expected["plan"], bridge.plan(_options(expected))[1])
             before = _last_ids(bridge)
+            told: list[str] = []
+            bridge.listeners.append(lambda event: told.append(event.text))
             _compare(
                 expected, self._outcome(lambda: bridge.sync(_options(expected)), expected), bridge, before
             )
+            for piece in expected.get("tells", ()):
+                assert any(piece in text for text in told), f"{piece!r} is in none of {told}"
 
     def do_plan(self, expected: dict[str, Any]) -> None:
         with self.bridge() as bridge:
@@ -167,6 +171,12 @@ class Stage:
             system, stream, native_id = place.split("/")
             assert native_id in self.memory[system].streams[stream], f"there is no {place}"
             self.memory[system].edit(stream, native_id, **data)
+
+    def do_commit_late(self, edits: dict[str, dict[str, Any]]) -> None:
+        """An edit that shows only now, with a time five minutes back."""
+        for place, data in edits.items():
+            system, stream, native_id = place.split("/")
+            self.memory[system].commit_late(stream, native_id, timedelta(minutes=5), **data)
 
     def do_add(self, records: dict[str, dict[str, Any]]) -> None:
         self.sleep(1)
@@ -285,7 +295,7 @@ def behaviour(spec: dict[str, Any]) -> Behaviour:
     """`Behaviour` from YAML."""
     parts = dict(spec)
     keeps: dict[str, str] = parts.pop("keeps", {})
-    for name in ("clock_skew", "time_resolution", "search_lag"):
+    for name in ("clock_skew", "time_resolution", "search_lag", "overlap", "cursor_life"):
         if name in parts:
             parts[name] = timedelta(seconds=parts[name])
     for name in ("operations", "required", "cannot_clear"):
