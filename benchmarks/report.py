@@ -130,9 +130,10 @@ def _markdown(judged: list[Result], raw: Raw, medians: Mapping[tuple[int, str, s
     lines += ["|--:|---|---|--:|--:|--:|--:|--:|"]
     for (size, job, what), runs in sorted(raw.items()):
         found, cpu = medians[size, job, what], [run.cpu for run in runs]
+        count = f"{size:,}" if size else ""
         each = f"{found.cpu / size * 1e6:.1f}" if size else ""
         lines.append(
-            f"| {size:,} | {job} | {what} | {found.wall:.2f} | {found.cpu:.2f} |"
+            f"| {count} | {job} | {what} | {found.wall:.2f} | {found.cpu:.2f} |"
             f" {min(cpu):.2f}-{max(cpu):.2f} | {each} | {found.memory:.0f} |"
         )
     return "\n".join([*lines, "", *_machine(), ""])

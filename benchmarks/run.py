@@ -102,7 +102,7 @@ def one_round(raw: Raw, size: int, number: int, address: str, data: Path) -> Non
     if size <= SYNC_SIZE:
         say(f"{size:,} customers, round {number + 1} of {ROUNDS}: whole sync")
         with tempfile.TemporaryDirectory(dir=data) as folder:
-            command = [sys.executable, "-m", "benchmarks.ours", "sync", Path(folder, "copy.db")]
+            command = [sys.executable, "-m", "benchmarks.ours", "sync", f"{folder}/copy.db"]
             target = f"{address}/target{number}/customers"
             measured = measure([*command, f"{address}/v1/customers", target])
             keep(raw, size, "crmbridge", "whole sync", measured)
