@@ -9,47 +9,41 @@ Nothing else reads the environment or the machine's clock, opens a connection or
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import os
 import random
-import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import crmbridge.connectors
-from crmbridge.config import Config, EntitySync, Secrets, load_config
-from crmbridge.engine import checkup, insights, repair
+from crmbridge.config import Config, Secrets, load_config
+from crmbridge.engine import checkup, repair
 from crmbridge.engine import sync as pipeline
 from crmbridge.engine.checkup import CheckLine
-from crmbridge.engine.find import title_of
-from crmbridge.engine.operations import Planned, decode, encode, signature
+from crmbridge.engine.find import titles_of
+from crmbridge.engine.flows import FlowMaker
+from crmbridge.engine.operations import Planned, signature
+from crmbridge.engine.planfile import SavedPlan, load_plan, save_plan
 from crmbridge.engine.run import Flow, Run, System, micros
-from crmbridge.identity.policy import Owner, Policy
-from crmbridge.identity.shape import shape_of
 from crmbridge.mapping.load import Mappings, load_mappings
 from crmbridge.plugins import Plugins
 from crmbridge.sdk.connector import Connector, Context
 from crmbridge.sdk.errors import ConfigError, CrmbridgeError, StateError
-from crmbridge.sdk.hookspecs import RunEvent, SurvivorshipRule
+from crmbridge.sdk.hookspecs import RunEvent
 from crmbridge.sdk.http import HttpClient, Surroundings
-from crmbridge.sdk.network import HttpSettings
 from crmbridge.sdk.redact import Redactor
 from crmbridge.store.base import RunRow, Store, SystemRow
 from crmbridge.store.sql import open_store
 from crmbridge_schemas.base import Entity
-from crmbridge_schemas.custom import CustomSchemaError
-from crmbridge_schemas.registry import build, write_order
 
-__all__ = ["Bridge", "Options", "SavedPlan", "entities_of", "load_plugins", "load_saved_plan", "titles_of"]
+__all__ = ["Bridge", "Options", "load_plugins"]
 
-PLAN_VERSION = 1
 NOTES = 100_000
 """So many notes of earlier runs are looked at."""
 
@@ -68,17 +62,6 @@ class Options:
     """A changed mapping or policy needs no approval of its own."""
     link_only: bool = False
     """Read and match, and write nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class SavedPlan:
-    """A plan file that was read."""
-
-    path: Path
-    made_at: str
-    operations: tuple[Planned, ...]
-    undo: tuple[int, int] | None = None
-    """Of a plan that undoes a run: the run, and the time at which its old values are said again."""
 
 
 def load_plugins(files: tuple[Path, ...] = ()) -> Plugins:
@@ -130,7 +113,7 @@ class Bridge:
         """
         config = load_config(path, environment)
         plugins = load_plugins(tuple(config.root / one for one in config.settings.plugins))
-        entities = entities_of(config, plugins)
+        entities = config.entities(plugins.schemas())
         shipped = _shipped(config, plugins)
         mappings = (
             load_mappings(config, shipped, entities, plugins.codecs(), plugins.functions())
@@ -138,7 +121,8 @@ class Bridge:
             else Mappings(())
         )
         redact = Redactor(config.written_secrets())
-        store = open_store(_state_url(config, redact.add), now=lambda: micros(clock()))
+        secrets = Secrets(os.environ, config.root, redact.add)
+        store = open_store(config.state_url(secrets), now=lambda: micros(clock()))
         return cls(config, plugins, entities, mappings, store, redact, clock, sleep)
 
     def __enter__(self) -> Self:
@@ -167,26 +151,18 @@ class Bridge:
                     f"there is no system {name!r} in {self.config.path}", hint=f"there are {known}"
                 )
             kind = self.plugins.connector(settings.connector)
-            secrets = Secrets(os.environ, self.config.root, self.redact.add)
+            secrets = self._secrets()
             own = self.config.system_settings(name, kind.settings_model, secrets)
             self._connectors[name] = kind(own, self._context(name, store or self.store))
         return self._connectors[name]
 
+    def _secrets(self) -> Secrets:
+        return Secrets(os.environ, self.config.root, self.redact.add)
+
     def _context(self, name: str, store: Store) -> Context:
-        settings = self.config.systems[name]
-        network = settings.network
         http = functools.partial(
             HttpClient,
-            settings=HttpSettings(
-                connect_timeout=network.connect_timeout,
-                read_timeout=network.read_timeout,
-                deadline=network.deadline,
-                proxy=network.proxy,
-                ca_file=_below(self.config.root, network.ca_file),
-                client_certificate=_below(self.config.root, network.client_certificate),
-                client_key=_below(self.config.root, network.client_key),
-                verify=network.verify,
-            ),
+            settings=self.config.http_settings(name, self._secrets()),
             surroundings=Surroundings(self.clock, random.random, self.sleep, self.redact),
         )
         return Context(
@@ -195,7 +171,7 @@ class Bridge:
             session=store.session(name),
             now=self.clock,
             random=random.random,
-            read_only=settings.mode != "live",
+            read_only=self.config.systems[name].mode != "live",
             http=http,
         )
 
@@ -246,12 +222,12 @@ class Bridge:
             operations = list(pipeline.operations(run))
             outcome.titles = titles_of(operations, copy)
             if out is not None:
-                self._save(run, path=out)
+                self._save(run, out)
             return outcome, operations
 
     def apply(self, path: Path, options: Options = Options(), *, strict: bool = False) -> pipeline.Outcome:
         """Send what a saved plan holds and is still true."""
-        saved = load_saved_plan(path)
+        saved = load_plan(path)
         approved = {signature(operation) for operation in saved.operations}
         if saved.undo is not None:
             return self._apply_undo(saved, approved, options, strict=strict)
@@ -302,6 +278,9 @@ class Bridge:
                     self.store.put_system(known)
         run.event("run-ended", count=outcome.exit_code, details=counts)
         return outcome
+
+    def _save(self, run: Run, path: Path) -> None:
+        save_plan(path, self.clock(), pipeline.operations(run), {})
 
     def _emit(self, event: RunEvent) -> None:
         for listener in self.listeners:
@@ -409,7 +388,7 @@ class Bridge:
             outcome = pipeline.plan(run)
             operations = [one for one in pipeline.operations(run) if one.golden_id in undo.goldens]
             outcome.titles = titles_of(operations, copy)
-            self._write_plan(out, operations, {"undo": [undone, at]})
+            save_plan(out, self.clock(), operations, {"undo": [undone, at]})
             return outcome, operations, undo
 
     def _apply_undo(
@@ -488,91 +467,8 @@ class Bridge:
 
     def flows(self, only_into: str | None = None) -> list[Flow]:
         """How each entity travels, parents before children."""
-        settings = self.config.settings
-        order = write_order(self.entities, settings.sync.keys())
-        order.sort(key=lambda entity: entity == "stock_level")  # orders travel before stock
-        flows = [self._flow(entity, settings.sync[entity], only_into) for entity in order]
-        return flows + insights.flows(self.config, self.entities, self.mappings, only_into)
-
-    def _flow(self, entity: str, sync: EntitySync, only_into: str | None) -> Flow:
-        model = self.entities[entity]
-        targets = [name for name in sync.targets if only_into in (None, name)]
-        create = {name: functools.partial(self._may_create, entity, name) for name in targets}
-        policy = _policy(entity, sync, model, self.plugins.survivorship())
-        elsewhere = [name for name in sync.targets if name not in targets]
-        fingerprint = self._fingerprint(entity, sync)
-        return Flow(entity, shape_of(model), policy, targets, create, fingerprint, elsewhere)
-
-    def _may_create(self, entity: str, system: str, doc: Mapping[str, Any]) -> bool:
-        return self.mappings.may_create(self.config, entity, system, doc)
-
-    def _fingerprint(self, entity: str, sync: EntitySync) -> str:
-        """Of all that may change what is written: policy, mappings, the kind of the connectors."""
-        parts = [sync.model_dump_json()]
-        for system in sync.systems:
-            parts.append(self.config.systems[system].connector)
-            # As written, not as bound to what a system can do: one that is away just now changes nothing.
-            parts.extend(m.fingerprint for m in self._written.of_entity(system, entity))
-        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
-
-    # -- plan files ----------------------------------------------------------------------------
-
-    def _save(self, run: Run, path: Path) -> None:
-        self._write_plan(path, pipeline.operations(run), {})
-
-    def _write_plan(self, path: Path, operations: Iterable[Planned], more: Mapping[str, Any]) -> None:
-        """One object a line: a header, then the operations. It holds data: only its owner may read it."""
-        header = {
-            "crmbridge_plan": PLAN_VERSION,
-            "made_at": self.clock().isoformat(),
-            "by": socket.gethostname(),
-            **more,
-        }
-        temporary = path.with_name(path.name + ".part")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(json.dumps(header) + "\n")
-            for operation in operations:
-                file.write(encode(operation) + "\n")
-        temporary.replace(path)
-
-
-def load_saved_plan(path: Path) -> SavedPlan:
-    """Read a plan file. Raises ConfigError where it is none, with the line."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            header = json.loads(file.readline() or "null")
-            if not isinstance(header, dict) or header.get("crmbridge_plan") != PLAN_VERSION:
-                raise ConfigError("this is no plan of this version of crmbridge", position=f"{path}:1:1")
-            operations = tuple(_operation(line, f"{path}:{number}:1") for number, line in enumerate(file, 2))
-    except OSError as error:
-        raise ConfigError(f"cannot read the plan {path}: {error.strerror}") from None
-    except ValueError:
-        raise ConfigError("this is no plan of crmbridge", position=f"{path}:1:1") from None
-    undo = header.get("undo")
-    return SavedPlan(path, str(header.get("made_at")), operations, tuple(undo) if undo else None)
-
-
-def _operation(line: str, position: str) -> Planned:
-    try:
-        return decode(line)
-    except Exception:  # noqa: BLE001 - whatever is wrong with the line, it is no operation
-        raise ConfigError("this line is no operation of a plan", position=position) from None
-
-
-def titles_of(operations: Sequence[Planned], store: Store) -> dict[str, str]:
-    """Golden id -> what people call the record that is written."""
-    rows = store.goldens(list({one.golden_id for one in operations}))
-    return {row.id: title_of(row.entity, json.loads(row.doc)) for row in rows.values()}
-
-
-def entities_of(config: Config, plugins: Plugins) -> Mapping[str, type[Entity]]:
-    """The entities of a deployment: those of crmbridge, of plugins and of the config."""
-    settings = config.settings
-    try:
-        return build(settings.custom_fields, settings.custom_entities, plugins.schemas())
-    except CustomSchemaError as error:
-        raise config.document.error(error.path, str(error)) from None
+        rules = self.plugins.survivorship()
+        return FlowMaker(self.config, self.entities, self._written, self.mappings, rules).flows(only_into)
 
 
 def _shipped(config: Config, plugins: Plugins) -> dict[str, Path | None]:
@@ -585,43 +481,9 @@ def _shipped(config: Config, plugins: Plugins) -> dict[str, Path | None]:
     return shipped
 
 
-def _policy(
-    entity: str, sync: EntitySync, model: type[Entity], rules: Mapping[str, SurvivorshipRule]
-) -> Policy:
-    named = {name: rules.get(rule, rule) for name, rule in sync.survivorship.items()}
-    unknown = [rule for rule in named.values() if isinstance(rule, str) and rule not in ("latest", "manual")]
-    if unknown:
-        raise ConfigError(f"sync.{entity}.survivorship: there is no rule {unknown[0]!r}")
-    owner = Owner(sync.owner.first, sync.owner.until, sync.owner.then) if sync.owner else None
-    return Policy(
-        entity=entity,
-        systems=sync.systems,
-        source=sync.from_,
-        authority=sync.authority,
-        survivorship=named,
-        ignore_clear=frozenset(name for name in model.model_fields if sync.ignores_clear(name)),
-        deletes=sync.deletes,
-        owner=owner,
-    )
-
-
-def _state_url(config: Config, register: Callable[[str], None]) -> str:
-    """`sqlite:///FILE` is relative to the config, not to where the command was started."""
-    url = config.settings.state
-    prefix = "sqlite:///"
-    if url.startswith(prefix) and not url.startswith(prefix + "/"):
-        return f"{prefix}{(config.root / url[len(prefix) :]).resolve()}"
-    found = Secrets(os.environ, config.root, register).resolve(url, config.document, ("state",))
-    return found if isinstance(found, str) else found.get_secret_value()
-
-
 def _failed_check(system: str, error: Exception) -> CheckLine:
     if isinstance(error, CrmbridgeError):
         text = f"{error.where}: {error.message}" if error.where else error.message
         return CheckLine("error", "access", text, error.hint or "", system, exit_code=error.exit_code)
     text = f"the connector failed: {type(error).__name__}: {error}"
     return CheckLine("error", "access", text, system=system, exit_code=1)
-
-
-def _below(root: Path, path: Path | None) -> Path | None:
-    return None if path is None else root / path

@@ -61,7 +61,7 @@ def report_plan(
     detailed: bool,
 ) -> int:
     """Print a plan; returns the exit code."""
-    from crmbridge.bridge import titles_of
+    from crmbridge.engine.find import titles_of
 
     output, store = session.output, session.bridge().store
     titles = outcome.titles or titles_of(operations, store)
@@ -113,9 +113,10 @@ def report_run(
     saved = plan if outcome.verdict != "done" and plan is not None and plan.exists() else None
     apply = _apply_command(session, saved, outcome) if saved else None
     if saved is not None:
-        from crmbridge.bridge import load_saved_plan, titles_of
+        from crmbridge.engine.find import titles_of
+        from crmbridge.engine.planfile import load_plan
 
-        operations = load_saved_plan(saved).operations
+        operations = load_plan(saved).operations
         titles = titles_of(operations, session.bridge().store)
         show_plan(session.output, operations, titles, most)
         emit_plan(session.output, operations, titles)

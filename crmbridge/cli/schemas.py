@@ -30,11 +30,11 @@ def entities(session: Session) -> Mapping[str, type[Entity]]:
         if session.options.config is not None:
             raise
         return ENTITIES
-    from crmbridge.bridge import entities_of, load_plugins
+    from crmbridge.bridge import load_plugins
 
     config = session.load_config()
     plugins = load_plugins(tuple(config.root / one for one in config.settings.plugins))
-    return entities_of(config, plugins)
+    return config.entities(plugins.schemas())
 
 
 def find(session: Session, name: str) -> dict[str, Any]:

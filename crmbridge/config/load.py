@@ -95,7 +95,13 @@ class Config:
             raise self.document.error(error.path, error.message, of="key") from error
 
     def state_url(self, secrets: Secrets) -> str:
-        """Where the state is, secrets resolved. It may hold a password: never show it."""
+        """Where the state is, secrets resolved. It may hold a password: never show it.
+
+        `sqlite:///FILE` is relative to the config, not to where the command was started.
+        """
+        prefix, url = "sqlite:///", self.settings.state
+        if url.startswith(prefix) and not url.startswith(prefix + "/"):
+            return f"{prefix}{(self.root / url[len(prefix) :]).resolve()}"
         resolved = secrets.resolve(self.settings.state, self.document, ("state",))
         return resolved if isinstance(resolved, str) else resolved.get_secret_value()
 

@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 
 from crmbridge.engine.facts import current_id, golden_refs, lives, party_name
+from crmbridge.engine.operations import Planned
 from crmbridge.identity.search import query_terms, search_terms
 from crmbridge.store.base import GoldenRow, Store
 
-__all__ = ["Found", "find", "title_of"]
+__all__ = ["Found", "find", "title_of", "titles_of"]
 
 CANDIDATES = 100
 """So many are looked at for each way of reading what was typed, to show the best of them."""
@@ -131,3 +132,9 @@ def _details(entity: str, doc: Mapping[str, Any]) -> str:
         when = next((doc[name] for name in TIMES if doc.get(name)), "")
         parts = [doc.get("status"), str(when)[:10], doc.get("issuer") or doc.get("sku")]
     return " · ".join(str(part) for part in parts if part)
+
+
+def titles_of(operations: Sequence[Planned], store: Store) -> dict[str, str]:
+    """Golden id -> what people call the record that is written."""
+    rows = store.goldens(list({one.golden_id for one in operations}))
+    return {row.id: title_of(row.entity, msgspec.json.decode(row.doc)) for row in rows.values()}

@@ -39,15 +39,6 @@ def resolve(run: Run, flow: Flow) -> None:
 
 
 @dataclass(slots=True)
-class _Member:
-    """A record as matching sees it."""
-
-    record_id: int
-    golden_id: str | None
-    doc: Mapping[str, Any]
-
-
-@dataclass(slots=True)
 class _Batch:
     """Some records, each resolved in the knowledge of those before it."""
 

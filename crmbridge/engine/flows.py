@@ -1,0 +1,84 @@
+"""The flows that a config describes: how each entity travels, parents before children."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crmbridge.config import Config, EntitySync
+from crmbridge.engine import insights
+from crmbridge.engine.run import Flow
+from crmbridge.identity.policy import Owner, Policy
+from crmbridge.identity.shape import shape_of
+from crmbridge.mapping.load import Mappings
+from crmbridge.sdk.errors import ConfigError
+from crmbridge.sdk.hookspecs import SurvivorshipRule
+from crmbridge_schemas.base import Entity
+from crmbridge_schemas.registry import write_order
+
+__all__ = ["FlowMaker"]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowMaker:
+    """Everything that the flows follow from."""
+
+    config: Config
+    entities: Mapping[str, type[Entity]]
+    written: Mappings
+    """The mappings as they were written."""
+    mappings: Mappings
+    """The same, as far as they are bound to what the systems can do."""
+    rules: Mapping[str, SurvivorshipRule]
+
+    def flows(self, only_into: str | None = None) -> list[Flow]:
+        """All flows; with `only_into` they write to that system only."""
+        settings = self.config.settings
+        order = write_order(self.entities, settings.sync.keys())
+        order.sort(key=lambda entity: entity == "stock_level")  # orders travel before stock
+        flows = [self._flow(entity, settings.sync[entity], only_into) for entity in order]
+        return flows + insights.flows(self.config, self.entities, self.mappings, only_into)
+
+    def _flow(self, entity: str, sync: EntitySync, only_into: str | None) -> Flow:
+        model = self.entities[entity]
+        targets = [name for name in sync.targets if only_into in (None, name)]
+        create = {name: functools.partial(self._may_create, entity, name) for name in targets}
+        policy = _policy(entity, sync, model, self.rules)
+        elsewhere = [name for name in sync.targets if name not in targets]
+        fingerprint = self._fingerprint(entity, sync)
+        return Flow(entity, shape_of(model), policy, targets, create, fingerprint, elsewhere)
+
+    def _may_create(self, entity: str, system: str, doc: Mapping[str, Any]) -> bool:
+        return self.mappings.may_create(self.config, entity, system, doc)
+
+    def _fingerprint(self, entity: str, sync: EntitySync) -> str:
+        """Of all that may change what is written: policy, mappings, the kind of the connectors."""
+        parts = [sync.model_dump_json()]
+        for system in sync.systems:
+            parts.append(self.config.systems[system].connector)
+            # As written, not as bound to what a system can do: one that is away just now changes nothing.
+            parts.extend(m.fingerprint for m in self.written.of_entity(system, entity))
+        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def _policy(
+    entity: str, sync: EntitySync, model: type[Entity], rules: Mapping[str, SurvivorshipRule]
+) -> Policy:
+    named = {name: rules.get(rule, rule) for name, rule in sync.survivorship.items()}
+    unknown = [rule for rule in named.values() if isinstance(rule, str) and rule not in ("latest", "manual")]
+    if unknown:
+        raise ConfigError(f"sync.{entity}.survivorship: there is no rule {unknown[0]!r}")
+    owner = Owner(sync.owner.first, sync.owner.until, sync.owner.then) if sync.owner else None
+    return Policy(
+        entity=entity,
+        systems=sync.systems,
+        source=sync.from_,
+        authority=sync.authority,
+        survivorship=named,
+        ignore_clear=frozenset(name for name in model.model_fields if sync.ignores_clear(name)),
+        deletes=sync.deletes,
+        owner=owner,
+    )
