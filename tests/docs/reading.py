@@ -23,7 +23,9 @@ DOCS = ROOT / "docs"
 
 _FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (?P<path>[\w-][\w./-]*\.(yaml|py|toml))\n")
-_CELL = re.compile(r"put\s`([^`]+)`\sinto\scell\s`([A-Z]+[0-9]+)`\sof\s(?:the\s)?sheet\s`([^`]+)`\sin\s`([^`]+)`")
+_CELL = re.compile(
+    r"put\s`([^`]+)`\sinto\scell\s`([A-Z]+[0-9]+)`\sof\s(?:the\s)?sheet\s`([^`]+)`\sin\s`([^`]+)`"
+)
 _CHANGING = (
     (re.compile(r"\b[a-z]{2,4}_[a-z0-9]{13,14}\b"), "<id>"),
     (re.compile(r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?"), "<time>"),

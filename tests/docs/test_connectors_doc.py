@@ -9,7 +9,6 @@ import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -49,7 +48,8 @@ def reader_with_server(reader: Reader) -> Iterator[Reader]:
 
 
 def test_all_that_the_page_shows_works(reader_with_server: Reader) -> None:
-    assert reader_with_server.follow(DOCUMENT) == []
+    wrong = reader_with_server.follow(DOCUMENT)
+    assert not wrong, "\n".join(wrong)
 
 
 def test_it_is_as_short_as_the_contract_promises() -> None:
