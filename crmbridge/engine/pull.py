@@ -128,8 +128,24 @@ class _Pull:
             self.required[mapping.entity] = tuple(one.name for one in scalars if one.meta.required)
 
     def _cursor(self) -> Cursor:
-        usable = self.capabilities.changed_since and not self.run.full and self.row.cursor
-        return json.loads(self.row.cursor) if usable and self.row.cursor else None
+        """Where reading goes on; None: in full, as whenever the mapping is another than last time, since a
+        cursor brings only what has changed over there."""
+        if not self.capabilities.changed_since or self.run.full or not self.row.cursor:
+            return None
+        if self.run.store.setting(self._mapped_key) != self._mapped_by():
+            self.run.event(
+                "finding", system=self.system.name, text=f"reading {self.stream} in full: its mapping changed"
+            )
+            return None
+        found: Cursor = json.loads(self.row.cursor)
+        return found
+
+    @property
+    def _mapped_key(self) -> str:
+        return f"mapped:{self.system.name}:{self.stream}"
+
+    def _mapped_by(self) -> str:
+        return " ".join(mapping.fingerprint for mapping in self.mappings)
 
     def _pages(self, cursor: Cursor) -> bool:
         """Take every page; True if together they were a complete listing."""
@@ -403,6 +419,7 @@ class _Pull:
                 self._sweep()
         with store.transaction():
             store.sweep_end(name, self.stream)
+            store.put_setting(self._mapped_key, self._mapped_by())
             self.row.read_started, self.row.reading_since = self.row.reading_since, 0
             if complete:
                 self.row.complete_at, self.row.live_count = self.run.now(), self.listed
