@@ -30,12 +30,27 @@ DOUBT = "possible duplicate"
 def resolve(run: Run, flow: Flow) -> None:
     """Give every unresolved record of one entity its golden record."""
     after = 0
+    doubtful = _doubtful_streams(run, flow)
     run.event("stage-started", entity=flow.entity, stage="resolve")
     while rows := run.store.unresolved(flow.entity, after, CHUNK):
         after = rows[-1].id
+        ready = [row for row in rows if row.golden_id or (row.system, row.stream) not in doubtful]
         with run.store.transaction():
-            _Batch(run, flow, rows).resolve()
+            _Batch(run, flow, ready).resolve()
         run.event("progress", entity=flow.entity, stage="resolve", count=len(rows))
+
+
+def _doubtful_streams(run: Run, flow: Flow) -> set[tuple[str, str]]:
+    """(system, stream) in which a new record may be one that we created ourselves: the create has no answer
+    yet, and cannot be searched for yet. New records from there wait, or each would be a second customer."""
+    doubtful: set[tuple[str, str]] = set()
+    for system in run.working():
+        for row in run.store.open_intents(system.name):
+            if row.entity == flow.entity and row.kind == "create" and row.stream in system.streams:
+                lag = system.streams[row.stream].capabilities.search_lag
+                if row.status == "accepted" or run.now() - row.updated_at < lag.total_seconds() * 1_000_000:
+                    doubtful.add((row.system, row.stream))
+    return doubtful
 
 
 @dataclass(slots=True)
