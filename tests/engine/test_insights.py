@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from crmbridge import demo
+from crmbridge.bridge import Bridge
+from crmbridge.engine.facts import Dossier
+from crmbridge.engine.insights import summary
 from crmbridge.engine.operations import Planned
+from crmbridge.sdk.errors import ConfigError
 from tests.engine import customers
 from tests.engine.customers import add, call, golden, invoice, order, summary_of, tea_company
 from tests.engine.world import World
@@ -247,6 +256,49 @@ def test_a_plan_made_now_is_still_true_when_it_is_applied_later() -> None:
     outcome = world.apply(planned)
     assert [line for line in outcome.stale if "sheet" in line] == []
     assert row_of(world, "crm", "c1")["cases"] == 0
+
+
+def test_what_does_not_travel_is_unknown_and_not_none() -> None:
+    doc = summary(Dossier("par_x"), {}, frozenset({"party", "case"}))
+    assert (doc["open_invoices"], doc["open_cases"]) == (None, 0)
+
+
+def test_the_most_alike_of_several_duplicates_is_named() -> None:
+    twins = {"par_a": ["email"], "par_b": ["email", "phone"], "par_c": ["email", "phone"]}
+    assert summary(Dossier("par_x"), twins, frozenset())["probable_duplicate"]["golden"] == "par_b"
+
+
+def test_a_day_and_an_instant_are_ordered_together() -> None:
+    party = {"entity": "party", "golden": "par_x"}
+    orders: dict[str, Mapping[str, Any]] = {
+        "sal_1": {"number": "1", "party": party, "ordered_on": "2026-02-03"},
+        "sal_2": {"number": "2", "party": party, "ordered_at": "2026-02-02T23:00:00+08:00"},
+        "sal_3": {"number": "3", "party": party},
+    }
+    dossier = Dossier("par_x", documents={"sales_order": orders})
+    assert summary(dossier, {}, frozenset())["last_order_number"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("customer_summary: {system: crm, stream: calls}", "crm needs one mapping for customer_summary"),
+        ("customer_summary: {system: sales, stream: calls}", "sales needs one mapping for customer_summary"),
+        ("case: {system: sales, stream: customers_360}", "case is no insight"),
+    ],
+)
+def test_an_insight_that_cannot_be_written_is_told_with_its_place(
+    tmp_path: Path, written: str, said: str
+) -> None:
+    demo.write(tmp_path / "tea")
+    config = tmp_path / "tea" / "crmbridge.yaml"
+    text = config.read_text(encoding="utf-8")
+    asked = "customer_summary: {system: sales, stream: customers_360}"
+    config.write_text(text.replace(asked, written), encoding="utf-8")
+    line = text[: text.index(asked)].count("\n") + 1
+    with Bridge.open(config) as bridge, pytest.raises(ConfigError, match=said) as error:
+        bridge.flows()
+    assert str(error.value.position).endswith(f"crmbridge.yaml:{line}:3")
 
 
 def _yes(_: Any) -> bool:
