@@ -17,9 +17,11 @@ import yaml
 from crmbridge.bridge import Bridge, Options
 from crmbridge.connectors.memory import Behaviour, MemoryConnector, MemorySystem
 from crmbridge.engine.golden import merge_one
+from crmbridge.engine.links import golden_id_for
 from crmbridge.engine.operations import Planned
 from crmbridge.engine.sync import Outcome
 from crmbridge.sdk.errors import ConfigError, CrmbridgeError
+from crmbridge.store.base import GoldenRow
 
 HERE = Path(__file__).parent
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -227,6 +229,22 @@ class Stage:
         self.memory[new] = self.memory.pop(old)
         text = yaml.safe_dump(self.config["sync"])
         self.config["sync"] = yaml.safe_load(text.replace(old, new))
+
+    def do_tell_renamed(self, names: list[str]) -> None:
+        """`crmbridge systems rename OLD NEW`."""
+        with self.bridge() as bridge:
+            bridge.rename_system(*names)
+
+    def do_split(self, place: str) -> None:
+        """A record is no longer of the same customer as those it was linked to."""
+        system, stream, native_id = place.split("/")
+        with self.bridge() as bridge, bridge.store.transaction():
+            (row,) = bridge.store.records(system, stream, [native_id])
+            assert row.golden_id is not None
+            alone = GoldenRow(golden_id_for(row, "split"), row.entity)
+            bridge.store.put_goldens([alone])
+            bridge.store.set_links([(row.id, alone.id)])
+            bridge.store.mark_dirty([alone.id, row.golden_id])
 
     def do_move_system(self, system: str) -> None:
         """The URL of a system leads to another instance."""
