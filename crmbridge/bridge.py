@@ -15,7 +15,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -240,7 +240,11 @@ class Bridge:
             run = self._run(command, store, options)
             self._guard_state(run)
             run.event("run-started", text=command)
-            yield run
+            try:
+                yield run
+            except BaseException as error:
+                self._cut_off(run, getattr(error, "exit_code", 1))
+                raise
 
     def _run(self, command: str, store: Store, options: Options) -> Run:
         systems, failed = self._open_all()
@@ -265,6 +269,13 @@ class Bridge:
         """A run that only looks at the state: no system is opened, and nothing is written."""
         limits, region = self.config.settings.limits, self.config.settings.country
         return Run(self.store, {}, self.flows(), limits, self.clock, self._emit, self.sleep, region=region)
+
+    def _cut_off(self, run: Run, exit_code: int) -> None:
+        """Keep how far a run came that did not get to its end; what ended it is told by whoever called."""
+        counts = {"/".join(key): count for key, count in sorted(run.counts.items())}
+        row = RunRow(run.id, "", 0, run.now(), exit_code, json.dumps(counts))
+        with suppress(CrmbridgeError), self.store.transaction():
+            self.store.end_run(row)
 
     def _ended(self, run: Run, outcome: pipeline.Outcome) -> pipeline.Outcome:
         counts = {"/".join(key): count for key, count in sorted(run.counts.items())}

@@ -287,6 +287,7 @@ class _Batch:
         self.position += 1
         now = self.run.now()
         self.summary.operations[planned.system, planned.entity, planned.kind] += 1
+        self.run.planned[planned.system, planned.entity] += 1
         for change in planned.changes:
             if change.new is None and change.old is not None:
                 self.summary.clears[planned.system, planned.entity, change.path.partition("/")[0]] += 1

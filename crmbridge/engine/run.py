@@ -106,6 +106,8 @@ class Run:
     absent: Mapping[str, CrmbridgeError] = field(default_factory=dict)
     """Systems of the config that could not be opened, and why."""
     counts: Counts = field(default_factory=Counts)
+    planned: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(system, entity) -> operations that shall be sent in this run: for showing how far it is."""
 
     def now(self) -> int:
         """Microseconds since 1970 UTC."""

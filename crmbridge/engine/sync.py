@@ -8,6 +8,7 @@ link    the same up to the plan, and nothing is sent: records only find each oth
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -93,6 +94,7 @@ def apply(run: Run, approved: set[str], *, strict: bool = False) -> Outcome:
     if outcome.verdict == "done":
         with run.store.transaction():
             run.store.drop_intents(["planned"], [found[s].id for s in found.keys() - approved])
+        run.planned = Counter((found[s].system, found[s].entity) for s in found.keys() & approved)
         _agree(run)
         _push_all(run)
     return _ended(run, outcome)

@@ -185,6 +185,7 @@ def test_a_signal_ends_between_two_pages_and_what_was_read_stays(
     read = len(store.records_in("odd", "people", 0, 10_000_000))
     assert store.stream("odd", "people").cursor == str(read)
     store.close()
+    assert place.run("runs", "list", "--json").lines[0]["exit_code"] == code
 
 
 def test_a_second_signal_does_not_wait_for_a_system_that_hangs(place: Place) -> None:
