@@ -346,7 +346,7 @@ def _creates(system: System, mapping: StreamMapping) -> bool:
 
 
 def _awaited(golden: Golden) -> set[str]:
-    """The records that are referred to and that nobody has read yet: once they come, this is planned again."""
+    """Records that are referred to and that nobody has read yet: once they come, this is planned again."""
     found: set[str] = set()
     for decision in golden.decisions.values():
         ref = decision.winner.value
