@@ -42,7 +42,6 @@ def push(run: Run, system: System, flow: Flow) -> None:
             mine = [row for row in rows if row.entity == flow.entity]
             for (stream, kind), group in groupby(mine, key=lambda row: (row.stream, row.kind)):
                 _Push(run, system, flow, stream, kind).send_all(list(group))
-            run.event("progress", system=system.name, entity=flow.entity, stage="push", count=len(mine))
     except CrmbridgeError as error:
         run.fail(system, error)
 
@@ -52,9 +51,19 @@ class _Push(Results):
     """Sends operations of one kind to one stream."""
 
     def send_all(self, rows: Sequence[IntentRow]) -> None:
-        size = max(1, self.capabilities.batch_size)
+        size, entity = max(1, self.capabilities.batch_size), self.flow.entity
+        total = self.run.planned[self.system.name, entity]
         for start in range(0, len(rows), size):
-            self._send(rows[start : start + size])
+            batch = rows[start : start + size]
+            self._send(batch)
+            self.run.event(
+                "progress",
+                system=self.system.name,
+                entity=entity,
+                stage="push",
+                count=len(batch),
+                total=total,
+            )
 
     def _send(self, rows: Sequence[IntentRow]) -> None:
         ready = self._prepare(rows)
