@@ -95,6 +95,16 @@ def test_undo_leaves_what_was_changed_since_and_what_was_created(agreed: Place) 
     assert "Nothing would be written" in done.out
 
 
+def test_undo_leaves_what_a_later_run_wrote(agreed: Place) -> None:
+    for name in ("Wrong", "Right"):
+        agreed.customers(CUSTOMERS.replace("Ann Lee", name))
+        assert agreed.run("sync").code == 0
+    run = agreed.run("runs", "list", "--json").lines[1]["id"]
+    done = agreed.run("runs", "undo", str(run))
+    assert "0 values of 0 golden records" in done.err
+    assert "Nothing would be written" in done.out
+
+
 def test_an_undo_that_is_not_applied_changes_nothing(agreed: Place) -> None:
     agreed.customers(CUSTOMERS.replace("Ann Lee", "Anna"))
     assert agreed.run("sync").code == 0

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from crmbridge.cli.interrupt import PATIENCE
 from crmbridge.store.sql import open_store
 from tests.cli.conftest import CONFIG, CUSTOMERS, Place
 
@@ -175,9 +176,11 @@ def test_a_signal_ends_between_two_pages_and_what_was_read_stays(
     place.odd(f"marker: {marker}, pages: 1000000")
     process = place.process("sync", "--json")
     _wait_for(marker)
+    begun = time.monotonic()
     process.send_signal(number)
     _, told = process.communicate(timeout=20)
     assert process.returncode == code
+    assert time.monotonic() - begun < PATIENCE, "stopped by the alarm, not between two pages"
     assert "what was begun is finished first" in told
     assert f"stopped by {number.name}" in told
     assert "Traceback" not in told
