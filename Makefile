@@ -48,6 +48,10 @@ live: $(VENV)/.dev ## the tests against real systems, which it installs and star
 bench: $(VENV)/.bench ## the measurements: ratios on the screen, details in benchmarks/results.json
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
+.PHONY: mutants
+mutants: $(VENV)/.dev ## does a test fail when the engine or a mapping breaks? 500 small breakages, about half an hour
+	$(BIN)/python -m tests.mutation $(ARGS)
+
 .PHONY: venv
 venv: $(VENV)/.dev ## only install what the development targets need into .venv
 

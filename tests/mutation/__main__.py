@@ -1,0 +1,259 @@
+"""Mutation testing: does a test fail when one small thing in the engine or a mapping breaks?
+
+    make mutants                              500 mutants, two at a time
+    make mutants ARGS="--count 50 --seed 7"   fewer, others
+    make mutants ARGS="--only engine/plan.py" those of the chosen ones whose id holds the text
+
+A seed always chooses the same mutants of the same source. Each is tried in a copy of the project against
+the tests of its layer that call the changed function, the quickest first, until one fails. What survives
+is printed with its change and written to `.mutants/results.json` with the rest. Exit code 1: fewer than
+85 % were noticed (a test that never ends has noticed), or a test fails without any mutant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.queues import SimpleQueue
+from pathlib import Path
+from typing import Any
+
+from tests.mutation import forked
+from tests.mutation.operators import Mutant, mutants_of
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / ".mutants" / "results.json"
+TARGET = 85
+ENGINE = ("tests/identity", "tests/engine", "tests/scenarios")
+COMMANDS = (*ENGINE, "tests/cli")
+AREAS: dict[str, tuple[str, ...]] = {
+    "crmbridge/mapping/*.py": ("tests/mapping", "tests/scenarios"),
+    "crmbridge/engine/*.py": ENGINE,
+    "crmbridge/identity/link.py": ENGINE,
+    "crmbridge/identity/survive.py": ENGINE,
+    "crmbridge/engine/checkup.py": COMMANDS,
+    "crmbridge/engine/page.py": COMMANDS,
+    "crmbridge/engine/planfile.py": COMMANDS,
+    "crmbridge/engine/preview.py": COMMANDS,
+    "crmbridge/engine/repair.py": COMMANDS,
+}
+"""What is mutated and the tests that should notice; the last line that names a file holds."""
+FORK = multiprocessing.get_context("fork")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one mutant."""
+
+    mutant: Mutant
+    status: str
+    """killed, survived or timeout."""
+    killed_by: str
+    tests: int
+    """How many tests call the changed function."""
+    seconds: float
+    """CPU time."""
+    diff: str
+
+    @property
+    def id(self) -> str:
+        return name_of(self.mutant)
+
+
+def name_of(mutant: Mutant) -> str:
+    """What a person calls it."""
+    return f"{mutant.file}:{mutant.line} {mutant.operator}"
+
+
+def suites_of(root: Path) -> dict[str, list[str]]:
+    """Mutated file -> the folders with its tests."""
+    found = {}
+    for pattern, folders in AREAS.items():
+        for path in sorted(root.glob(pattern)):
+            if path.name != "__init__.py":
+                found[path.relative_to(root).as_posix()] = [f for f in folders if (root / f).is_dir()]
+    return found
+
+
+def choose(by_file: dict[str, list[Mutant]], count: int, seed: int) -> list[Mutant]:
+    """`count` mutants: at least three of each file, beyond that each file by its number of places."""
+    chance = random.Random(seed)
+    first, rest = [], []
+    for file in sorted(by_file):
+        shuffled = chance.sample(by_file[file], len(by_file[file]))
+        first.extend(shuffled[:3])
+        rest.extend(shuffled[3:])
+    more = max(count - len(first), 0)
+    chosen = first + chance.sample(rest, min(more, len(rest)))
+    return chance.sample(chosen, min(count, len(chosen)))
+
+
+def callers_of(mutant: Mutant, suites: Sequence[str], baseline: forked.Baseline) -> list[str]:
+    """The tests that call what is changed, the quickest first."""
+    exact = f"{mutant.file}:{mutant.function}"
+    places = [
+        p for p in baseline.called if (p == exact if mutant.function else p.startswith(mutant.file + ":"))
+    ]
+    tests = {test for place in places for test in baseline.called[place] if test.startswith(tuple(suites))}
+    return sorted(tests, key=lambda test: (baseline.seconds[test], test))
+
+
+def copy_project(target: Path) -> Path:
+    """The project, to plant mutants in."""
+    ignored = shutil.ignore_patterns(".*", "__pycache__", "node_modules")
+    shutil.copytree(ROOT, target, ignore=ignored)
+    return target
+
+
+def without_mutants(copy: Path, suites: list[str], files: set[str]) -> forked.Baseline:
+    """One run of all the tests in a process of its own."""
+    answer = copy.parent / "baseline.json"
+
+    def work() -> None:
+        forked.enter(copy)
+        forked.measure(suites, files, answer)
+
+    process = FORK.Process(target=work)
+    process.start()
+    process.join()
+    if process.exitcode or not answer.is_file():
+        sys.exit("The tests do not run in a copy of the project: try `make test` first.")
+    return forked.Baseline(**json.loads(answer.read_text(encoding="utf-8")))
+
+
+def work_off(copy: Path, modules: list[str], tasks: SimpleQueue[Any], verdicts: SimpleQueue[Any]) -> None:
+    """One worker: plants mutant after mutant in its copy."""
+    forked.enter(copy)
+    forked.warm_up(modules, ["crmbridge.engine", "crmbridge.mapping", "crmbridge.identity"])
+    while (task := tasks.get()) is not None:
+        mutant, tests, limit = task
+        path = copy / mutant.file
+        source = path.read_bytes()
+        try:
+            path.write_bytes(mutant.apply(source))
+            status, by, seconds = forked.run_tests(tests, limit, copy.parent / f"{copy.name}.txt")
+        finally:
+            path.write_bytes(source)
+        verdicts.put(Verdict(mutant, status, by, len(tests), seconds, mutant.diff(source)))
+
+
+def try_all(chosen: list[Mutant], copies: list[Path], suites: dict[str, list[str]]) -> dict[str, Any]:
+    """Try every mutant, telling as it goes; returns what `results.json` holds."""
+    folders = sorted({folder for folders in suites.values() for folder in folders})
+    baseline = without_mutants(copies[0], folders, set(suites))
+    tell(
+        f"{len(baseline.seconds)} tests take {sum(baseline.seconds.values()):.0f} s (watched, one at a time)"
+    )
+    for test in baseline.failed:
+        tell(f"FAILS WITHOUT ANY MUTANT, left out: {test}")
+    tasks: SimpleQueue[Any] = FORK.SimpleQueue()
+    answers: SimpleQueue[Any] = FORK.SimpleQueue()
+    workers = [FORK.Process(target=work_off, args=(c, baseline.modules, tasks, answers)) for c in copies]
+    for worker in workers:
+        worker.start()
+    verdicts: list[Verdict] = []
+    waiting = list(reversed(chosen))
+    sent = 0
+    while waiting or sent:
+        while waiting and sent < 2 * len(workers):
+            mutant = waiting.pop()
+            tests = callers_of(mutant, suites[mutant.file], baseline)
+            if tests:
+                tasks.put((mutant, tests, 10 + 4 * sum(baseline.seconds[test] for test in tests)))
+                sent += 1
+            else:
+                diff = mutant.diff((copies[0] / mutant.file).read_bytes())
+                uncalled = Verdict(mutant, "survived", "", 0, 0.0, diff)
+                verdicts.append(told(uncalled, len(verdicts), len(chosen)))
+        if sent:
+            verdicts.append(told(answers.get(), len(verdicts), len(chosen)))
+            sent -= 1
+    for _ in workers:
+        tasks.put(None)
+    for worker in workers:
+        worker.join()
+    return {"fails_without_mutant": baseline.failed, **summary(verdicts)}
+
+
+def told(verdict: Verdict, before: int, total: int) -> Verdict:
+    """Tell about a mutant."""
+    by = verdict.killed_by.rpartition("::")[2] if verdict.status == "killed" else f"{verdict.tests} tests"
+    tell(f"{before + 1:4}/{total} {verdict.status:8} {verdict.seconds:6.1f} s  {verdict.id}  ({by})")
+    return verdict
+
+
+def tell(text: str) -> None:
+    """One line on the screen, at once."""
+    print(text, flush=True)
+
+
+def summary(verdicts: list[Verdict]) -> dict[str, Any]:
+    """The counts, by file and in all, and every mutant."""
+    files: dict[str, Counter[str]] = {}
+    mutants = []
+    for one in sorted(verdicts, key=lambda v: (v.mutant.file, v.mutant.start)):
+        files.setdefault(one.mutant.file, Counter())[one.status] += 1
+        said = {"id": one.id, "status": one.status, "killed_by": one.killed_by, "seconds": one.seconds}
+        mutants.append({**said, "tests": one.tests, "diff": one.diff})
+    noticed = sum(one.status != "survived" for one in verdicts)
+    percent = round(100 * noticed / len(verdicts), 1)
+    return {
+        "count": len(verdicts),
+        "noticed_percent": percent,
+        "target_percent": TARGET,
+        "files": {file: dict(counts) for file, counts in files.items()},
+        "mutants": mutants,
+    }
+
+
+def print_summary(results: dict[str, Any]) -> None:
+    """The table and the survivors."""
+    tell(f"\n{'file':40} killed survived timeout")
+    for file, counts in results["files"].items():
+        tell(f"{file:40} " + " ".join(f"{counts.get(s, 0):7}" for s in ("killed", "survived", "timeout")))
+    for one in results["mutants"]:
+        if one["status"] == "survived":
+            tell(f"\n{one['id']} (called by {one['tests']} tests)\n{one['diff']}")
+    tell(f"\nseed {results['seed']}: {results['noticed_percent']} % of {results['count']} noticed")
+    tell(
+        f"(at least {TARGET} % wanted), in {results['minutes']} minutes; details: {RESULTS.relative_to(ROOT)}"
+    )
+
+
+def main() -> int:
+    """Run it."""
+    parser = argparse.ArgumentParser(prog="make mutants", description="mutation testing")
+    parser.add_argument("--count", type=int, default=500, help="how many mutants (500)")
+    parser.add_argument("--seed", type=int, default=1, help="which ones (1)")
+    parser.add_argument("--jobs", type=int, default=2, help="how many at a time (2)")
+    parser.add_argument("--only", default="", help="of the chosen ones those whose id holds this text")
+    options = parser.parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        copies = [copy_project(Path(folder) / str(number)) for number in range(options.jobs)]
+        suites = suites_of(copies[0])
+        by_file = {file: mutants_of(file, (copies[0] / file).read_bytes()) for file in suites}
+        chosen = [m for m in choose(by_file, options.count, options.seed) if options.only in name_of(m)]
+        tell(f"{len(chosen)} of {sum(map(len, by_file.values()))} possible mutants, seed {options.seed}")
+        if not chosen:
+            return 2
+        results = try_all(chosen, copies, suites)
+    results = {"seed": options.seed, "minutes": round((time.monotonic() - began) / 60, 1), **results}
+    results["ok"] = results["noticed_percent"] >= TARGET and not results["fails_without_mutant"]
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print_summary(results)
+    return 0 if results["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

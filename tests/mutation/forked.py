@@ -1,0 +1,184 @@
+"""Runs tests in forked children: what no mutant changes is imported once, a mutant costs its tests only."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LOWER = ("crmbridge.sdk", "crmbridge.yamlfile", "crmbridge.config", "crmbridge.plugins", "crmbridge.store")
+"""The layers below the mutated ones: they can be imported before there is a mutant."""
+MEMORY = 3 << 30
+"""Bytes of address space a child may take: some mutants never stop collecting."""
+
+
+@dataclass
+class Baseline:
+    """How the tests do without a mutant."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Test -> CPU seconds; those that passed."""
+    failed: list[str] = field(default_factory=list)
+    called: dict[str, list[str]] = field(default_factory=dict)
+    """file:first line of each function -> the tests that call it."""
+    modules: list[str] = field(default_factory=list)
+    """What was imported."""
+
+
+def enter(copy: Path) -> None:
+    """Make `copy` the project that this process and its children import and test."""
+    os.chdir(copy)
+    sys.path[:0] = [str(copy), str(copy / "schemas")]
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("tests", "crmbridge")]:
+        del sys.modules[name]
+    sys.dont_write_bytecode = True
+
+
+def quick_hypothesis() -> None:
+    """The same examples each time, and no search for the smallest one: that it fails is enough."""
+    from hypothesis import Phase, settings
+
+    phases = [Phase.explicit, Phase.generate]
+    settings.register_profile("mutants", derandomize=True, database=None, deadline=None, phases=phases)
+    settings.load_profile("mutants")
+
+
+def warm_up(modules: Iterable[str], mutated: Iterable[str]) -> None:
+    """Import what no mutant changes."""
+    for name in modules:
+        if name.startswith(LOWER) or name.partition(".")[0] not in (
+            "crmbridge",
+            "tests",
+            "__main__",
+            "__mp_main__",
+        ):
+            try:
+                importlib.import_module(name)
+            except ImportError:
+                continue  # a submodule that only exists while its package loads
+    early = [name for name in sys.modules if name.startswith(tuple(mutated))]
+    if early:
+        raise RuntimeError(f"imported before the mutant was made: {early}; correct LOWER in {__file__}")
+
+
+class Chosen:
+    """Runs the given tests in the given order and notes the first that fails."""
+
+    def __init__(self, tests: list[str]) -> None:
+        self.order = {test: place for place, test in enumerate(tests)}
+        self.failed = ""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = sorted((i for i in items if i.nodeid in self.order), key=lambda i: self.order[i.nodeid])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and not self.failed:
+            self.failed = report.nodeid
+
+
+class Watching:
+    """Notes how long each test takes and which functions of the mutated files it calls."""
+
+    def __init__(self, folder: Path, files: set[str]) -> None:
+        self.paths = {str(folder / file): file for file in files}
+        self.called: dict[str, set[str]] = {}
+        self.result = Baseline()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        def called(frame: Any, event: str, arg: Any) -> None:
+            file = self.paths.get(frame.f_code.co_filename)
+            if file is not None:
+                self.called.setdefault(f"{file}:{frame.f_code.co_firstlineno}", set()).add(item.nodeid)
+
+        began = time.process_time()
+        threading.settrace(called)
+        sys.settrace(called)
+        try:
+            return (yield)
+        finally:
+            sys.settrace(None)
+            threading.settrace(None)
+            self.result.seconds[item.nodeid] = time.process_time() - began
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.result.failed.append(report.nodeid)
+
+    def finish(self) -> Baseline:
+        """What was seen."""
+        for test in self.result.failed:
+            self.result.seconds.pop(test, None)
+        self.result.called = {k: sorted(v & self.result.seconds.keys()) for k, v in self.called.items()}
+        self.result.modules = list(sys.modules)
+        return self.result
+
+
+def _pytest(paths: Iterable[str], plugin: object) -> int:
+    quick_hypothesis()
+    arguments = ["-x"] if isinstance(plugin, Chosen) else []
+    fixed = ["--tb=no", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir=."]
+    return int(pytest.main([*arguments, *fixed, *paths], plugins=[plugin]))
+
+
+def measure(suites: list[str], files: set[str], answer: Path) -> None:
+    """Run all tests once in a child and write the `Baseline` to `answer`."""
+
+    def work() -> int:
+        watching = Watching(Path.cwd(), files)
+        code = _pytest(suites, watching)
+        answer.write_text(json.dumps(vars(watching.finish())), encoding="utf-8")
+        return code
+
+    code, _ = in_child(work, 3600)
+    if code not in (0, 1):
+        raise RuntimeError(f"the tests cannot be run without a mutant: pytest ended with {code}")
+
+
+def run_tests(tests: list[str], limit: float, answer: Path) -> tuple[str, str, float]:
+    """(killed, survived or timeout; the test that noticed; CPU seconds)."""
+
+    def work() -> int:
+        chosen = Chosen(tests)
+        code = _pytest(sorted({test.partition("::")[0] for test in tests}), chosen)
+        answer.write_text(chosen.failed or ("" if code == 0 else "collection"), encoding="utf-8")
+        return code
+
+    answer.write_text("", encoding="utf-8")
+    code, seconds = in_child(work, limit)
+    if code in (-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGALRM):
+        return "timeout", "", seconds
+    return ("survived" if code == 0 else "killed"), answer.read_text(encoding="utf-8"), seconds
+
+
+def in_child(work: Callable[[], int], limit: float) -> tuple[int, float]:
+    """(exit code, CPU seconds) of `work` in a forked child that gets `limit` CPU seconds, and ten times that
+    of real time."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        code = 70
+        try:
+            resource.setrlimit(resource.RLIMIT_CPU, (int(limit) + 1, int(limit) + 3))
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(int(limit) * 10 + 10)
+            silent = os.open(os.devnull, os.O_RDWR)
+            for stream in (0, 1, 2):
+                os.dup2(silent, stream)
+            code = work()
+        finally:
+            os._exit(code)
+    _, status, used = os.wait4(child, 0)
+    return os.waitstatus_to_exitcode(status), round(used.ru_utime + used.ru_stime, 2)

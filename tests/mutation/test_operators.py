@@ -1,0 +1,85 @@
+"""The mutants themselves: each is another program, and a seed always chooses the same ones."""
+
+from __future__ import annotations
+
+import ast
+
+from tests.mutation.__main__ import ROOT, choose, suites_of, callers_of
+from tests.mutation.forked import Baseline
+from tests.mutation.operators import Mutant, mutants_of
+
+SOURCE = '''\
+"""A docstring."""
+
+LIMIT: int = 3
+
+
+@cache
+def kept(key: str) -> bool:
+    return key in ("王小明", "ok")
+
+
+def first(rows: list[int]) -> int | None:
+    """Not `if not rows`."""
+    if not rows or len(rows) > LIMIT:
+        raise ValueError("no rows")
+    for row in rows:
+        if row == -1:
+            continue
+        kept(f"{row + 1}")
+    return rows[0]
+'''
+
+
+def changed(operator: str) -> list[str]:
+    source = SOURCE.encode()
+    return [m.diff(source).splitlines()[1] for m in mutants_of("a.py", source) if m.operator == operator]
+
+
+def test_each_operator_changes_its_places_and_no_others() -> None:
+    assert changed("comparison") == [
+        "+ return (key not in ('王小明', 'ok'))",
+        "+ if not rows or (len(rows) >= LIMIT):",
+        "+ if (row != -1):",
+    ]
+    assert changed("and/or") == ["+ if (not rows and len(rows) > LIMIT):"]
+    assert changed("removed not") == ["+ if (rows) or len(rows) > LIMIT:"]
+    assert changed("removed minus") == ["+ if row == (1):"]
+    assert changed("continue/break") == ["+ break"]
+    assert changed("removed statement") == ["+ pass", "+ pass"]
+    assert changed("return value") == ["+ return None", "+ return None"]
+    assert changed("off by one") == ["+ LIMIT: int = 4", "+ if row == -2:", "+ return rows[1]"]
+    assert changed("constant") == [
+        "+ return key in ('XX王小明', \"ok\")",
+        "+ return key in (\"王小明\", 'XXok')",
+    ]
+
+
+def test_a_mutant_is_another_valid_program() -> None:
+    by_file = {file: mutants_of(file, (ROOT / file).read_bytes()) for file in suites_of(ROOT)}
+    for one in choose(by_file, 200, seed=1):
+        source = (ROOT / one.file).read_bytes()
+        assert ast.dump(ast.parse(one.apply(source))) != ast.dump(ast.parse(source)), one
+
+
+def mutant(file: str, function: int, line: int = 1) -> Mutant:
+    return Mutant(file, line, "comparison", 0, 0, "", function)
+
+
+def test_a_seed_chooses_the_same_mutants_and_some_of_every_file() -> None:
+    by_file = {
+        name: [mutant(name, 1, line) for line in range(count)] for name, count in (("a", 4), ("b", 90))
+    }
+    chosen = choose(by_file, 20, seed=1)
+    assert chosen == choose(by_file, 20, seed=1) != choose(by_file, 20, seed=2)
+    assert len(set(chosen)) == 20
+    assert sum(one.file == "a" for one in chosen) >= 3
+
+
+def test_a_mutant_is_tried_against_the_tests_that_call_its_function_the_quickest_first() -> None:
+    called = {"a.py:7": ["t/slow", "t/quick", "u/other"], "a.py:9": ["t/more"], "ab.py:7": ["t/foreign"]}
+    seconds = {"t/slow": 2.0, "t/quick": 0.1, "u/other": 0.0, "t/more": 1.0, "t/foreign": 0.0}
+    baseline = Baseline(seconds, [], called, [])
+    assert callers_of(mutant("a.py", 7), ["t/"], baseline) == ["t/quick", "t/slow"]
+    assert callers_of(mutant("a.py", 8), ["t/"], baseline) == []
+    assert callers_of(mutant("a.py", 0), ["t/"], baseline) == ["t/quick", "t/more", "t/slow"]
