@@ -14,7 +14,8 @@ from crmbridge.engine.native import Outward, in_place, to_operation
 from crmbridge.engine.operations import Planned, decode
 from crmbridge.engine.results import Results
 from crmbridge.engine.run import Run, System
-from crmbridge.sdk.connector import ListPatch, Record
+from crmbridge.mapping.errors import MappingError
+from crmbridge.sdk.connector import ListPatch, Record, Result
 from crmbridge.sdk.errors import CrmbridgeError
 from crmbridge.store.base import IntentRow
 
@@ -45,8 +46,7 @@ class _LookUp(Results):
         planned = decode(row.payload)
         if row.status == "accepted" and row.handle:
             for result in self.system.connector.poll([row.handle]):
-                with self.run.store.transaction():
-                    self.take(row, result, result.record)
+                self.settle([(row, result, result.record)])
         elif planned.kind == "create":
             self._look_up_create(row, planned)
         else:
@@ -54,18 +54,22 @@ class _LookUp(Results):
 
     def _look_up_record(self, row: IntentRow, planned: Planned) -> None:
         found = list(self.system.connector.get_many(self.stream, [planned.native_id or ""]))
-        if not found and planned.kind in ("delete", "archive"):
-            with self.run.store.transaction():
-                self.buried_by_us(row, planned)
-            return
-        if found and planned.kind in ("update", "transition"):
-            held = self.mapping.read(found[0].data)
-            saved = self.run.store.records_by_id([planned.record_id or 0])
-            if saved and in_place(planned, link_of(saved[0], self.flow.shape), held, self.flow.shape):
-                with self.run.store.transaction():
-                    self.done(row, found[0], looked_up=True)
-                return
-        self._drop(row)
+        gone = not found and planned.kind in ("delete", "archive")
+        if gone or (found and self._is_in_place(planned, found[0])):
+            record = found[0] if found else None
+            self.settle([(row, Result(row.id, "done"), record)], looked_up=True)
+        else:
+            self._drop(row)
+
+    def _is_in_place(self, planned: Planned, record: Record) -> bool:
+        saved = self.run.store.records_by_id([planned.record_id or 0])
+        if planned.kind not in ("update", "transition") or not saved:
+            return False
+        try:
+            held = self.mapping.read(record.data)
+        except MappingError:
+            return False
+        return in_place(planned, link_of(saved[0], self.flow.shape), held, self.flow.shape)
 
     def _drop(self, row: IntentRow) -> None:
         """It did not happen: its golden record is planned anew."""
@@ -89,8 +93,7 @@ class _LookUp(Results):
         if len(found) > 1:
             self._note_uncertain(row)
         elif found:
-            with self.run.store.transaction():
-                self.done(row, found[0], looked_up=True)
+            self.settle([(row, Result(row.id, "done"), found[0])], looked_up=True)
         else:
             self._drop(row)
 

@@ -112,10 +112,7 @@ class _Push(Results):
 
     def _commit(self, waiting: dict[str, IntentRow], answered: Sequence[Result]) -> None:
         records = self._complete_records(answered, waiting)
-        with self.run.store.transaction():
-            for result in answered:
-                row = waiting.pop(result.operation_id)
-                self.take(row, result, records.get(result.operation_id))
+        self.settle([(waiting.pop(r.operation_id), r, records.get(r.operation_id)) for r in answered])
 
     def _complete_records(
         self, answered: Sequence[Result], waiting: Mapping[str, IntentRow]
@@ -144,8 +141,7 @@ class _Push(Results):
         left = [item for item in ready if item[2].id in waiting]
         if len(left) == 1:
             status: ResultStatus = "conflict" if isinstance(error, ConflictError) else "rejected"
-            with self.run.store.transaction():
-                self.take(left[0][0], Result(left[0][2].id, status, reason=str(error)), None)
+            self.settle([(left[0][0], Result(left[0][2].id, status, reason=str(error)), None)])
             return
         self.give_back([row for row, _, _ in left])
         middle = len(left) // 2

@@ -26,6 +26,19 @@ A_MOMENT = 2_000_000
 
 
 @dataclass(slots=True)
+class Books:
+    """What several answers change, to be written at once."""
+
+    records: list[RecordRow] = field(default_factory=list)
+    intents: list[IntentRow] = field(default_factory=list)
+    writes: list[WriteRow] = field(default_factory=list)
+    letters: list[str] = field(default_factory=list)
+    """Native or golden ids whose dead letters have come to life."""
+    created: list[str] = field(default_factory=list)
+    dirty: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Results:
     """Settles operations of one entity in one stream: the common part of sending and looking up."""
 
@@ -39,6 +52,10 @@ class Results:
     mapping: StreamMapping = field(init=False)
     stale: list[IntentRow] = field(default_factory=list)
     """Operations that met a record which had changed: it has to be read again."""
+    books: Books = field(default_factory=Books)
+    known_by_id: dict[int, RecordRow] = field(default_factory=dict)
+    known_by_key: dict[tuple[str, str], RecordRow] = field(default_factory=dict)
+    """(scope, native id) -> the main record."""
 
     def __post_init__(self) -> None:
         self.capabilities = self.system.streams[self.stream].capabilities
@@ -49,12 +66,33 @@ class Results:
             )
         self.mapping = found
 
-    # answers; inside a transaction
+    # answers
 
-    def take(self, row: IntentRow, result: Result, record: Record | None) -> None:
+    def settle(
+        self, answers: Sequence[tuple[IntentRow, Result, Record | None]], *, looked_up: bool = False
+    ) -> None:
+        """Take answers, each with the record as now held, in one transaction and with few statements.
+
+        looked_up: found after a lost answer, so that somebody may have edited the record since.
+        """
+        with self.run.store.transaction():
+            self._fetch(answers)
+            for row, result, record in answers:
+                self._take(row, result, record, looked_up)
+            self._write()
+
+    def _fetch(self, answers: Sequence[tuple[IntentRow, Result, Record | None]]) -> None:
+        """The records that these answers are about, as far as they are known."""
+        ids = [row.record_id for row, _, _ in answers if row.record_id]
+        self.known_by_id = {one.id: one for one in self.run.store.records_by_id(ids)} if ids else {}
+        made = [record.native_id for row, _, record in answers if record is not None and not row.record_id]
+        found = self.run.store.records(self.system.name, self.stream, made) if made else []
+        self.known_by_key = {(one.scope, one.native_id): one for one in found if not one.part}
+
+    def _take(self, row: IntentRow, result: Result, record: Record | None, looked_up: bool) -> None:
         row.handle = result.handle or row.handle
         if result.status == "done":
-            self.done(row, record)
+            self._done(row, record, looked_up)
         elif result.status == "rejected":
             self.reject(row, result.reason)
         elif result.status == "conflict":
@@ -64,10 +102,10 @@ class Results:
         else:
             self.uncertain(row, result.reason)
 
-    def done(self, row: IntentRow, record: Record | None, *, looked_up: bool = False) -> None:
-        planned, store = decode(row.payload), self.run.store
+    def _done(self, row: IntentRow, record: Record | None, looked_up: bool) -> None:
+        planned = decode(row.payload)
         if planned.kind in ("delete", "archive"):
-            self.buried_by_us(row, planned)
+            self._buried_by_us(row, planned)
             return
         if record is None:
             self.uncertain(row, "the system did not say what it now holds")
@@ -81,13 +119,24 @@ class Results:
         settled = adopt(planned, link, held, reading, edited_since=edited_since)
         saved.version, saved.raw_hash = record.version, raw_hash(record)
         saved.mapped_by, saved.read_at, saved.status = self.mapping.fingerprint, self.run.now(), "live"
-        store.put_records([save_link(link, saved, self.flow.shape)])
+        self.books.records.append(save_link(link, saved, self.flow.shape))
         altered = [one for one in settled.altered if not self._as_mapped(one[0], one[1], one[2])]
         self._after_write(row, planned, altered)
         if not planned.record_id:
-            store.mark_dirty(store.referring([planned.golden_id]))
+            self.books.created.append(planned.golden_id)
         if settled.news:
-            store.mark_dirty([planned.golden_id])
+            self.books.dirty.append(planned.golden_id)
+
+    def _write(self) -> None:
+        """What the answers changed, each table once."""
+        books, store = self.books, self.run.store
+        self.books = Books()
+        store.put_records(books.records)
+        store.put_intents(books.intents)
+        store.put_writes(books.writes)
+        if books.letters:
+            store.settle_dead_letters_of("operation", self.system.name, self.stream, books.letters)
+        store.mark_dirty([*books.dirty, *(store.referring(books.created) if books.created else ())])
 
     def _as_mapped(self, path: str, wanted: Any, held: Any) -> bool:
         """The mapping itself keeps no more of it (a time without seconds): the system altered nothing."""
@@ -111,23 +160,21 @@ class Results:
 
     def _row_for(self, planned: Planned, record: Record) -> RecordRow:
         if planned.record_id:
-            return self.run.store.records_by_id([planned.record_id])[0]
-        rows = self.run.store.records(self.system.name, self.stream, [record.native_id])
-        for row in rows:
-            if row.scope == record.scope and not row.part:
-                row.golden_id = planned.golden_id
-                return row
-        row = RecordRow(self.system.name, self.stream, record.native_id, self.flow.entity, scope=record.scope)
-        row.golden_id, row.unresolved = planned.golden_id, True
-        row.seen = "{}"
-        self.run.store.put_records([row])
-        return self._row_for(planned, record)
+            return self.known_by_id[planned.record_id]
+        row = self.known_by_key.get((record.scope, record.native_id))
+        if row is None:
+            row = RecordRow(
+                self.system.name, self.stream, record.native_id, self.flow.entity, scope=record.scope
+            )
+        row.golden_id = planned.golden_id
+        return row
 
     def _after_write(self, row: IntentRow, planned: Planned, altered: Sequence[tuple[str, Any, Any]]) -> None:
-        store, now = self.run.store, self.run.now()
-        self.save(row, "done", "")
+        now = self.run.now()
+        row.status, row.reason, row.updated_at = "done", "", now
+        self.books.intents.append(row)
         self.run.count(self.system.name, self.flow.entity, _past(planned.kind))
-        store.put_writes(
+        self.books.writes.extend(
             WriteRow(
                 self.run.id,
                 planned.id,
@@ -141,16 +188,17 @@ class Results:
             )
             for change in planned.changes
         )
-        store.settle_dead_letters_of("operation", self.system.name, self.stream, [_letter_id(planned)])
+        self.books.letters.append(_letter_id(planned))
         for path, wanted, held in altered:
             text = f"asked for {wanted!r}, keeps {held!r}"
             self.run.note("altered", self.system.name, self.flow.entity, planned.golden_id, path, text)
 
-    def buried_by_us(self, row: IntentRow, planned: Planned) -> None:
-        for saved in self.run.store.records_by_id([planned.record_id or 0]):
+    def _buried_by_us(self, row: IntentRow, planned: Planned) -> None:
+        saved = self.known_by_id.get(planned.record_id or 0)
+        if saved is not None:
             saved.status = "archived" if planned.kind == "archive" else "gone"
             saved.gone_at, saved.deleted_by_us, saved.raw_hash = self.run.now(), True, b""
-            self.run.store.put_records([saved])
+            self.books.records.append(saved)
         self._after_write(row, planned, ())
 
     def bury(self, row: RecordRow) -> None:

@@ -86,14 +86,16 @@ class Records:
         of_stream = c.stream_id == sa.bindparam("stream_id")
         after, limit = c.id > sa.bindparam("after"), sa.bindparam("limit", type_=sa.Integer)
         chosen = select_records().order_by(c.id)
-        self._by_native_id = chosen.where(of_stream, among(c.native_id))
+        # `+ 0` keeps SQLite from reading a whole stream because its index is in this order already.
+        self._by_native_id = select_records().where(of_stream, among(c.native_id)).order_by(c.id + 0)
         self._by_id = chosen.where(among(c.id))
         self._by_golden = chosen.where(among(c.golden_id))
         self._unresolved = chosen.where(c.unresolved, c.entity == sa.bindparam("entity"), after).limit(limit)
         self._in_stream = chosen.where(of_stream, after).limit(limit)
         self._natives = (
             select_records()
-            .where(streams.c.system == sa.bindparam("system"), c.part == "", among(c.golden_id))
+            # `|| ''` for the same reason: by golden id, not all of a system.
+            .where(streams.c.system.concat("") == sa.bindparam("system"), c.part == "", among(c.golden_id))
             .order_by(c.status != "live", c.id)
         )
         self._goldens_of = (
