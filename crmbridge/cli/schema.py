@@ -30,7 +30,11 @@ def schema(
     if name is not None:
         print(json.dumps(find(session, name), indent=2, ensure_ascii=False))
         return
-    rows = [
-        (entity, (model.__doc__ or "").strip().splitlines()[0]) for entity, model in entities(session).items()
-    ]
+    rows = [(entity, _first_sentence(model.__doc__ or "")) for entity, model in entities(session).items()]
     output.print(output.table(("Schema", "Of"), [*rows, *FILES.items()]))
+
+
+def _first_sentence(text: str) -> str:
+    """Without the standards in brackets that it comes from."""
+    words = " ".join(text.split())
+    return words.partition(" (")[0].partition(". ")[0].rstrip(".")
