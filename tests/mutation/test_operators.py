@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from tests.mutation.__main__ import ROOT, choose, suites_of, callers_of
+from tests.mutation.__main__ import ROOT, callers_of, choose, suites_of
 from tests.mutation.forked import Baseline
 from tests.mutation.operators import Mutant, mutants_of
 
