@@ -92,7 +92,8 @@ class FieldState:
     said: Statement | None = None
     """The last `own` that was a value, kept while `own` is a null."""
     writes: list[str] = field(default_factory=list)
-    """Short hashes of the values we wrote since the record last spoke: they show oscillation."""
+    """Short hashes of the values we wrote since the record last said something new: they show oscillation.
+    An edit that only takes our write back, as a workflow over there may do each time, is nothing new."""
 
     def current(self) -> Statement | None:
         """What the record stands for now: our write while it is in place, else its own word."""
@@ -223,8 +224,9 @@ def _edit(state: FieldState, value: Any, stamp: Stamp, record_id: int) -> None:
         state.said = None
     state.over = state.current()
     state.own = Statement(value, stamp.time, record_id, stamp.slack)
+    if value != state.before:
+        state.writes.clear()
     state.seen, state.sent, state.before = value, None, UNSET
-    state.writes.clear()
 
 
 def _remap(state: FieldState, value: Any, record_id: int) -> None:
