@@ -5,9 +5,10 @@
     make mutants ARGS="--only engine/plan.py" those of the chosen ones whose id holds the text
 
 A seed always chooses the same mutants of the same source. Each is tried in a copy of the project against
-the tests of its layer that call the changed function, the quickest first, until one fails. What survives
-is printed with its change and written to `.mutants/results.json` with the rest. Exit code 1: fewer than
-85 % were noticed (a test that never ends has noticed), or a test fails without any mutant.
+the unit tests and scenarios of its layer that call the changed function, the quickest first, until one
+fails. What survives is printed with its change and written to `.mutants/results.json` with the rest. Exit
+code 1: fewer than 85 % were noticed (a test that never ends has noticed), not all could be tried in time,
+or a test fails without any mutant.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,7 @@ AREAS: dict[str, tuple[str, ...]] = {
     "crmbridge/engine/*.py": ENGINE,
     "crmbridge/identity/link.py": ENGINE,
     "crmbridge/identity/survive.py": ENGINE,
+    "crmbridge/mapping/jsonschema.py": ("tests/cli",),
     "crmbridge/engine/checkup.py": COMMANDS,
     "crmbridge/engine/page.py": COMMANDS,
     "crmbridge/engine/planfile.py": COMMANDS,
@@ -47,6 +50,8 @@ AREAS: dict[str, tuple[str, ...]] = {
     "crmbridge/engine/repair.py": COMMANDS,
 }
 """What is mutated and the tests that should notice; the last line that names a file holds."""
+SLOW = "tests/engine/test_laws.py"
+"""Left out: they try hundreds of worlds, and no mutant would wait for them."""
 FORK = multiprocessing.get_context("fork")
 
 
@@ -59,7 +64,7 @@ class Verdict:
     """killed, survived or timeout."""
     killed_by: str
     tests: int
-    """How many tests call the changed function."""
+    """How many tests call the changed function and were there to notice."""
     seconds: float
     """CPU time."""
     diff: str
@@ -97,14 +102,16 @@ def choose(by_file: dict[str, list[Mutant]], count: int, seed: int) -> list[Muta
     return chance.sample(chosen, min(count, len(chosen)))
 
 
-def callers_of(mutant: Mutant, suites: Sequence[str], baseline: forked.Baseline) -> list[str]:
-    """The tests that call what is changed, the quickest first."""
+def callers_of(mutant: Mutant, suites: Sequence[str], baseline: forked.Baseline, budget: float) -> list[str]:
+    """The tests that call what is changed, the quickest first, as many as `budget` seconds allow."""
     exact = f"{mutant.file}:{mutant.function}"
     places = [
         p for p in baseline.called if (p == exact if mutant.function else p.startswith(mutant.file + ":"))
     ]
     tests = {test for place in places for test in baseline.called[place] if test.startswith(tuple(suites))}
-    return sorted(tests, key=lambda test: (baseline.seconds[test], test))
+    quickest = sorted(tests, key=lambda test: (baseline.seconds[test], test))
+    sums = accumulate(baseline.seconds[test] for test in quickest)
+    return [test for test, so_far in zip(quickest, sums, strict=True) if so_far <= budget] or quickest[:1]
 
 
 def copy_project(target: Path) -> Path:
@@ -120,7 +127,7 @@ def without_mutants(copy: Path, suites: list[str], files: set[str]) -> forked.Ba
 
     def work() -> None:
         forked.enter(copy)
-        forked.measure(suites, files, answer)
+        forked.measure([*suites, f"--ignore={SLOW}"], files, answer)
 
     process = FORK.Process(target=work)
     process.start()
@@ -146,8 +153,11 @@ def work_off(copy: Path, modules: list[str], tasks: SimpleQueue[Any], verdicts: 
         verdicts.put(Verdict(mutant, status, by, len(tests), seconds, mutant.diff(source)))
 
 
-def try_all(chosen: list[Mutant], copies: list[Path], suites: dict[str, list[str]]) -> dict[str, Any]:
+def try_all(
+    chosen: list[Mutant], copies: list[Path], suites: dict[str, list[str]], options: argparse.Namespace
+) -> dict[str, Any]:
     """Try every mutant, telling as it goes; returns what `results.json` holds."""
+    ends = time.monotonic() + 60 * options.minutes
     folders = sorted({folder for folders in suites.values() for folder in folders})
     baseline = without_mutants(copies[0], folders, set(suites))
     tell(
@@ -164,9 +174,11 @@ def try_all(chosen: list[Mutant], copies: list[Path], suites: dict[str, list[str
     waiting = list(reversed(chosen))
     sent = 0
     while waiting or sent:
+        if time.monotonic() > ends:
+            waiting.clear()
         while waiting and sent < 2 * len(workers):
             mutant = waiting.pop()
-            tests = callers_of(mutant, suites[mutant.file], baseline)
+            tests = callers_of(mutant, suites[mutant.file], baseline, options.budget)
             if tests:
                 tasks.put((mutant, tests, 10 + 4 * sum(baseline.seconds[test] for test in tests)))
                 sent += 1
@@ -235,6 +247,8 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=500, help="how many mutants (500)")
     parser.add_argument("--seed", type=int, default=1, help="which ones (1)")
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time (2)")
+    parser.add_argument("--minutes", type=int, default=45, help="start no further mutant after these (45)")
+    parser.add_argument("--budget", type=float, default=30, help="seconds of tests for each mutant (30)")
     parser.add_argument("--only", default="", help="of the chosen ones those whose id holds this text")
     options = parser.parse_args()
     began = time.monotonic()
@@ -246,9 +260,10 @@ def main() -> int:
         tell(f"{len(chosen)} of {sum(map(len, by_file.values()))} possible mutants, seed {options.seed}")
         if not chosen:
             return 2
-        results = try_all(chosen, copies, suites)
+        results = try_all(chosen, copies, suites, options)
     results = {"seed": options.seed, "minutes": round((time.monotonic() - began) / 60, 1), **results}
-    results["ok"] = results["noticed_percent"] >= TARGET and not results["fails_without_mutant"]
+    all_tried = results["count"] == len(chosen)
+    results["ok"] = results["noticed_percent"] >= TARGET and all_tried and not results["fails_without_mutant"]
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print_summary(results)

@@ -80,6 +80,8 @@ def test_a_mutant_is_tried_against_the_tests_that_call_its_function_the_quickest
     called = {"a.py:7": ["t/slow", "t/quick", "u/other"], "a.py:9": ["t/more"], "ab.py:7": ["t/foreign"]}
     seconds = {"t/slow": 2.0, "t/quick": 0.1, "u/other": 0.0, "t/more": 1.0, "t/foreign": 0.0}
     baseline = Baseline(seconds, [], called, [])
-    assert callers_of(mutant("a.py", 7), ["t/"], baseline) == ["t/quick", "t/slow"]
-    assert callers_of(mutant("a.py", 8), ["t/"], baseline) == []
-    assert callers_of(mutant("a.py", 0), ["t/"], baseline) == ["t/quick", "t/more", "t/slow"]
+    assert callers_of(mutant("a.py", 7), ["t/"], baseline, 9) == ["t/quick", "t/slow"]
+    assert callers_of(mutant("a.py", 8), ["t/"], baseline, 9) == []
+    assert callers_of(mutant("a.py", 0), ["t/"], baseline, 9) == ["t/quick", "t/more", "t/slow"]
+    assert callers_of(mutant("a.py", 0), ["t/"], baseline, 2) == ["t/quick", "t/more"]
+    assert callers_of(mutant("a.py", 0), ["t/"], baseline, 0) == ["t/quick"]
