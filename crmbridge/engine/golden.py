@@ -193,7 +193,9 @@ class _Batch:
 
     def _take_off_promised(self, source: str) -> None:
         products = sorted({r for g in self.goldens.values() for r in golden_refs(g.value("product"))})
-        sums = stock.promised(self.run.store, source, products) if products else {}
+        streams = {one.stream for some in self.links.values() for one in some if one.system == source}
+        read_at = min((self.run.store.stream(source, s).read_started for s in streams), default=0)
+        sums = stock.promised(self.run.store, source, products, read_at) if products else {}
         for golden in self.goldens.values():
             stock.take_off(golden, sums)
 

@@ -1,7 +1,8 @@
 """Stock that is promised already: what a shop may sell is less than what the ERP counts.
 
     available = what the source says is available
-                - what orders ask for that the hub knows and the source has not taken yet
+                - what orders ask for that the hub knows and the source has not taken yet,
+                  or had not taken yet when its stock was read
 
 Otherwise a sale made a minute ago would be put back on the shelf by the next stock update.
 """
@@ -32,14 +33,16 @@ def stocks_of(store: Store, orders: Iterable[Mapping[str, Any]]) -> list[str]:
     return sorted(golden_id for golden_id, row in found.items() if row.entity == STOCK)
 
 
-def promised(store: Store, source: str, products: Sequence[str]) -> dict[str, Decimal]:
-    """Golden product -> how many are ordered in orders that have no record in `source` yet."""
+def promised(store: Store, source: str, products: Sequence[str], read_at: int) -> dict[str, Decimal]:
+    """Golden product -> how many are ordered in orders that had no record in `source` when its stock was read
+    (`read_at`, microseconds)."""
     orders = {
         golden_id: msgspec.json.decode(row.doc)
         for golden_id, row in store.goldens(store.referring(products)).items()
         if row.entity == ORDER
     }
-    taken = store.natives_of(source, sorted(orders))
+    taken = set(store.natives_of(source, sorted(orders)))
+    taken -= store.intent_goldens(source, sorted(orders), "create", ["done"], since=read_at)
     sums: dict[str, Decimal] = {}
     for golden_id, order in orders.items():
         if golden_id in taken or order.get("status") in CLOSED:

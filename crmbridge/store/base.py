@@ -373,9 +373,10 @@ class Store(Protocol):
         ...
 
     def intent_goldens(
-        self, system: str, golden_ids: Sequence[str], kind: str, statuses: Sequence[str]
+        self, system: str, golden_ids: Sequence[str], kind: str, statuses: Sequence[str], since: int = 0
     ) -> set[str]:
-        """Those of `golden_ids` that have an intent of this kind and status in this system."""
+        """Those of `golden_ids` that have an intent of this kind and status in this system, one that got its
+        status after `since`."""
         ...
 
     def open_intents(self, system: str | None) -> list[IntentRow]:

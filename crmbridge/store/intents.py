@@ -42,11 +42,15 @@ class Intents:
         return self._find(*conditions, limit=limit)
 
     def intent_goldens(
-        self, system: str, golden_ids: Sequence[str], kind: str, statuses: Sequence[str]
+        self, system: str, golden_ids: Sequence[str], kind: str, statuses: Sequence[str], since: int = 0
     ) -> set[str]:
         c = intents.c
         wanted = sa.select(c.golden_id).where(
-            self.database.among(c.golden_id), c.system == system, c.kind == kind, c.status.in_(statuses)
+            self.database.among(c.golden_id),
+            c.system == system,
+            c.kind == kind,
+            c.status.in_(statuses),
+            c.updated_at >= since,
         )
         return {row.golden_id for row in self.database.rows(wanted, {"ids": self.database.ids(golden_ids)})}
 
