@@ -248,9 +248,9 @@ class MemorySystem:
         if self.behaviour.search_mark and operation.mark:
             data[self.behaviour.search_mark] = operation.mark
         key = self.behaviour.upsert_key
-        row = next(
-            (r for r in self._live(stream) if key and key in data and r.data.get(key) == data[key]), None
-        )
+        row = None
+        if key and key in data:
+            row = next((r for r in self._live(stream) if r.data.get(key) == data[key]), None)
         if row is not None:
             self._set(row, data)
             return Result.done(operation, self.record(row))

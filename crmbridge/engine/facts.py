@@ -95,8 +95,10 @@ def golden_refs(doc: Any) -> set[str]:
     if isinstance(doc, Mapping):
         if "golden" in doc and "entity" in doc:
             return {doc["golden"]}
-        return set().union(*map(golden_refs, doc.values()))
-    return set().union(*map(golden_refs, doc)) if isinstance(doc, list) else set()
+        doc = list(doc.values())
+    if not isinstance(doc, list):
+        return set()
+    return set().union(*(golden_refs(part) for part in doc if isinstance(part, Mapping | list)))
 
 
 def possible_twins(

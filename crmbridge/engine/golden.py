@@ -116,6 +116,8 @@ class _Batch:
     rows: dict[str, list[RecordRow]] = field(default_factory=dict)
     links: dict[str, list[Link]] = field(default_factory=dict)
     goldens: dict[str, Golden] = field(default_factory=dict)
+    docs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Golden id -> its canonical document."""
     natives: dict[str, dict[str, RecordRow]] = field(default_factory=dict)
     """System -> golden id -> the record there."""
     coming: dict[str, set[str]] = field(default_factory=dict)
@@ -158,7 +160,6 @@ class _Batch:
         conflicts: list[ConflictRow] = []
         terms: dict[str, Iterable[str]] = {}
         references: dict[str, Iterable[str]] = {}
-        docs: list[dict[str, Any]] = []
         summarized = insights.is_wanted(self.run, self.flow.entity)
         former = [msgspec.json.decode(r.doc) for r in store.goldens(self.ids).values()] if summarized else []
         for golden_id in self.ids:
@@ -170,7 +171,7 @@ class _Batch:
             )
             self.goldens[golden_id] = golden
             doc = golden.doc(shape)
-            docs.append(doc)
+            self.docs[golden_id] = doc
             saved.append(GoldenRow(golden_id, self.flow.entity, _json(doc), updated_at=self.run.now()))
             terms[golden_id] = () if self.flow.policy.source == HUB else search_terms(doc, self.run.region)
             references[golden_id] = sorted(golden_refs(doc) | _awaited(golden))
@@ -184,10 +185,11 @@ class _Batch:
         store.put_references(references)
         store.put_conflicts(conflicts)
         if summarized:
-            parties = insights.touched(self.run, self.flow.entity, self.ids, [*former, *docs])
+            docs = [*former, *self.docs.values()]
+            parties = insights.touched(self.run, self.flow.entity, self.ids, docs)
             insights.touch(self.run, parties)
         if self.flow.entity == stock.ORDER:
-            store.mark_dirty(stock.stocks_of(store, docs))
+            store.mark_dirty(stock.stocks_of(store, self.docs.values()))
         elif self.flow.entity == stock.STOCK and self.flow.policy.source:
             self._take_off_promised(self.flow.policy.source)
 
@@ -217,7 +219,7 @@ class _Batch:
 
     def _find_references(self) -> None:
         store = self.run.store
-        referred = sorted({r for g in self.goldens.values() for r in golden_refs(g.doc(self.flow.shape))})
+        referred = sorted(set().union(*map(golden_refs, self.docs.values())))
         for name in self.flow.targets:
             self.natives[name] = store.natives_of(name, referred) if referred else {}
             planned = ("planned", "sent", "accepted", "uncertain")
@@ -238,7 +240,7 @@ class _Batch:
 
     def _input(self, golden_id: str) -> PlanInput:
         golden = self.goldens[golden_id]
-        doc = golden.doc(self.flow.shape)
+        doc = self.docs[golden_id]
         targets = []
         for name in self.flow.targets:
             system = self.run.systems.get(name)
@@ -333,7 +335,7 @@ class _Batch:
             mapping.stream if mapping else "",
             golden_id,
             f"{note.path}: {note.text}",
-            _json(self.goldens[golden_id].doc(self.flow.shape)),
+            _json(self.docs[golden_id]),
             self.flow.entity,
             golden_id,
         )

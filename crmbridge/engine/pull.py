@@ -341,7 +341,7 @@ class _Pull:
         reading = Reading(
             flow.shape,
             self._stamp(record, row),
-            self.capabilities.versions,
+            self.capabilities.unrepeatable,
             remapped=row.raw_hash == digest and row.mapped_by != mapping.fingerprint,
             new_mapping=row.mapped_by != mapping.fingerprint,
             unsaid=mapping.unsaid_slots(record.data),

@@ -76,7 +76,9 @@ class _Batch:
             self._place(row)
         store = self.run.store
         store.put_goldens(self.founded)
-        store.set_links((row.id, self.golden[row.id]) for row in self.rows)
+        moved = [row for row in self.rows if row.golden_id != self.golden[row.id]]
+        store.set_links((row.id, self.golden[row.id]) for row in moved)
+        store.mark_resolved(row.id for row in self.rows if row.golden_id == self.golden[row.id])
         store.put_keys(self.flow.entity, self.keys)
         self._wake_referring()
         self._note_doubts()

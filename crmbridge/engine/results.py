@@ -124,7 +124,8 @@ class Results:
         self._after_write(row, planned, altered)
         if not planned.record_id:
             self.books.created.append(planned.golden_id)
-        if settled.news:
+        steps_to_come = not planned.record_id and self.mapping.transition_field
+        if settled.news or looked_up or steps_to_come:
             self.books.dirty.append(planned.golden_id)
 
     def _write(self) -> None:
@@ -269,7 +270,7 @@ class Results:
 
     def _reading(self, record: Record, stamp: Stamp) -> Reading:
         unsaid = self.mapping.unsaid_slots(record.data)
-        return Reading(self.flow.shape, stamp, self.capabilities.versions, unsaid=unsaid)
+        return Reading(self.flow.shape, stamp, self.capabilities.unrepeatable, unsaid=unsaid)
 
     # small moves of an intent
 

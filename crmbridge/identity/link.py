@@ -305,9 +305,11 @@ def _element_id(link: Link, name: str, local: str) -> str:
 def _same(link: Link, path: str, one: Any, other: Any, shape: Shape) -> bool:
     if one is UNSET or other is UNSET:
         return one is other
+    if one == other:
+        return True
     name, _, rest = path.partition("/")
     if "/" not in rest:
-        return bool(one == other) if rest else shape.same(path, one, other)
+        return not rest and shape.same(path, one, other)
     return shape.same(path, one, other, link.element(name, rest.partition("/")[0]))
 
 

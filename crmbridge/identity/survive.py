@@ -35,6 +35,7 @@ from crmbridge.sdk.hookspecs import Candidate
 __all__ = ["Conflict", "Decision", "Golden", "merge", "primaries"]
 
 NO_VALUE = Statement(None, 0, 0)
+NO_FIELDS: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Golden:
     """(system, stamp) of a delete that travels."""
     relabelled: bool = False
     """Elements of the links got other ids: the links have to be saved."""
+    _lists: dict[str, dict[str, dict[str, Any]]] | None = None
 
     def value(self, path: str) -> Any:
         """The golden value; None where there is none."""
@@ -83,27 +85,38 @@ class Golden:
 
     def elements(self, name: str) -> list[str]:
         """The ids of the elements that are present."""
-        prefix = name + "/"
-        return sorted(
-            path[len(prefix) :]
-            for path, decision in self.decisions.items()
-            if path.startswith(prefix) and path.count("/") == 1 and decision.winner.value is True
-        )
+        known = self._by_list().get(name, {})
+        return sorted(e for e in known if self.decisions[element_path(name, e)].winner.value is True)
 
-    def element(self, name: str, element_id: str) -> dict[str, Any]:
+    def element(self, name: str, element_id: str) -> Mapping[str, Any]:
         """The fields of one element, without those that are empty."""
-        prefix = element_path(name, element_id) + "/"
-        return {
-            path[len(prefix) :]: decision.winner.value
-            for path, decision in self.decisions.items()
-            if path.startswith(prefix) and decision.winner.value is not None
-        }
+        return self._by_list().get(name, {}).get(element_id, NO_FIELDS)
+
+    def _by_list(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """List -> element -> its fields; made once, when the decisions are made."""
+        if self._lists is None:
+            self._lists = {}
+            for path, decision in self.decisions.items():
+                name, _, rest = path.partition("/")
+                if not rest:
+                    continue
+                element_id, _, inner = rest.partition("/")
+                fields = self._lists.setdefault(name, {})
+                if not inner:
+                    fields.setdefault(element_id, {})
+                elif decision.winner.value is not None:
+                    fields.setdefault(element_id, {})[inner] = decision.winner.value
+            for name, elements in self._lists.items():
+                self._lists[name] = {
+                    e: f for e, f in elements.items() if element_path(name, e) in self.decisions
+                }
+        return self._lists
 
     def doc(self, shape: Shape) -> dict[str, Any]:
         """The golden record as a canonical document."""
         doc = {name: self.decisions[name].winner.value for name in shape.scalars if name in self.decisions}
         for name in shape.lists:
-            if any(path.startswith(name + "/") for path in self.decisions):
+            if name in self._by_list():
                 doc[name] = [{"id": eid, **self.element(name, eid)} for eid in self.elements(name)]
         return doc
 
@@ -298,7 +311,7 @@ class _View:
     # records of what happened
 
     def _is_edited(self, path: str) -> bool:
-        """Whether people edit it: no total that a system computes, no status that has an owner (who is asked)."""
+        """Whether people edit it: no total that a system computes, no status that an owner decides."""
         shape = self.shape.field(path)
         owned = self.policy.owner is not None and path == self.shape.status_field
         return not owned and not (shape is not None and shape.meta.computed)

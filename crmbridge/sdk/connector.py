@@ -263,6 +263,8 @@ class Capabilities:
     what a complete listing lacks; `never`: they don't."""
     versions: bool = False
     """Records carry a `version`, and a write with a stale one ends in a conflict."""
+    versions_repeat: bool = False
+    """A version is made of the content (a hash): an old copy that is saved again has its old version."""
     upsert_key: str | None = None
     """The native field by which a create becomes an update when the record exists already."""
     search_mark: str | None = None
@@ -295,6 +297,11 @@ class Capabilities:
     """Native field -> values in which the record may no longer change."""
     children_of: str | None = None
     """The parent stream, where a record of this one is part of a record there."""
+
+    @property
+    def unrepeatable(self) -> bool:
+        """An old version cannot come back, so that an old value which does is an edit."""
+        return self.versions and not self.versions_repeat
 
 
 @dataclass(frozen=True, slots=True)

@@ -294,6 +294,10 @@ class Store(Protocol):
         """(record id, golden id): link them, and mark them resolved and the golden records dirty."""
         ...
 
+    def mark_resolved(self, record_ids: Iterable[int]) -> None:
+        """Their identity was looked at, and they stay where they are."""
+        ...
+
     def golden_of(
         self, system: str, entity: str, native_ids: Sequence[str], stream: str | None
     ) -> dict[str, str]:

@@ -35,6 +35,7 @@ _KNOWN = {
     """,
 }
 _LINK = "UPDATE records SET golden_id = ?, unresolved = ? WHERE id = ?"
+_RESOLVED = "UPDATE records SET unresolved = ? WHERE id = ?"
 _MARK = "UPDATE goldens SET dirty = ? WHERE id = ? AND dirty <> ?"
 _MARK_LEFT = """
     UPDATE goldens SET dirty = ? WHERE id = (SELECT golden_id FROM records WHERE id = ? AND golden_id <> ?)
@@ -188,6 +189,9 @@ class Records:
         self.database.write_many(_MARK_LEFT, ((True, record_id, golden_id) for record_id, golden_id in given))
         self.database.write_many(_LINK, ((golden_id, False, record_id) for record_id, golden_id in given))
         self.database.write_many(_MARK, {(True, golden_id, True) for _, golden_id in given})
+
+    def mark_resolved(self, record_ids: Iterable[int]) -> None:
+        self.database.write_many(_RESOLVED, ((False, record_id) for record_id in record_ids))
 
     def golden_of(
         self, system: str, entity: str, native_ids: Sequence[str], stream: str | None

@@ -289,6 +289,7 @@ def _capabilities(source: Source) -> Capabilities:
         operations={"create", "update", "delete"} if keys and settings.write else set(),
         deletes="sweep" if keys else "never",
         versions=True,
+        versions_repeat=True,
         search_mark=keys[0] if settings.add_id else None,
         search_keys=keys if len(keys) == 1 else (),
         batch_size=_BATCH_SIZE,

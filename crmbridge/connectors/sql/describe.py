@@ -41,6 +41,7 @@ def describe(source: Source, database: Database, batch_size: int, sample: object
             changed_since=source.cursor is not None,
             deletes="flag" if source.deleted is not None else "sweep" if database.snapshots else "never",
             versions=settings.write,
+            versions_repeat=settings.version is None,
             upsert_key=key_names[0] if upserts else None,
             search_mark=settings.mark_column,
             search_keys=_search_keys(source),
