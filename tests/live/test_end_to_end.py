@@ -1,21 +1,21 @@
 """The main job on real input: an Excel list and a shop's database meet a running Tryton, and agree.
 
-1,000 customers: 600 in the list of the sales team, 600 in the shop, 200 of them in both; 40 products and 100 orders in
-the shop. Everything goes through the bridge as the command line uses it.
+1,000 customers: 600 in the list of the sales team, 600 in the shop, 200 of them in both; 40 products and
+100 orders in the shop. Everything goes through the bridge as the command line uses it.
 """
 
 from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import openpyxl
 import pytest
+
 from crmbridge.bridge import Bridge
 from crmbridge.engine.sync import Outcome
-
 from tests.live.tryton_person import Person
 from tests.live.tryton_server import Access
 
@@ -112,8 +112,41 @@ fields:
       unit_price: {fields: {amount: unit_price}, const: {currency: EUR, tax_included: false}}
 """,
 }
-FAMILY = "Müller Schmidt Lefèvre Dubois Smith Jones 王 李 张 陈 Nguyen Öztürk Haddad O'Brien Kowalski".split()
-GIVEN = "Anna Björn Chloé David 小明 丽 Fatima George Hanna Igor Jürgen 伟 Lena Marc 芳 Olga".split()
+FAMILY = [
+    "Müller",
+    "Schmidt",
+    "Lefèvre",
+    "Dubois",
+    "Smith",
+    "Jones",
+    "王",
+    "李",
+    "张",
+    "陈",
+    "Nguyen",
+    "Öztürk",
+    "Haddad",
+    "O'Brien",
+    "Kowalski",
+]
+GIVEN = [
+    "Anna",
+    "Björn",
+    "Chloé",
+    "David",
+    "小明",
+    "丽",
+    "Fatima",
+    "George",
+    "Hanna",
+    "Igor",
+    "Jürgen",
+    "伟",
+    "Lena",
+    "Marc",
+    "芳",
+    "Olga",
+]
 
 
 def customer(number: int) -> tuple[str, str, str]:
@@ -124,7 +157,7 @@ def customer(number: int) -> tuple[str, str, str]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, new_tryton: Callable[[], Access]) -> Iterator[Path]:
+def folder(tmp_path_factory: pytest.TempPathFactory, new_tryton: Callable[[], Access]) -> Path:
     path = tmp_path_factory.mktemp("bridge")
     access = new_tryton()
     config = CONFIG.format(url=access.url, database=access.database, user=access.user)
@@ -137,7 +170,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, new_tryton: Callable[[], Ac
     write_list(path / "sales")
     write_shop(path / "shop.db")
     path.joinpath("access").write_text(f"{access.url} {access.database} {access.user}", encoding="utf-8")
-    yield path
+    return path
 
 
 @pytest.fixture(scope="module")

@@ -24,9 +24,8 @@ BROKEN_ZIP = (
     zlib.error,
     struct.error,
     EOFError,
-    NotImplementedError,
     OverflowError,
-    RuntimeError,
+    RuntimeError,  # also for a way of packing that it does not know
     ValueError,
 )
 """What zipfile raises for files that are cut off, changed or encrypted."""
