@@ -46,6 +46,7 @@ def test_open_orders_that_the_source_has_not_taken_are_added_up() -> None:
             "o2": order(line("tea", "3"), status=None),
             "o3": order(line("tea", "10"), status="cancelled"),
             "o4": order(line("tea", "100"), status="draft"),
+            "o7": order(line("tea", "100"), status="rejected"),
             "o5": order(line("tea", "1000")),
             "o6": order(line("cup", None)),
         }

@@ -36,8 +36,8 @@ ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitAnd: ast.BitOr,
 }
 CACHES = ("cache", "lru_cache", "cached_property")
-A_KEY = re.compile(r"[\w./:-]+")
-"""A text that the program reads; one with spaces is for people."""
+A_KEY = re.compile(r"[a-z0-9_./:-]+")
+"""A text that the program reads; one with spaces or capitals is for people."""
 
 Found = tuple[ast.expr | ast.stmt, str, str]
 """(node, operator, what stands there instead)."""

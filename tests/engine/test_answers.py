@@ -1,0 +1,60 @@
+"""What a system answers to a write, and what a record turned into meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crmbridge.connectors.memory import Behaviour
+from crmbridge.identity.policy import Policy
+from tests.engine.world import World
+
+CUSTOMERS = """
+stream: customers
+entity: party
+fields:
+  kind: kind
+  display_name: name
+  note: note
+  contact_points:
+    - {slot: email, const: {type: email}, fields: {value: mail}}
+"""
+
+
+def two_systems(**behaviour: Any) -> World:
+    """A shop that is asked first and an ERP that behaves as told."""
+    mappings = {"shop": [CUSTOMERS], "erp": [CUSTOMERS]}
+    return World(mappings, [Policy("party", ["shop", "erp"])], {"erp": Behaviour(**behaviour)})
+
+
+def test_an_answer_that_no_mapping_understands_is_a_dead_letter_and_no_second_create() -> None:
+    world = two_systems(stores=lambda field, value: "机器人" if field == "kind" else value)
+    world.memory["shop"].add("customers", "s1", name="王小明", kind="person", mail="wang@example.org")
+    world.sync()
+    (letter,) = world.store.dead_letters("open")
+    assert (letter.kind, letter.system, letter.stream) == ("record", "erp", "customers")
+    assert "机器人" in letter.raw
+    assert "kind" in letter.error
+    world.sync()
+    assert len(world.live("erp")) == 1
+
+
+def test_a_record_that_is_deleted_while_it_is_written_is_taken_as_deleted() -> None:
+    world = two_systems()
+    world.memory["shop"].add("customers", "s1", name="Ann", mail="ann@example.org")
+    world.sync()
+    (native_id,) = world.live("erp")
+    world.memory["shop"].edit("customers", "s1", note="茶")
+
+    class Listener(list[Any]):
+        def append(self, event: Any) -> None:
+            super().append(event)
+            if (event.kind, event.stage, event.system) == ("stage-started", "push", "erp"):
+                world.memory["erp"].remove("customers", native_id)
+
+    world.events = Listener()
+    world.sync()
+    (row,) = world.store.records("erp", "customers", [native_id])
+    assert (row.status, row.golden_id is not None) == ("gone", True)
+    world.events = []
+    assert world.sync().summary.total == 0
+    assert world.live("erp") == {}
