@@ -73,7 +73,7 @@ class FieldRule:
         if found is None or self.model is None:
             return found
         try:
-            whole = _with_unwritten(found, value)
+            whole = _with_unwritten(self, found, value)
             return canonical(self.model.model_validate({self.name: whole}))[self.name]
         except ValidationError as error:
             raise RuleSet({self.name: self}).invalid(error) from error
@@ -128,6 +128,10 @@ class RuleSet:
             else:
                 found[name] = value
         return found
+
+    def writes(self, name: str) -> bool:
+        """Whether the field can be written here."""
+        return name in self._written
 
     def write(self, document: Mapping[str, Any], into: dict[str, Any] | None = None) -> dict[str, Any]:
         """Native fields for the canonical ones in `document` that can be written. Raises MappingError."""
@@ -391,7 +395,10 @@ class ListRule:
         if not self.slots:
             child = self.write_element(element)
             back = {**self.rules.read({"@": child} if self.scalar else child), **self.const}
-            return {name: _with_unwritten(part, element.get(name)) for name, part in back.items()}
+            rules = self.rules.rules
+            return {
+                name: _with_unwritten(rules.get(name), part, element.get(name)) for name, part in back.items()
+            }
         for slot in self.slots:
             if slot.accepts(element) and (element.get("id") in (None, slot.id) or self._only(slot, element)):
                 return dict(slot.read(slot.write(element)) or {})
@@ -403,12 +410,13 @@ class ListRule:
         return named is None or named is slot or not named.accepts(element)
 
 
-def _with_unwritten(found: Any, asked: Any) -> Any:
-    """A composite as read back, with those parts as asked for that this mapping never writes: a line's
-    currency is the order's."""
-    if isinstance(found, dict) and isinstance(asked, dict):
-        return {**asked, **found}
-    return found
+def _with_unwritten(rule: FieldRule | None, found: Any, asked: Any) -> Any:
+    """A composite as read back, with those parts as asked for that its rule never writes: a line's currency
+    is the order's."""
+    if rule is None or rule.inner is None or not isinstance(found, dict) or not isinstance(asked, dict):
+        return found
+    unwritten = {name: part for name, part in asked.items() if not rule.inner.writes(name)}
+    return {**unwritten, **found}
 
 
 NOTHING_ALIKE: Mapping[str, Mapping[str, str]] = {}

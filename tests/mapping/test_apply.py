@@ -459,3 +459,10 @@ def test_the_fingerprint_changes_with_what_the_mapping_does_and_only_then() -> N
     assert compiled("name: {path: a, as: strip}").fingerprint != base
     assert compiled("name: a", absent=None).fingerprint != base
     assert compiled("name: a", head="when: b\n").fingerprint != base
+
+
+def test_a_part_that_the_mapping_never_writes_is_no_difference() -> None:
+    """An order line takes the currency of its order: written is the amount alone."""
+    mapping = compiled("price: {fields: {amount: {path: p, as: decimal}, currency: {path: c, write: never}}}")
+    asked = {"amount": "9.9", "currency": "EUR"}
+    assert mapping.project("price", asked) == asked
