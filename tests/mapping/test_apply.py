@@ -415,6 +415,20 @@ def test_a_golden_record_is_created_where_nothing_speaks_against_it() -> None:
     assert chosen.fits({"kind": "person", "roles": [{"role": "supplier"}]})
 
 
+def test_nothing_is_created_where_when_cannot_be_decided_or_a_value_has_no_place() -> None:
+    broken = compiled("name: n", head='when: "length(n) > `1` && sum(n) > `0`"\n')
+    assert not broken.fits({"name": "王小明"})
+    vip = compiled("name: n\nkind: {path: t, values: {p: person}}", head="when: \"t == 'p'\"\n")
+    assert vip.fits({"name": "王小明"})
+    assert not vip.fits({"kind": "organization"})
+
+
+def test_a_create_rule_that_cannot_be_decided_says_which_rule_it_is() -> None:
+    mapping = compiled("name: n", head='create_when: "sum(name) > `0`"\n')
+    with pytest.raises(MappingError, match=r"^create_when: "):
+        mapping.fits({"name": "x"})
+
+
 ALSO = """
 stream: rows
 entity: thing

@@ -269,6 +269,8 @@ def test_a_value_that_makes_no_sense_is_refused_with_the_value(name: str, argume
         ("e164", "Germany"),
         ("iso_country", "xx-none"),
         ("money_minor_units", "two"),
+        ("money_minor_units", 7),
+        ("money_minor_units", -1),
         ("zh_region", "x"),
     ],
 )
@@ -285,4 +287,6 @@ def test_grouped_digits_and_words_are_read() -> None:
     assert codec("iso_date").decode("2026-03-29T10:00:00") == "2026-03-29"
     assert codec("money_minor_units", 2).decode({"amount": 500, "currency": "JPY"})["amount"] == D("5")
     assert codec("money_minor_units", 2).decode(1999) == D("19.99")
+    assert codec("money_minor_units", 0).decode(1999) == D("1999")
+    assert codec("money_minor_units", 6).decode(1999) == D("0.001999")
     assert codec("email").decode(" mailto:Ann@Example.ORG ") == "Ann@example.org"
