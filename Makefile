@@ -49,7 +49,7 @@ bench: $(VENV)/.bench ## the measurements: ratios on the screen, details in benc
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 .PHONY: mutants
-mutants: $(VENV)/.dev ## does a test fail when the engine or a mapping breaks? 500 small breakages, about half an hour
+mutants: $(VENV)/.dev ## does a test fail when the engine or a mapping breaks? 500 small breakages, at most 45 minutes
 	$(BIN)/python -m tests.mutation $(ARGS)
 
 .PHONY: venv
