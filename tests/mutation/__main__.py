@@ -187,6 +187,8 @@ def try_all(
         tasks.put(None)
     for worker in workers:
         worker.join()
+    if not verdicts:
+        sys.exit(f"The tests alone took more than {options.minutes} minutes: no mutant was tried.")
     return {"fails_without_mutant": baseline.failed, **summary(verdicts)}
 
 

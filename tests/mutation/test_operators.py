@@ -49,10 +49,7 @@ def test_each_operator_changes_its_places_and_no_others() -> None:
     assert changed("removed statement") == ["+ pass", "+ pass"]
     assert changed("return value") == ["+ return None", "+ return None"]
     assert changed("off by one") == ["+ LIMIT: int = 4", "+ if row == -2:", "+ return rows[1]"]
-    assert changed("constant") == [
-        "+ return key in ('XX王小明', \"ok\")",
-        "+ return key in (\"王小明\", 'XXok')",
-    ]
+    assert changed("constant") == ["+ return key in (\"王小明\", 'XXok')"]
 
 
 def test_a_mutant_is_another_valid_program() -> None:
