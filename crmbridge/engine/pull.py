@@ -27,6 +27,8 @@ from crmbridge.store.base import DeadLetterRow, KnownRecord, RecordRow, StreamRo
 __all__ = ["pull_records", "pull_system"]
 
 CHUNK = 1000
+A_MOMENT = 1_000_000
+"""Microseconds: a record that was read so long after its delete was alive then."""
 
 
 def pull_system(run: Run, system: System) -> None:
@@ -188,8 +190,10 @@ class _Pull:
             store.settle_dead_letters_of("record", name, self.stream, sorted(healed))
         for merge in page.merges:  # before the tombstone that a system may report of the loser as well
             self._take_merge(merge)
+        here = {(record.scope, record.native_id) for record in page.records}
         for tombstone in page.tombstones:
-            self._take_tombstone(tombstone, dirty)
+            if (tombstone.scope, tombstone.native_id) not in here:  # else it was brought back since
+                self._take_tombstone(tombstone, dirty)
         store.mark_dirty(dirty)
         for reject in page.rejects:
             self._dead_letter(reject.position, reject.reason, reject.raw)
@@ -363,7 +367,7 @@ class _Pull:
         last = max(row.read_at, self.row.read_started)
         if record.modified is None:
             return Stamp(now, max(0, now - last))
-        resolution = int(self.capabilities.time_resolution.total_seconds() * 1_000_000)
+        resolution = self._resolution()
         time = micros(record.modified) - self.clock_offset
         if not last < time <= now:
             return Stamp(min(max(time, last + 1), now), max(resolution, now - last))
@@ -379,10 +383,17 @@ class _Pull:
 
     # what is gone
 
+    def _resolution(self) -> int:
+        """The grain of the system's times, microseconds."""
+        return int(self.capabilities.time_resolution.total_seconds() * 1_000_000)
+
     def _take_tombstone(self, tombstone: Tombstone, dirty: set[str]) -> None:
         at = min(micros(tombstone.at) - self.clock_offset, self.run.now()) if tombstone.at else self.run.now()
         rows = self.run.store.records(self.system.name, self.stream, [tombstone.native_id])
         rows = [row for row in rows if row.scope == tombstone.scope]
+        if tombstone.at is not None:  # an old tombstone, delivered again, of a record that we saw alive since
+            grain = max(A_MOMENT, self._resolution())
+            rows = [row for row in rows if row.status != "live" or row.read_at < at + grain]
         self._bury(rows, at, dirty, "archived" if tombstone.archived else "gone")
 
     def _bury(self, rows: Iterable[RecordRow], at: int, dirty: set[str], status: Any = "gone") -> None:

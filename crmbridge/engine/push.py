@@ -127,8 +127,13 @@ class _Push(Results):
             for i, o in ids.items()
             if i and any(r.operation_id == o and r.status == "done" for r in answered)
         ]
-        for record in self.system.connector.get_many(self.stream, wanted) if wanted else ():
-            records[ids[record.native_id]] = record
+        try:
+            for record in self.system.connector.get_many(self.stream, wanted) if wanted else ():
+                records[ids[record.native_id]] = record
+        except CrmbridgeError as error:
+            # They are done over there, and must not be sent again: without their record they are uncertain.
+            self.run.event("finding", system=self.system.name, text=f"written, but not read back: {error}")
+            records = {o: record for o, record in records.items() if record.data}
         return records
 
     def _alone(

@@ -172,11 +172,29 @@ class _Batch:
             self.run.store.journal(chosen, "joined", f"{who} by {', '.join(map(_public, met[chosen]))}", now)
             for other in others:
                 self._note_doubt(row, other, f"also shares {', '.join(map(_public, met[other]))}")
+            self._supersede_deletes(chosen)
             return chosen
-        golden_id = golden_id_for(row)
+        golden_id = self._new_id(row)
         self.founded.append(GoldenRow(golden_id, self.flow.entity, updated_at=now))
         self.run.store.journal(golden_id, "created", who, now)
         return golden_id
+
+    def _supersede_deletes(self, golden_id: str) -> None:
+        """Somebody who was deleted somewhere has come again: that delete does not travel any more."""
+        if self.flow.policy.deletes == "keep":
+            return
+        rows = self.run.store.records_of([golden_id]).get(golden_id, [])
+        gone = [row for row in rows if row.status in ("gone", "archived") and row.gone_at]
+        for row in gone:
+            row.gone_at = 0
+        self.run.store.put_records(gone)
+
+    def _new_id(self, row: RecordRow) -> str:
+        """An id that nobody has: a rebuilt system may give the number of an old record to a new one."""
+        salt = ""
+        while self.run.store.goldens([golden_id_for(row, salt)]):
+            salt += "'"
+        return golden_id_for(row, salt)
 
     def _meet(self, row: RecordRow, mine: str, met: Mapping[str, Sequence[str]]) -> str:
         """A linked record now shares a key with another golden record."""

@@ -151,7 +151,7 @@ def _checked(run: Run, summary: Summary, *, accept_config: bool, first_ok: bool 
     if limit is not None:
         outcome.verdict, outcome.limit, outcome.reasons = "limit", limit, [str(limit)]
         return outcome
-    for entity, system in sorted(summary.pairs()):
+    for entity, system in sorted(_live_pairs(run, summary)):
         if not first_ok and not run.store.setting(f"approved:{entity}:{system}"):
             outcome.reasons.append(f"{entity} -> {system} would be written for the first time")
     for flow in run.flows:
@@ -161,6 +161,11 @@ def _checked(run: Run, summary: Summary, *, accept_config: bool, first_ok: bool 
     if outcome.reasons:
         outcome.verdict = "approval"
     return outcome
+
+
+def _live_pairs(run: Run, summary: Summary) -> set[tuple[str, str]]:
+    """Without systems in shadow: what is planned for them is only shown."""
+    return {(e, name) for e, name in summary.pairs() if run.systems[name].mode == "live"}
 
 
 def _writes(summary: Summary, entity: str) -> bool:

@@ -119,7 +119,7 @@ class Link:
     version: str | None = None
     status: Status = "live"
     gone_at: int = 0
-    """Stamp of the delete, microseconds; 0 while it lives."""
+    """Stamp of the delete, microseconds; 0 while it lives, and where a new record superseded the delete."""
     deleted_by_us: bool = False
     fields: dict[str, FieldState] = field(default_factory=dict)
     elements: dict[str, dict[str, str]] = field(default_factory=dict)

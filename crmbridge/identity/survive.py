@@ -409,7 +409,7 @@ def _travelling_delete(policy: Policy, links: Sequence[Link]) -> tuple[str, int]
     """The delete that the others should follow: one that no living record was edited after."""
     if policy.deletes == "keep":
         return None
-    gone = [x for x in links if not x.alive and not x.deleted_by_us]
+    gone = [x for x in links if not x.alive and not x.part and not x.deleted_by_us and x.gone_at]
     if policy.source is not None:
         gone = [link for link in gone if link.system == policy.source]
     latest = max(gone, key=lambda link: link.gone_at, default=None)

@@ -32,7 +32,7 @@ class Goldens:
         self._goldens = sa.select(*(g[name] for name in _GOLDEN)).where(among(g.id))
         page = sa.select(g.id).where(g.entity == sa.bindparam("entity"), g.id > sa.bindparam("after"))
         self._ids = page.order_by(g.id).limit(sa.bindparam("limit", type_=sa.Integer))
-        self._dirty = self._ids.where(g.dirty)
+        self._dirty = self._ids.where(g.dirty, g.merged_into.is_(None))
         self._referring = (
             sa.select(references.c.golden_id)
             .where(among(references.c.target))
