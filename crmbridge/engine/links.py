@@ -7,12 +7,13 @@ import hashlib
 
 import msgspec
 
+from crmbridge.engine.operations import Planned, decode
 from crmbridge.identity.link import Link, dump, load
 from crmbridge.identity.shape import Shape
 from crmbridge.sdk.connector import Record
-from crmbridge.store.base import RecordRow, Store
+from crmbridge.store.base import IntentRow, RecordRow, Store
 
-__all__ = ["awaited", "golden_id_for", "join_goldens", "link_of", "raw_hash", "save_link"]
+__all__ = ["awaited", "golden_id_for", "join_goldens", "link_of", "planned_of", "raw_hash", "save_link"]
 
 
 def link_of(row: RecordRow, shape: Shape) -> Link:
@@ -46,6 +47,13 @@ def raw_hash(record: Record) -> bytes:
         raise ValueError(f"cannot be written as JSON: {error}") from error
 
 
+def planned_of(row: IntentRow) -> Planned:
+    """The operation of an intent, for the golden record that it belongs to now."""
+    planned = decode(row.payload)
+    planned.golden_id = row.golden_id
+    return planned
+
+
 def golden_id_for(row: RecordRow, salt: str = "") -> str:
     """A new golden id: the first letters of the entity and a hash of the record that founds it."""
     text = "\x1f".join((row.entity, row.system, row.scope, row.stream, row.native_id, row.part, salt))
@@ -59,9 +67,10 @@ def awaited(system: str, entity: str, native_id: str) -> str:
 
 
 def join_goldens(store: Store, loser: str, survivor: str, why: str, now: int) -> None:
-    """Two golden records are one: the loser's records move, its id redirects."""
+    """Two golden records are one: the loser's records and open operations move, its id redirects."""
     rows = store.records_of([loser]).get(loser, [])
     store.set_links((row.id, survivor) for row in rows)
+    store.move_intents(loser, survivor)
     golden = store.goldens([loser]).get(loser)
     if golden is not None:
         golden.merged_into, golden.dirty = survivor, False

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crmbridge.engine.links import link_of
+from crmbridge.engine.links import link_of, planned_of
 from crmbridge.engine.native import Outward, in_place, to_operation
-from crmbridge.engine.operations import Planned, decode
+from crmbridge.engine.operations import Planned
 from crmbridge.engine.results import Results
 from crmbridge.engine.run import Run, System
 from crmbridge.mapping.errors import MappingError
@@ -43,7 +43,7 @@ class _LookUp(Results):
 
     def look_up(self, row: IntentRow) -> None:
         """Settle one operation of unknown outcome."""
-        planned = decode(row.payload)
+        planned = planned_of(row)
         if row.status == "accepted" and row.handle:
             for result in self.system.connector.poll([row.handle]):
                 self.settle([(row, result, result.record)])

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from crmbridge.engine.links import link_of
+from crmbridge.engine.links import link_of, planned_of
 from crmbridge.engine.native import Outward, to_operation
-from crmbridge.engine.operations import Change, Planned, decode, encode
+from crmbridge.engine.operations import Change, Planned, encode
 from crmbridge.engine.results import Results
 from crmbridge.engine.run import Flow, Run, System
 from crmbridge.identity.link import UNSET
@@ -155,7 +155,7 @@ class _Push(Results):
 
     def _prepare(self, rows: Sequence[IntentRow]) -> list[tuple[IntentRow, Planned, Operation]]:
         """Operations that are still true, in the system's words; the others are parked, stale or rejected."""
-        planned = [(row, decode(row.payload)) for row in rows]
+        planned = [(row, planned_of(row)) for row in rows]
         records = {
             r.id: r for r in self.run.store.records_by_id([p.record_id for _, p in planned if p.record_id])
         }

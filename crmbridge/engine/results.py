@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from crmbridge.engine.links import link_of, raw_hash, save_link
+from crmbridge.engine.links import link_of, planned_of, raw_hash, save_link
 from crmbridge.engine.native import adopt
-from crmbridge.engine.operations import Planned, decode
+from crmbridge.engine.operations import Planned
 from crmbridge.engine.run import Flow, Run, System, micros
 from crmbridge.identity.link import Reading, Stamp, observe
 from crmbridge.mapping.apply import Mapping as StreamMapping
@@ -103,7 +103,7 @@ class Results:
             self.uncertain(row, result.reason)
 
     def _done(self, row: IntentRow, record: Record | None, looked_up: bool) -> None:
-        planned = decode(row.payload)
+        planned = planned_of(row)
         if planned.kind in ("delete", "archive"):
             self._buried_by_us(row, planned)
             return
@@ -209,7 +209,7 @@ class Results:
             self.run.store.mark_dirty([row.golden_id] if row.golden_id else [])
 
     def reject(self, row: IntentRow, reason: str) -> None:
-        planned, now = decode(row.payload), self.run.now()
+        planned, now = planned_of(row), self.run.now()
         self.save(row, "rejected", reason)
         self.run.store.put_dead_letter(
             DeadLetterRow(

@@ -388,6 +388,10 @@ class Store(Protocol):
         ...
 
     def intents_with(self, statuses: Sequence[str], limit: int) -> list[IntentRow]: ...
+    def move_intents(self, loser: str, survivor: str) -> None:
+        """Operations on one golden record are on another from now on."""
+        ...
+
     def drop_intents(self, statuses: Sequence[str], ids: Sequence[str] | None = None) -> None:
         """Delete those with one of these statuses (of any run; only `ids` where given) and mark their golden
         records dirty: they will be planned again."""

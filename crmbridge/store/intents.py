@@ -60,6 +60,10 @@ class Intents:
     def intents_with(self, statuses: Sequence[str], limit: int) -> list[IntentRow]:
         return self._find(intents.c.status.in_(statuses), limit=limit)
 
+    def move_intents(self, loser: str, survivor: str) -> None:
+        mine = intents.c.golden_id == loser
+        self.database.write(sa.update(intents).where(mine).values(golden_id=survivor), {})
+
     def drop_intents(self, statuses: Sequence[str], ids: Sequence[str] | None = None) -> None:
         chosen: list[sa.ColumnElement[bool]] = [intents.c.status.in_(statuses)]
         parameters = {}

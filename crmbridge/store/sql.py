@@ -131,6 +131,7 @@ class SqlStore:
         self.intent_goldens = intents.intent_goldens
         self.open_intents = intents.open_intents
         self.intents_with = intents.intents_with
+        self.move_intents = intents.move_intents
         self.drop_intents = intents.drop_intents
 
         letters = DeadLetters(database, now)
