@@ -21,7 +21,6 @@ from crmbridge.sdk.errors import (
     CrmbridgeError,
     FatalError,
     RecordError,
-    RetryableError,
 )
 from crmbridge.store.base import IntentRow, RecordRow
 
@@ -80,9 +79,6 @@ class _Push(Results):
             self.mark_uncertain(waiting.values(), str(error))
         except (RecordError, ConflictError) as error:
             self._alone(ready, waiting, error)
-        except RetryableError:
-            self.give_back(waiting.values())
-            raise
         except CrmbridgeError:
             self.give_back(waiting.values())
             raise

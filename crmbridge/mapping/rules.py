@@ -324,11 +324,6 @@ class ListRule:
     """The target refuses an empty list."""
 
     @property
-    def refs(self) -> dict[str, str]:
-        """Element field -> the stream whose native id stands there."""
-        return {name: rule.ref for name, rule in self.rules.rules.items() if rule.ref is not None}
-
-    @property
     def together(self) -> tuple[tuple[str, ...], ...]:
         """Fields of an element that stand in one native field: writing one of them takes all of them."""
         return tuple(rule.parts for rule in self.rules.rules.values() if rule.parts)
