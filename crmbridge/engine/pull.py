@@ -14,21 +14,20 @@ from typing import Any
 
 import msgspec
 
-from crmbridge.engine.links import join_goldens, link_of, raw_hash, save_link
+from crmbridge.engine.links import link_of, raw_hash, save_link
+from crmbridge.engine.removals import Removals
 from crmbridge.engine.run import Run, System, micros
 from crmbridge.identity.link import Reading, Stamp, observe
 from crmbridge.mapping.apply import AlsoMapping
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.errors import MappingError
-from crmbridge.sdk.connector import Capabilities, Cursor, Page, Record, RemoteMerge, Tombstone
+from crmbridge.sdk.connector import Capabilities, Cursor, Page, Record
 from crmbridge.sdk.errors import CrmbridgeError, CursorExpiredError, FatalError, LimitError
 from crmbridge.store.base import DeadLetterRow, KnownRecord, RecordRow, StreamRow
 
 __all__ = ["pull_records", "pull_system"]
 
 CHUNK = 1000
-A_MOMENT = 1_000_000
-"""Microseconds: a record that was read so long after its delete was alive then."""
 
 
 def pull_system(run: Run, system: System) -> None:
@@ -74,6 +73,7 @@ class _Pull:
     stream: str
     mappings: Sequence[StreamMapping] = ()
     capabilities: Capabilities = field(default_factory=Capabilities)
+    removals: Removals = field(init=False)
     row: StreamRow = field(default_factory=lambda: StreamRow("", ""))
     asked_at: int = 0
     read_at: int = 0
@@ -116,6 +116,7 @@ class _Pull:
         run = self.run
         self.mappings = _taken(run, self.system, self.stream)
         self.capabilities = self.system.streams[self.stream].capabilities
+        self.removals = Removals(run, self.system, self.stream)
         self.row = run.store.stream(self.system.name, self.stream)
         offsets = {row.name: row.clock_offset for row in run.store.systems()}
         self.clock_offset = offsets.get(self.system.name, 0)
@@ -188,12 +189,7 @@ class _Pull:
         healed = self.letters.keys() & ({row.native_id for row in rows} | self._as_before(page, changed))
         if healed:
             store.settle_dead_letters_of("record", name, self.stream, sorted(healed))
-        for merge in page.merges:  # before the tombstone that a system may report of the loser as well
-            self._take_merge(merge)
-        here = {(record.scope, record.native_id) for record in page.records}
-        for tombstone in page.tombstones:
-            if (tombstone.scope, tombstone.native_id) not in here:  # else it was brought back since
-                self._take_tombstone(tombstone, dirty)
+        self.removals.take(page, self.clock_offset)
         store.mark_dirty(dirty)
         for reject in page.rejects:
             self._dead_letter(reject.position, reject.reason, reject.raw)
@@ -381,53 +377,20 @@ class _Pull:
                 row.clock_offset = self.clock_offset = micros(page.server_time) - self.run.now()
                 self.run.store.put_system(row)
 
-    # what is gone
-
     def _resolution(self) -> int:
         """The grain of the system's times, microseconds."""
         return int(self.capabilities.time_resolution.total_seconds() * 1_000_000)
 
-    def _take_tombstone(self, tombstone: Tombstone, dirty: set[str]) -> None:
-        at = min(micros(tombstone.at) - self.clock_offset, self.run.now()) if tombstone.at else self.run.now()
-        rows = self.run.store.records(self.system.name, self.stream, [tombstone.native_id])
-        rows = [row for row in rows if row.scope == tombstone.scope]
-        if tombstone.at is not None:  # an old tombstone, delivered again, of a record that we saw alive since
-            grain = max(A_MOMENT, self._resolution())
-            rows = [row for row in rows if row.status != "live" or row.read_at < at + grain]
-        self._bury(rows, at, dirty, "archived" if tombstone.archived else "gone")
-
-    def _bury(self, rows: Iterable[RecordRow], at: int, dirty: set[str], status: Any = "gone") -> None:
-        for row in rows:
-            if row.status in ("gone", "archived"):
-                continue
-            row.status, row.gone_at, row.raw_hash = status, at, b""
-            self.run.store.put_records([row])
-            self.run.count(self.system.name, row.entity, "gone")
-            self._touch(row, dirty)
-
-    def _take_merge(self, merge: RemoteMerge) -> None:
-        """The system itself says that two records are one: the links follow."""
-        store, now = self.run.store, self.run.now()
-        rows = store.records(self.system.name, self.stream, [merge.loser, merge.survivor])
-        mains = {row.native_id: row for row in rows if row.scope == merge.scope and not row.part}
-        loser, survivor = mains.get(merge.loser), mains.get(merge.survivor)
-        if loser is None or loser.status == "gone":
-            return
-        self._bury([loser], now, set())
-        if survivor is None or not loser.golden_id or not survivor.golden_id:
-            return
-        if loser.golden_id != survivor.golden_id:
-            why = f"{self.system.name} merged {merge.loser} into {merge.survivor}"
-            join_goldens(store, loser.golden_id, survivor.golden_id, why, now)
+    # the end
 
     def _finish(self, complete: bool) -> None:
         store, name = self.run.store, self.system.name
         if self.capabilities.deletes == "sweep":
             complete = complete or self._listed_ids()
         if complete and self.capabilities.deletes == "sweep":
-            self._guard_emptied()
+            self.removals.guard_emptied(self.row.live_count, self.listed)
             with store.transaction():
-                self._sweep()
+                self.removals.sweep()
         with store.transaction():
             store.sweep_end(name, self.stream)
             store.put_setting(self._mapped_key, self._mapped_by())
@@ -450,24 +413,6 @@ class _Pull:
                 store.sweep_saw(name, self.stream, keys)
             self.listed += len(keys)
         return True
-
-    def _guard_emptied(self) -> None:
-        before = self.row.live_count
-        if before >= 10 and self.listed < before / 2 and "empty" not in self.run.allowed:
-            raise LimitError(
-                f"{self.system.name}/{self.stream} lists {self.listed} records, and last time {before}",
-                limit="the guard against an emptied source",
-                flag="--allow empty",
-                hint="look whether the source is whole; if it is meant, pass --allow empty for this run",
-            )
-
-    def _sweep(self) -> None:
-        store, name, after = self.run.store, self.system.name, 0
-        dirty: set[str] = set()
-        while rows := store.sweep_missing(name, self.stream, after, CHUNK):
-            after = rows[-1].id
-            self._bury(rows, self.run.now(), dirty)
-        store.mark_dirty(dirty)
 
     # what could not be taken
 

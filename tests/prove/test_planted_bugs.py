@@ -57,7 +57,7 @@ BUGS: dict[str, tuple[str, str, str]] = {
         "        if own.value is None:\n            return None\n",
     ),
     "no tombstone": (
-        "crmbridge/engine/pull.py",
+        "crmbridge/engine/removals.py",
         '            row.status, row.gone_at, row.raw_hash = status, at, b""\n',
         '            row.golden_id, row.status, row.gone_at, row.raw_hash = None, status, at, b""\n',
     ),
