@@ -15,7 +15,7 @@ from crmbridge.identity.policy import Policy
 from crmbridge.identity.shape import Shape
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.sdk.connector import Connector, Stream
-from crmbridge.sdk.errors import CrmbridgeError
+from crmbridge.sdk.errors import CrmbridgeError, LimitError
 from crmbridge.sdk.hookspecs import RunEvent
 from crmbridge.store.base import NoteRow, Store
 
@@ -133,6 +133,15 @@ class Run:
         """This system is out of the rest of the run; the others go on."""
         system.failure = error
         self.event("finding", system=system.name, text=str(error), details={"level": "error"})
+
+    def stop(self, system: System, error: LimitError) -> None:
+        """For safety this system is out of the rest of the run, and what it says travels nowhere; the others
+        go on, and the run ends with the exit code of `error`."""
+        self.fail(system, error)
+
+    def stopped(self) -> frozenset[str]:
+        """The systems that were stopped for safety."""
+        return frozenset(s.name for s in self.systems.values() if isinstance(s.failure, LimitError))
 
     def note(self, kind: str, system: str, entity: str, golden_id: str, path: str, text: str) -> None:
         """Keep something that a person should be able to look up."""

@@ -53,7 +53,7 @@ class Outcome:
     @property
     def exit_code(self) -> int:
         """See the table of exit codes."""
-        if self.limit is not None:
+        if self.limit is not None or any(isinstance(error, LimitError) for error in self.failed.values()):
             return LimitError.exit_code
         if any(isinstance(error, AuthError) for error in self.failed.values()):
             return AuthError.exit_code
