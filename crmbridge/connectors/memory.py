@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -81,6 +81,11 @@ class Behaviour:
     """Writes are accepted with a handle and done when polled."""
     numbers: dict[str, str] = field(default_factory=dict)
     """Field -> prefix: given by the system on create, as an ERP gives customer numbers."""
+    scopes: tuple[str, ...] = ()
+    """The companies in it that the API user works for, the first one by default. Record 7 of company `de` is
+    then `de:7` to its users."""
+    shared: frozenset[str] = frozenset()
+    """Streams whose records belong to no company."""
 
 
 @dataclass(slots=True)
@@ -96,6 +101,13 @@ class Row:
     deleted: bool = False
     merged_into: str | None = None
     created_at: datetime | None = None
+    scope: str = ""
+    """The company that it belongs to."""
+
+    @property
+    def place(self) -> str:
+        """What tells it from all others of its stream."""
+        return _place(self.scope, self.id)
 
 
 Fault = Literal["", "lost before", "lost after", "retryable", "reject", "conflict"]
@@ -112,7 +124,7 @@ class MemorySystem:
         self.streams: dict[str, dict[str, Row]] = {name: {} for name in streams}
         self.sequence = 0
         self.calls: list[tuple[str, str, str]] = []
-        """(what, stream, native id) of every write that reached it."""
+        """(what, stream, place) of every write that reached it."""
         self.faults: list[Fault] = []
         """What happens to the next writes, in order; nothing where it is empty."""
         self.accepted: dict[str, tuple[str, Operation]] = {}
@@ -122,16 +134,23 @@ class MemorySystem:
     # what its users do
 
     def add(self, stream: str, native_id: str | None = None, **data: Any) -> str:
-        """A user creates a record."""
-        if native_id is None:
+        """A user creates a record; `de:7` is number 7 of the company `de`."""
+        scope = ""
+        if native_id is not None and self.has_scopes(stream):
+            scope, _, native_id = native_id.rpartition(":")
+        if not native_id:
             self._next_id += 1
             native_id = str(self._next_id)
-        row = Row(native_id, {}, created_at=self.clock())
-        self.streams[stream][native_id] = row
+        row = Row(native_id, {}, created_at=self.clock(), scope=scope)
+        self.streams[stream][row.place] = row
         for name, prefix in self.behaviour.numbers.items():
             data.setdefault(name, f"{prefix}{native_id}")
         self._set(row, data)
-        return native_id
+        return row.place
+
+    def has_scopes(self, stream: str) -> bool:
+        """Whether the stream's records belong to companies."""
+        return bool(self.behaviour.scopes) and stream not in self.behaviour.shared
 
     def edit(self, stream: str, native_id: str, **data: Any) -> None:
         """A user changes fields."""
@@ -156,8 +175,15 @@ class MemorySystem:
         self._touch(row)
 
     def live(self, stream: str) -> dict[str, dict[str, Any]]:
-        """Native id -> data of all records that are there."""
-        return {row.id: row.data for row in self.streams[stream].values() if not row.deleted}
+        """Native id (with its company, `de:7`) -> data of all records that are there."""
+        return {place: row.data for place, row in self.streams[stream].items() if not row.deleted}
+
+    def rows(self, stream: str) -> list[Row]:
+        """What the API user may see of a stream, deleted ones too."""
+        rows = list(self.streams[stream].values())
+        return (
+            [row for row in rows if row.scope in self.behaviour.scopes] if self.has_scopes(stream) else rows
+        )
 
     def clock(self) -> datetime:
         """The system's own, possibly wrong clock."""
@@ -208,25 +234,26 @@ class MemorySystem:
         if self.behaviour.omits_empty:
             data = {k: v for k, v in data.items() if v is not None}
         version = str(row.version) if self.behaviour.versions else None
-        return Record(row.id, {"id": row.id, **data}, version, row.modified if self.behaviour.times else None)
+        modified = row.modified if self.behaviour.times else None
+        return Record(row.id, {"id": row.id, **data}, version, modified, row.scope)
 
     def carry_out(self, stream: str, operation: Operation) -> Result:
         """One write, with its checks."""
-        rows = self.streams[stream]
-        self.calls.append((operation.kind, stream, operation.native_id or ""))
+        place = _place(operation.scope, operation.native_id or "")
+        self.calls.append((operation.kind, stream, place))
         if operation.kind == "create":
             return self._create(stream, operation)
-        row = rows.get(operation.native_id or "")
+        row = next((row for row in self.rows(stream) if row.place == place), None)
         if row is None or row.deleted:
             return Result.conflict(operation, "there is no such record")
         if self.behaviour.versions and operation.version not in (None, str(row.version)):
             return Result.conflict(operation, "the record has changed")
         if operation.kind in ("delete", "archive"):
-            self.remove(stream, row.id)
+            self.remove(stream, row.place)
             return Result.done(operation)
         if operation.kind == "merge":
             for loser in operation.others:
-                self.join(stream, loser, row.id)
+                self.join(stream, _place(row.scope, loser), row.place)
             done = Result.done(operation, self.record(row))
             done.losers = operation.others
             return done
@@ -244,18 +271,21 @@ class MemorySystem:
         missing = [name for name in self.behaviour.required if not operation.data.get(name)]
         if missing:
             return Result.rejected(operation, f"{', '.join(sorted(missing))} must not be empty")
+        if self.has_scopes(stream) and operation.scope not in self.behaviour.scopes:
+            return Result.rejected(operation, f"there is no company {operation.scope!r}")
         data = dict(operation.data)
         if self.behaviour.search_mark and operation.mark:
             data[self.behaviour.search_mark] = operation.mark
         key = self.behaviour.upsert_key
         row = None
         if key and key in data:
-            row = next((r for r in self._live(stream) if r.data.get(key) == data[key]), None)
+            mine = (r for r in self._live(stream) if r.scope == operation.scope)
+            row = next((r for r in mine if r.data.get(key) == data[key]), None)
         if row is not None:
             self._set(row, data)
             return Result.done(operation, self.record(row))
-        native_id = self.add(stream, **data)
-        return Result.done(operation, self.record(self.streams[stream][native_id]))
+        place = self.add(stream, f"{operation.scope}:" if operation.scope else None, **data)
+        return Result.done(operation, self.record(self.streams[stream][place]))
 
     def _update(self, row: Row, operation: Operation) -> Result:
         for name, value in operation.data.items():
@@ -326,15 +356,19 @@ class MemoryConnector(Connector):
             max_lengths=b.max_lengths,
             time_resolution=b.time_resolution,
             closed_when=b.closed_when,
+            scopes=b.scopes,
         )
-        return [Stream(name, "id", capabilities) for name in self.memory.streams]
+        return [
+            Stream(name, "id", replace(capabilities, scopes=()) if name in b.shared else capabilities)
+            for name in self.memory.streams
+        ]
 
     def pull(self, stream: str, cursor: Cursor) -> Iterable[Page]:
         b = self.memory.behaviour
         full = cursor is None or not b.changed_since
         if cursor is not None and b.cursor_life is not None and self._age(cursor) > b.cursor_life:
             raise CursorExpiredError(f"{stream}: the cursor is too old")
-        rows = sorted(self.memory.streams[stream].values(), key=self._position)
+        rows = sorted(self.memory.rows(stream), key=self._position)
         if not full:
             since = self._since(cursor)
             rows = [row for row in rows if self._position(row) >= since]
@@ -366,8 +400,8 @@ class MemoryConnector(Connector):
         gone = [row for row in part if row.deleted] if b.deletes == "feed" else []
         return Page(
             records=[self.memory.record(row) for row in part if not row.deleted],
-            tombstones=[Tombstone(row.id, at=row.modified if b.times else None) for row in gone],
-            merges=[RemoteMerge(row.id, row.merged_into) for row in gone if row.merged_into],
+            tombstones=[Tombstone(row.id, row.scope, row.modified if b.times else None) for row in gone],
+            merges=[_merged(row) for row in gone if row.merged_into],
             cursor=self._cursor(part[-1]) if part and b.changed_since else None,
             complete=full and start + b.page_size >= len(rows),
             total=len(rows),
@@ -375,7 +409,7 @@ class MemoryConnector(Connector):
         )
 
     def list_ids(self, stream: str) -> Iterator[Sequence[tuple[str, str]]] | None:
-        return iter([[("", native_id) for native_id in self.memory.live(stream)]])
+        return iter([[(row.scope, row.id) for row in self.memory.rows(stream) if not row.deleted]])
 
     def push(self, stream: str, operations: Sequence[Operation]) -> Iterable[Result]:
         for operation in operations:
@@ -399,7 +433,7 @@ class MemoryConnector(Connector):
 
     def _trimmed(self, result: Result) -> Result:
         if result.record is not None and not self.memory.behaviour.returns_record:
-            result.record = Record(result.record.native_id, {})
+            result.record = Record(result.record.native_id, {}, scope=result.record.scope)
         return result
 
     def poll(self, handles: Sequence[str]) -> Iterable[Result]:
@@ -409,13 +443,13 @@ class MemoryConnector(Connector):
                 yield self.memory.carry_out(stream, operation)
 
     def get_many(self, stream: str, native_ids: Sequence[str]) -> Iterator[Record]:
-        rows = self.memory.streams[stream]
-        found = (rows.get(native_id) for native_id in native_ids)
-        yield from (self.memory.record(row) for row in found if row is not None and not row.deleted)
+        wanted = set(native_ids)
+        rows = (row for row in self.memory.rows(stream) if row.id in wanted and not row.deleted)
+        yield from (self.memory.record(row) for row in rows)
 
     def search(self, stream: str, key: str, value: str) -> Iterator[Record]:
         lag = self.memory.behaviour.search_lag
-        for row in self.memory.streams[stream].values():
+        for row in self.memory.rows(stream):
             visible = row.created_at is None or self.memory.clock() - row.created_at >= lag
             if not row.deleted and visible and str(row.data.get(key)) == value:
                 yield self.memory.record(row)
@@ -426,3 +460,12 @@ class MemoryConnector(Connector):
 
     def fingerprint(self) -> str:
         return f"memory:{self.memory.name}"
+
+
+def _place(scope: str, native_id: str) -> str:
+    return f"{scope}:{native_id}" if scope else native_id
+
+
+def _merged(row: Row) -> RemoteMerge:
+    survivor = row.merged_into or ""
+    return RemoteMerge(row.id, survivor.removeprefix(f"{row.scope}:"), row.scope)

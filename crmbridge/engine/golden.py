@@ -6,8 +6,9 @@ The two decisions are pure and live elsewhere: `crmbridge.identity.survive.merge
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +23,7 @@ from crmbridge.engine.run import Flow, Run, System
 from crmbridge.identity.link import Link
 from crmbridge.identity.policy import HUB
 from crmbridge.identity.search import search_terms
-from crmbridge.identity.survive import Conflict, Golden, merge
+from crmbridge.identity.survive import Conflict, Golden, merge, primaries
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.store.base import ConflictRow, DeadLetterRow, GoldenRow, IntentRow, RecordRow
 
@@ -73,13 +74,22 @@ def merge_one(run: Run, flow: Flow, golden_id: str) -> tuple[Golden, list[Link]]
     rows = run.store.records_of([golden_id]).get(golden_id, [])
     links = [link_of(row, flow.shape) for row in rows]
     refs = canonical_refs(run, flow, links)
-    return merge(
-        flow.shape, flow.policy, links, lambda system, ref: refs.get((system, _ref_key(ref)), ref)
-    ), links
+    return merge(flow.shape, flow.policy, links, functools.partial(_canonical_ref, refs)), links
 
 
-def canonical_refs(run: Run, flow: Flow, links: Iterable[Link]) -> dict[tuple[str, str], Any]:
-    """(system, native reference) -> golden reference, for every reference that the links hold."""
+Refs = Mapping[tuple[str, str, str], Any]
+"""(system, scope, native reference) -> golden reference."""
+
+
+def _canonical_ref(refs: Refs, link: Link, ref: Any) -> Any:
+    """A reference is to a record of the same scope, or to one that all scopes share."""
+    key = _ref_key(ref)
+    shared = refs.get((link.system, "", key), ref)
+    return refs.get((link.system, link.scope, key), shared)
+
+
+def canonical_refs(run: Run, flow: Flow, links: Iterable[Link]) -> Refs:
+    """Every reference that the links hold, as far as what it refers to is known."""
     wanted: dict[tuple[str, str, str | None], dict[str, Any]] = {}
     for link in links:
         for path, state in link.fields.items():
@@ -91,12 +101,10 @@ def canonical_refs(run: Run, flow: Flow, links: Iterable[Link]) -> dict[tuple[st
                 if isinstance(value, dict) and "id" in value:
                     key = (link.system, value["entity"], value.get("stream"))
                     wanted.setdefault(key, {})[value["id"]] = value
-    found: dict[tuple[str, str], Any] = {}
+    found: dict[tuple[str, str, str], Any] = {}
     for (system, entity, stream), values in wanted.items():
-        golden = run.store.golden_of(system, entity, list(values), stream)
-        for native_id, value in values.items():
-            if native_id in golden:
-                found[system, _ref_key(value)] = {"entity": entity, "golden": golden[native_id]}
+        for (scope, native_id), golden in run.store.golden_of(system, entity, list(values), stream).items():
+            found[system, scope, _ref_key(values[native_id])] = {"entity": entity, "golden": golden}
     return found
 
 
@@ -118,12 +126,12 @@ class _Batch:
     goldens: dict[str, Golden] = field(default_factory=dict)
     docs: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Golden id -> its canonical document."""
-    natives: dict[str, dict[str, RecordRow]] = field(default_factory=dict)
-    """System -> golden id -> the record there."""
-    coming: dict[str, set[str]] = field(default_factory=dict)
-    """System -> golden ids that this plan creates there."""
-    uncertain: dict[str, set[str]] = field(default_factory=dict)
-    """System -> golden ids whose create there has an unknown outcome."""
+    natives: dict[str, dict[str, dict[str, RecordRow]]] = field(default_factory=dict)
+    """System -> golden id -> scope -> the record there."""
+    coming: dict[str, dict[str, str]] = field(default_factory=dict)
+    """System -> golden id that this plan creates there -> in which scope."""
+    uncertain: dict[str, dict[str, str]] = field(default_factory=dict)
+    """System -> golden id whose create there has an unknown outcome -> in which scope."""
     parked: set[str] = field(default_factory=set)
     """Golden ids that wait for a reference: they stay dirty."""
 
@@ -167,7 +175,7 @@ class _Batch:
                 shape,
                 self.flow.policy,
                 self.links[golden_id],
-                lambda system, ref: refs.get((system, _ref_key(ref)), ref),
+                functools.partial(_canonical_ref, refs),
             )
             self.goldens[golden_id] = golden
             doc = golden.doc(shape)
@@ -223,31 +231,44 @@ class _Batch:
         for name in self.flow.targets:
             self.natives[name] = store.natives_of(name, referred) if referred else {}
             planned = ("planned", "sent", "accepted", "uncertain")
-            self.coming[name] = store.intent_goldens(name, referred, "create", planned) if referred else set()
+            self.coming[name] = store.intent_goldens(name, referred, "create", planned) if referred else {}
             unsettled = ("sent", "accepted", "uncertain")
             self.uncertain[name] = store.intent_goldens(name, list(self.ids), "create", unsettled)
 
-    def _native_ref(self, system: str, ref: Any) -> RefState:
+    def _native_ref(self, system: str, scope: str, ref: Any) -> RefState:
+        """What a record of this scope may refer to: one of the same scope, or one that all scopes share."""
         golden_id = ref.get("golden") if isinstance(ref, dict) else None
         if golden_id is None:
             return RefState("unknown")
-        row = self.natives[system].get(golden_id)
-        if row is not None and row.status == "live":
-            return RefState("native", {"entity": row.entity, "stream": row.stream, "id": row.native_id})
-        if golden_id in self.coming[system]:
+        rows = self.natives[system].get(golden_id, {})
+        for row in (rows.get(scope), rows.get("")):
+            if row is not None and row.status == "live":
+                return RefState("native", {"entity": row.entity, "stream": row.stream, "id": row.native_id})
+        if self.coming[system].get(golden_id) in (scope, ""):
             return RefState("pending")
         return RefState("impossible")
+
+    def _scope_of_new(self, system: str, scopes: Sequence[str], doc: Mapping[str, Any]) -> str:
+        """Where a new record belongs: in the first of the stream's scopes that has all it refers to, as an
+        order belongs to the company of its customer; else in the first one."""
+        possible = list(scopes)
+        for golden_id in sorted(golden_refs(doc)):
+            rows = self.natives[system].get(golden_id, {})
+            places = {scope for scope, row in rows.items() if row.status == "live"}
+            if golden_id in self.coming[system]:
+                places.add(self.coming[system][golden_id])
+            if places and "" not in places:
+                possible = [scope for scope in possible if scope in places]
+        return next(iter([*possible, *scopes]), "")
 
     def _input(self, golden_id: str) -> PlanInput:
         golden = self.goldens[golden_id]
         doc = self.docs[golden_id]
-        targets = []
+        targets: list[Target] = []
         for name in self.flow.targets:
             system = self.run.systems.get(name)
             if system is not None and system.failure is None and system.mode != "read-only":
-                target = self._target(system, golden_id, doc)
-                if target is not None:
-                    targets.append(target)
+                targets.extend(self._targets(system, golden_id, doc))
         return PlanInput(
             golden_id,
             golden,
@@ -258,32 +279,36 @@ class _Batch:
             self._native_ref,
         )
 
-    def _target(self, system: System, golden_id: str, doc: Mapping[str, Any]) -> Target | None:
-        linked = next((x for x in self.links[golden_id] if x.system == system.name and x.alive), None)
-        mapping: StreamMapping | None
-        if linked is not None:
-            mapping = system.mapping(linked.stream, self.flow.entity)
-        else:
-            able = [m for m in system.mappings_of(self.flow.entity) if _creates(system, m)]
-            mapping = next((m for m in able if m.fits(doc)), None)
-        if mapping is None:
-            return None
-        rule = self.flow.create.get(system.name)
-        create = (
-            linked is None
-            and rule is not None
-            and golden_id not in self.uncertain[system.name]
-            and _creates(system, mapping)
-            and rule(doc)
-            and self._subject_is_there(system.name, mapping, doc)
-        )
-        return Target(system.name, mapping, system.streams[mapping.stream].capabilities, create)
+    def _targets(self, system: System, golden_id: str, doc: Mapping[str, Any]) -> Iterator[Target]:
+        """Each scope in which the golden record has a record; where it has none at all, the one in which it
+        would be created."""
+        linked = [x for x in primaries(self.links[golden_id]) if x.system == system.name]
+        for link in linked:
+            mapping = system.mapping(link.stream, self.flow.entity) if link.alive else None
+            if mapping is not None:
+                able = system.streams[mapping.stream].capabilities
+                yield Target(system.name, mapping, able, create=False, scope=link.scope)
+        if not linked:
+            yield from self._target_of_new(system, golden_id, doc)
 
-    def _subject_is_there(self, system: str, mapping: StreamMapping, doc: Mapping[str, Any]) -> bool:
+    def _target_of_new(self, system: System, golden_id: str, doc: Mapping[str, Any]) -> Iterator[Target]:
+        able = [m for m in system.mappings_of(self.flow.entity) if _creates(system, m)]
+        mapping = next((m for m in able if m.fits(doc)), None)
+        rule = self.flow.create.get(system.name)
+        if mapping is None or rule is None or golden_id in self.uncertain[system.name] or not rule(doc):
+            return
+        capabilities = system.streams[mapping.stream].capabilities
+        scope = self._scope_of_new(system.name, capabilities.scopes, doc)
+        if self._subject_is_there(system.name, scope, mapping, doc):
+            yield Target(system.name, mapping, capabilities, create=True, scope=scope)
+
+    def _subject_is_there(
+        self, system: str, scope: str, mapping: StreamMapping, doc: Mapping[str, Any]
+    ) -> bool:
         """An insight about somebody who has no record in a system, and gets none, has no place there."""
         if self.flow.policy.source != HUB or not mapping.writes("party"):
             return True
-        return self._native_ref(system, doc.get("party")).state in ("native", "pending")
+        return self._native_ref(system, scope, doc.get("party")).state in ("native", "pending")
 
     # results
 
@@ -307,6 +332,7 @@ class _Batch:
             encode(planned),
             record_id=planned.record_id,
             native_id=planned.native_id,
+            scope=planned.scope,
             created_at=now,
             updated_at=now,
             position=self.position,

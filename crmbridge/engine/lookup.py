@@ -53,7 +53,8 @@ class _LookUp(Results):
             self._look_up_record(row, planned)
 
     def _look_up_record(self, row: IntentRow, planned: Planned) -> None:
-        found = list(self.system.connector.get_many(self.stream, [planned.native_id or ""]))
+        met = self.system.connector.get_many(self.stream, [planned.native_id or ""])
+        found = [record for record in met if record.scope == planned.scope]
         gone = not found and planned.kind in ("delete", "archive")
         if gone or (found and self._is_in_place(planned, found[0])):
             record = found[0] if found else None
@@ -99,9 +100,10 @@ class _LookUp(Results):
 
     def _adoptable(self, row: IntentRow, keys: Sequence[tuple[str, str]]) -> list[Record]:
         """Records that may be ours and belong to nobody else; several are narrowed by the next key."""
-        found: dict[str, Record] = {}
+        found: dict[tuple[str, str], Record] = {}
         for key, value in keys:
-            met = {r.native_id: r for r in self.system.connector.search(self.stream, key, value)}
+            hits = self.system.connector.search(self.stream, key, value)
+            met = {(r.scope, r.native_id): r for r in hits if row.scope in ("", r.scope)}
             found = {i: r for i, r in met.items() if i in found} or found if found else met
             if len(found) == 1:
                 break
@@ -109,7 +111,8 @@ class _LookUp(Results):
 
     def _is_free(self, row: IntentRow, record: Record) -> bool:
         known = self.run.store.records(self.system.name, self.stream, [record.native_id])
-        return not any(one.golden_id and one.golden_id != row.golden_id for one in known)
+        mine = [one for one in known if one.scope == record.scope]
+        return not any(one.golden_id and one.golden_id != row.golden_id for one in mine)
 
     def _search_keys(self, planned: Planned) -> list[tuple[str, str]]:
         """(native field, value) by which a create can be found again, the surest first."""

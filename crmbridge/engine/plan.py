@@ -53,6 +53,8 @@ class Target:
     capabilities: Capabilities
     create: bool
     """The create rule admits this golden record, and nothing stands against it."""
+    scope: str = ""
+    """In which scope of the system the record lives, or would be created."""
 
 
 class Note(NamedTuple):
@@ -75,18 +77,18 @@ class PlanInput:
     targets: Sequence[Target]
     shape: Shape
     policy: Policy
-    native_ref: Callable[[str, Any], RefState]
-    """(system, golden reference) -> what it is there."""
+    native_ref: Callable[[str, str, Any], RefState]
+    """(system, scope, golden reference) -> what it is there."""
 
 
 def plan(given: PlanInput) -> tuple[list[Planned], list[Note]]:
     """The operations that make every target hold what the golden record says."""
     notes = [Note("overruled", s, path, f"{said.value!r} lost") for path, s, said in given.golden.overruled]
     operations: list[Planned] = []
-    chosen = {link.system: link for link in primaries(given.links)}
+    chosen = {(link.system, link.scope): link for link in primaries(given.links)}
     for target in given.targets:
         try:
-            operations.extend(_plan_for(given, target, chosen.get(target.system), notes))
+            operations.extend(_plan_for(given, target, chosen.get((target.system, target.scope)), notes))
         except MappingError as error:
             notes.append(Note("unwritable", target.system, error.field, str(error)))
     return operations, notes
@@ -105,7 +107,7 @@ def _plan_for(given: PlanInput, target: Target, link: Link | None, notes: list[N
 
 
 def _new_link(target: Target) -> Link:
-    return Link(0, target.system, target.mapping.stream, "")
+    return Link(0, target.system, target.mapping.stream, "", target.scope)
 
 
 @dataclass(slots=True)
@@ -388,7 +390,7 @@ class _Step:
 
     def _reference(self, path: str, golden_ref: Any) -> Any:
         """The native reference; the golden one where it is still to come; UNSET where it can't be sent."""
-        found = self.given.native_ref(self.target.system, golden_ref)
+        found = self.given.native_ref(self.target.system, self.target.scope, golden_ref)
         required = self._required(path.partition("/")[0])
         if found.state == "native":
             return found.ref

@@ -82,9 +82,9 @@ class _Pull:
     """The system's clock minus ours, microseconds."""
     listed: int = 0
     rejected: int = 0
-    letters: Mapping[str, str] = field(default_factory=dict)
-    """Native id -> raw payload of records that could not be taken last time."""
-    refused: set[str] = field(default_factory=set)
+    letters: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """(scope, native id) -> raw payload of records that could not be taken last time."""
+    refused: set[tuple[str, str]] = field(default_factory=set)
     """Those that cannot be taken this time."""
     required: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Entity -> fields without which a record makes no sense."""
@@ -92,6 +92,7 @@ class _Pull:
     def read(self) -> None:
         run = self.run
         self._prepare()
+        self._follow_scopes()
         self.row.reading_since = self.row.reading_since or run.now()
         run.event("stage-started", system=self.system.name, stage="pull", text=self.stream)
         try:
@@ -122,13 +123,33 @@ class _Pull:
         self.clock_offset = offsets.get(self.system.name, 0)
         open_letters = run.store.dead_letters("open", self.system.name)
         self.letters = {
-            x.native_id: x.raw for x in open_letters if x.kind == "record" and x.stream == self.stream
+            (x.scope, x.native_id): x.raw
+            for x in open_letters
+            if x.kind == "record" and x.stream == self.stream
         }
         for mapping in self.mappings:
             flow = run.flow(mapping.entity)
             assert flow is not None
             scalars = flow.shape.scalars.values()
             self.required[mapping.entity] = tuple(one.name for one in scalars if one.meta.required)
+
+    def _follow_scopes(self) -> None:
+        """Of companies that are no longer looked at nothing is known: their records are out of scope. New
+        ones are read in full."""
+        store, key = self.run.store, f"scopes:{self.system.name}:{self.stream}"
+        scopes, after = self.capabilities.scopes, 0
+        now = "\x1f".join(sorted(scopes))
+        if (store.setting(key) or "") == now:
+            return
+        with store.transaction():
+            store.put_setting(key, now)
+            self.row.cursor = None
+            while scopes and (rows := store.records_in(self.system.name, self.stream, after, CHUNK)):
+                after = rows[-1].id
+                left = [row for row in rows if row.status == "live" and row.scope not in scopes]
+                for row in left:
+                    row.status, row.raw_hash = "out", b""
+                store.put_records(left)
 
     def _cursor(self) -> Cursor:
         """Where reading goes on; None: in full, as whenever the mapping is another than last time, since a
@@ -186,26 +207,27 @@ class _Pull:
         for record, digest in changed:
             rows.extend(self._take(record, digest, old, dirty))
         store.put_records(rows)
-        healed = self.letters.keys() & ({row.native_id for row in rows} | self._as_before(page, changed))
+        taken = {(row.scope, row.native_id) for row in rows}
+        healed = self.letters.keys() & (taken | self._as_before(page, changed))
         if healed:
             store.settle_dead_letters_of("record", name, self.stream, sorted(healed))
         self.removals.take(page, self.clock_offset)
         store.mark_dirty(dirty)
         for reject in page.rejects:
-            self._dead_letter(reject.position, reject.reason, reject.raw)
+            self._dead_letter(("", reject.position), reject.reason, reject.raw)
         self.listed += len(page.records) + len(page.rejects)
 
-    def _as_before(self, page: Page, changed: Iterable[tuple[Record, bytes]]) -> set[str]:
-        """Native ids of records that had become unreadable and now are again what they were before."""
+    def _as_before(self, page: Page, changed: Iterable[tuple[Record, bytes]]) -> set[tuple[str, str]]:
+        """(scope, native id) of records that had become unreadable and now are what they were before."""
         if not self.letters:
             return set()
-        fresh = {record.native_id for record, _ in changed}
+        fresh = {(record.scope, record.native_id) for record, _ in changed}
+        again = self.letters.keys() - self.refused - fresh
         return {
-            record.native_id
+            (record.scope, record.native_id)
             for record in page.records
-            if record.native_id in self.letters.keys() - self.refused
-            and record.native_id not in fresh
-            and _raw_text(record.data) != self.letters[record.native_id]
+            if (record.scope, record.native_id) in again
+            and _raw_text(record.data) != self.letters[record.scope, record.native_id]
         }
 
     def _changed(
@@ -218,7 +240,8 @@ class _Pull:
                     raise ValueError("its id holds the character NUL")
                 digest = raw_hash(record)
             except ValueError as error:
-                self._dead_letter(_printable(record.native_id), str(error), repr(record.data))
+                key = _printable(record.scope), _printable(record.native_id)
+                self._dead_letter(key, str(error), repr(record.data))
                 continue
             before = known.get((record.scope, record.native_id))
             same = before is not None and before.raw_hash == digest and before.status in ("live", "out")
@@ -242,7 +265,7 @@ class _Pull:
         try:
             taken = self._map(record, digest, old, dirty)
         except (MappingError, ValueError, RecursionError) as error:
-            self._dead_letter(record.native_id, str(error), record.data)
+            self._dead_letter((record.scope, record.native_id), str(error), record.data)
             return []
         return taken
 
@@ -416,17 +439,18 @@ class _Pull:
 
     # what could not be taken
 
-    def _dead_letter(self, native_id: str, error: str, raw: Any) -> None:
+    def _dead_letter(self, key: tuple[str, str], error: str, raw: Any) -> None:
         self.rejected += 1
-        self.refused.add(native_id)
+        self.refused.add(key)
         now = self.run.now()
         letter = DeadLetterRow(
             "record",
             self.system.name,
             self.stream,
-            native_id,
+            key[1],
             error,
             _raw_text(raw),
+            scope=key[0],
             first_at=now,
             last_at=now,
         )

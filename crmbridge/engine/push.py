@@ -117,15 +117,13 @@ class _Push(Results):
         records = {r.operation_id: r.record for r in answered if r.status == "done" and r.record is not None}
         if self.capabilities.returns_record or self.kind == "delete":
             return records
-        ids = {records[o].native_id if o in records else waiting[o].native_id: o for o in waiting}
-        wanted = [
-            str(i)
-            for i, o in ids.items()
-            if i and any(r.operation_id == o and r.status == "done" for r in answered)
-        ]
+        done = [r.operation_id for r in answered if r.status == "done"]
+        keys = {_key(records.get(o), waiting[o]): o for o in done}
+        wanted = sorted({native_id for _, native_id in keys if native_id})
         try:
             for record in self.system.connector.get_many(self.stream, wanted) if wanted else ():
-                records[ids[record.native_id]] = record
+                if (record.scope, record.native_id) in keys:
+                    records[keys[record.scope, record.native_id]] = record
         except CrmbridgeError as error:
             # They are done over there, and must not be sent again: without their record they are uncertain.
             self.run.event("finding", system=self.system.name, text=f"written, but not read back: {error}")
@@ -175,7 +173,7 @@ class _Push(Results):
         row: IntentRow,
         operation: Planned,
         record: RecordRow | None,
-        held: Mapping[str, Mapping[str, Any]],
+        held: Mapping[tuple[str, str], Mapping[str, Any]],
     ) -> list[tuple[IntentRow, Planned, Operation]]:
         link = link_of(record, self.flow.shape) if record else None
         out = Outward(
@@ -183,7 +181,7 @@ class _Push(Results):
             self.capabilities,
             link,
             self.flow.shape,
-            held.get(operation.native_id or "", {}),
+            held.get((operation.scope, operation.native_id or ""), {}),
         )
         try:
             native = to_operation(operation, out)
@@ -198,8 +196,14 @@ class _Push(Results):
         """Put native references in place of golden ones; returns the golden ids that have none."""
         if not operation.waits_for:
             return []
-        found = self.run.store.natives_of(self.system.name, operation.waits_for)
-        missing = [g for g in operation.waits_for if g not in found or found[g].status != "live"]
+        natives = self.run.store.natives_of(self.system.name, operation.waits_for)
+        found = {
+            golden_id: row
+            for golden_id, rows in natives.items()
+            for row in (rows.get(""), rows.get(operation.scope))
+            if row is not None and row.status == "live"
+        }
+        missing = [g for g in operation.waits_for if g not in found]
         if not missing:
             operation.changes = [_with_native_ref(c, found) for c in operation.changes]
         return missing
@@ -215,7 +219,7 @@ class _Push(Results):
 
     def _read_first(
         self, operations: Sequence[Planned], records: dict[int, RecordRow]
-    ) -> dict[str, Mapping[str, Any]]:
+    ) -> dict[tuple[str, str], Mapping[str, Any]]:
         """Without record versions: read, compare, write. Also brings the records whose lists are replaced."""
         replaces = any(
             self.capabilities.child_lists.get(rule.native or name, "replace") == "replace"
@@ -224,22 +228,26 @@ class _Push(Results):
         )
         if self.kind == "create" or (self.capabilities.versions and not replaces):
             return {}
-        by_native = {p.native_id: p for p in operations if p.native_id}
-        if not by_native:
+        by_key = {(p.scope, p.native_id): p for p in operations if p.native_id}
+        if not by_key:
             return {}
-        held: dict[str, Mapping[str, Any]] = {}
-        found: set[str] = set()
-        for record in self.system.connector.get_many(self.stream, list(by_native)):
-            found.add(record.native_id)
-            held[record.native_id] = record.data
-            row = records.get(by_native[record.native_id].record_id or 0)
+        held: dict[tuple[str, str], Mapping[str, Any]] = {}
+        for record in self.system.connector.get_many(self.stream, sorted({i for _, i in by_key})):
+            key = (record.scope, record.native_id)
+            row = records.get(by_key[key].record_id or 0) if key in by_key else None
             if row is not None:
+                held[key] = record.data
                 self.observe_again(row, record)
-        for native_id, planned in by_native.items():
+        for key, planned in by_key.items():
             row = records.get(planned.record_id or 0)
-            if native_id not in found and row is not None and row.status == "live":
+            if key not in held and row is not None and row.status == "live":
                 self.bury(row)
         return held
+
+
+def _key(record: Record | None, row: IntentRow) -> tuple[str, str]:
+    """(scope, native id) of a record that was written."""
+    return (row.scope, row.native_id or "") if record is None else (record.scope, record.native_id)
 
 
 def _with_native_ref(change: Change, found: Mapping[str, RecordRow]) -> Change:

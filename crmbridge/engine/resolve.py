@@ -102,21 +102,21 @@ class _Batch:
             if model.matched:
                 self.keys[row.id] = sorted(set(identity_keys(doc, region=self.run.region)))
             else:
-                parts = {n: _key_part(row.system, doc.get(n), parents) for n in model.natural_key}
+                parts = {n: _key_part(row, doc.get(n), parents) for n in model.natural_key}
                 self.keys[row.id] = _natural_key(parts)
 
-    def _parents(self, names: Iterable[str]) -> dict[tuple[str, str, str], str]:
-        """(system, entity, native id) -> golden id, for references that are part of a natural key."""
+    def _parents(self, names: Iterable[str]) -> dict[tuple[str, str, str, str], str]:
+        """(system, entity, scope, native id) -> golden id, for references that are part of a natural key."""
         wanted: dict[tuple[str, str, str | None], set[str]] = {}
         for row in self.rows:
             for name in names:
                 ref = self.docs[row.id].get(name)
                 if isinstance(ref, dict) and "id" in ref:
                     wanted.setdefault((row.system, ref["entity"], ref.get("stream")), set()).add(ref["id"])
-        found: dict[tuple[str, str, str], str] = {}
+        found: dict[tuple[str, str, str, str], str] = {}
         for (system, entity, stream), ids in wanted.items():
             golden = self.run.store.golden_of(system, entity, sorted(ids), stream)
-            found.update({(system, entity, native_id): g for native_id, g in golden.items()})
+            found.update({(system, entity, *key): g for key, g in golden.items()})
         return found
 
     def _load_holders(self) -> None:
@@ -147,10 +147,11 @@ class _Batch:
     def _met(self, row: RecordRow) -> dict[str, list[str]]:
         """Golden id -> the keys shared with it, strongest meeting first; doubtful ones are noted."""
         met: dict[str, list[str]] = {}
+        taken = self._taken_by_other_scopes(row)
         for key in self.keys[row.id]:
             for other in self.holders.get(key, ()):
                 golden = self.golden.get(other)
-                if other == row.id or golden is None:
+                if other == row.id or golden is None or golden in taken:
                     continue
                 verdict = self._judge(row, other, key)
                 if verdict is Verdict.SAME:
@@ -158,6 +159,20 @@ class _Batch:
                 elif verdict is Verdict.REVIEW and golden != row.golden_id:
                     self._note_doubt(row, golden, f"shares {_public(key)} but differs in name or kind")
         return dict(sorted(met.items(), key=lambda item: (-len(item[1]), item[0])))
+
+    def _taken_by_other_scopes(self, row: RecordRow) -> set[str]:
+        """Golden documents of which this system has a record in another scope: each company counts its orders
+        for itself, so that 1001 of one is not 1001 of the other."""
+        if not row.scope or self.flow.shape.model.matched:
+            return set()
+        met = {self.golden.get(other) for key in self.keys[row.id] for other in self.holders.get(key, ())}
+        goldens = sorted(golden for golden in met if golden)
+        rows = [*self.rows, *(r for rs in self.run.store.records_of(goldens).values() for r in rs)]
+        return {
+            self.golden.get(one.id, one.golden_id) or ""
+            for one in rows
+            if one.system == row.system and one.scope not in ("", row.scope)
+        }
 
     def _judge(self, row: RecordRow, other: int, key: str) -> Verdict:
         if not self.flow.shape.model.matched:
@@ -226,9 +241,10 @@ class _Batch:
                 self.run.note(DOUBT, row.system, self.flow.entity, golden, "", text)
 
 
-def _key_part(system: str, value: Any, parents: Mapping[tuple[str, str, str], str]) -> Any:
+def _key_part(row: RecordRow, value: Any, parents: Mapping[tuple[str, str, str, str], str]) -> Any:
     if isinstance(value, dict) and "id" in value:
-        return parents.get((system, value["entity"], value["id"]))
+        found = (parents.get((row.system, value["entity"], scope, value["id"])) for scope in (row.scope, ""))
+        return next((golden for golden in found if golden), None)
     return value
 
 

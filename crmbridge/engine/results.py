@@ -32,8 +32,8 @@ class Books:
     records: list[RecordRow] = field(default_factory=list)
     intents: list[IntentRow] = field(default_factory=list)
     writes: list[WriteRow] = field(default_factory=list)
-    letters: list[str] = field(default_factory=list)
-    """Native or golden ids whose dead letters have come to life."""
+    letters: list[tuple[str, str]] = field(default_factory=list)
+    """(scope, native or golden id) whose dead letters have come to life."""
     created: list[str] = field(default_factory=list)
     dirty: list[str] = field(default_factory=list)
 
@@ -154,7 +154,7 @@ class Results:
             now = self.run.now()
             raw = msgspec.json.encode(record.data).decode()
             letter = DeadLetterRow("record", self.system.name, self.stream, record.native_id, str(error), raw)
-            letter.first_at, letter.last_at, letter.run = now, now, self.run.id
+            letter.first_at, letter.last_at, letter.run, letter.scope = now, now, self.run.id, record.scope
             self.run.store.put_dead_letter(letter)
             self.run.count(self.system.name, self.flow.entity, "dead letter")
             return {}
@@ -189,7 +189,7 @@ class Results:
             )
             for change in planned.changes
         )
-        self.books.letters.append(_letter_id(planned))
+        self.books.letters.append(_letter_key(planned))
         for path, wanted, held in altered:
             text = f"asked for {wanted!r}, keeps {held!r}"
             self.run.note("altered", self.system.name, self.flow.entity, planned.golden_id, path, text)
@@ -210,17 +210,19 @@ class Results:
 
     def reject(self, row: IntentRow, reason: str) -> None:
         planned, now = planned_of(row), self.run.now()
+        scope, native_id = _letter_key(planned)
         self.save(row, "rejected", reason)
         self.run.store.put_dead_letter(
             DeadLetterRow(
                 "operation",
                 self.system.name,
                 self.stream,
-                _letter_id(planned),
+                native_id,
                 reason,
                 row.payload,
                 entity=self.flow.entity,
                 golden_id=planned.golden_id,
+                scope=scope,
                 first_at=now,
                 last_at=now,
                 run=self.run.id,
@@ -236,14 +238,14 @@ class Results:
         self.stale.append(row)
 
     def read_again(self) -> None:
-        stale, self.stale = {row.native_id or "": row for row in self.stale}, []
-        ids = [native_id for native_id in stale if native_id]
+        stale, self.stale = self.stale, []
+        ids = sorted({row.native_id for row in stale if row.native_id})
         if not ids:
             return
-        found = {r.native_id: r for r in self.system.connector.get_many(self.stream, ids)}
-        for row in self.run.store.records_by_id([row.record_id for row in stale.values() if row.record_id]):
-            if row.native_id in found:
-                self.observe_again(row, found[row.native_id])
+        found = {(r.scope, r.native_id): r for r in self.system.connector.get_many(self.stream, ids)}
+        for row in self.run.store.records_by_id([row.record_id for row in stale if row.record_id]):
+            if (row.scope, row.native_id) in found:
+                self.observe_again(row, found[row.scope, row.native_id])
             elif row.status == "live":
                 self.bury(row)
 
@@ -308,8 +310,9 @@ def _edited_since(row: IntentRow, record: Record) -> bool:
     return record.modified is not None and micros(record.modified) > row.updated_at + A_MOMENT
 
 
-def _letter_id(planned: Planned) -> str:
-    return planned.native_id or planned.golden_id
+def _letter_key(planned: Planned) -> tuple[str, str]:
+    """(scope, native id) of the record; of a create, ("", golden id)."""
+    return (planned.scope, planned.native_id) if planned.native_id else ("", planned.golden_id)
 
 
 def _past(kind: str) -> str:

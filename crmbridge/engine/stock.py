@@ -42,7 +42,7 @@ def promised(store: Store, source: str, products: Sequence[str], read_at: int) -
         if row.entity == ORDER
     }
     taken = set(store.natives_of(source, sorted(orders)))
-    taken -= store.intent_goldens(source, sorted(orders), "create", ["done"], since=read_at)
+    taken -= store.intent_goldens(source, sorted(orders), "create", ["done"], since=read_at).keys()
     sums: dict[str, Decimal] = {}
     for golden_id, order in orders.items():
         if golden_id in taken or order.get("status") in CLOSED:

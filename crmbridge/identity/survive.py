@@ -122,8 +122,8 @@ class Golden:
 
 
 def primaries(links: Iterable[Link]) -> list[Link]:
-    """One record of each system: the first linked one that lives, else the first. Records of one system
-    under one golden record are duplicates; no value flows between them."""
+    """One record of each system, and of each scope in it: the first linked one that lives, else the first.
+    The other records there are duplicates; no value flows between them."""
     chosen: dict[tuple[str, str], Link] = {}
     for link in sorted(links, key=lambda one: (not one.alive, one.part != "", one.record_id)):
         chosen.setdefault((link.system, link.scope), link)
@@ -131,11 +131,11 @@ def primaries(links: Iterable[Link]) -> list[Link]:
 
 
 def merge(
-    shape: Shape, policy: Policy, links: Sequence[Link], canonical_ref: Callable[[str, Any], Any]
+    shape: Shape, policy: Policy, links: Sequence[Link], canonical_ref: Callable[[Link, Any], Any]
 ) -> Golden:
     """Merge the records of one real-world thing.
 
-    canonical_ref(system, ref): a native reference of that system as a reference to a golden record.
+    canonical_ref(link, ref): a native reference that this record holds as one to a golden record.
     """
     chosen = sorted(primaries(links), key=lambda one: (policy.rank(one.system), one.record_id))
     golden = Golden(relabelled=unify_elements(shape, chosen))
@@ -159,7 +159,7 @@ class _View:
     shape: Shape
     policy: Policy
     links: Mapping[int, Link]
-    canonical_ref: Callable[[str, Any], Any]
+    canonical_ref: Callable[[Link, Any], Any]
     golden: Golden
 
     def decide(self, path: str) -> None:
@@ -241,7 +241,7 @@ class _View:
         shape = self.shape.field(path)
         if said is None or shape is None or not shape.is_ref or said.value is None:
             return said
-        return said._replace(value=self.canonical_ref(link.system, said.value))
+        return said._replace(value=self.canonical_ref(link, said.value))
 
     def _unique(self, statements: Iterable[Statement]) -> list[Statement]:
         """One statement for each origin: its latest."""

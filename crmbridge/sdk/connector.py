@@ -111,7 +111,8 @@ class Record:
     """The system's own time of the last change, aware. Decides between edits, so leave it None
     rather than guess."""
     scope: str = ""
-    """Company, channel or organization inside the system; part of the record's key."""
+    """Company, channel or organization inside the system, where records belong to one: part of the
+    record's key, so that 7 of one company is not 7 of another. Empty: shared by all of them."""
     modified_by: str | None = None
     """Who changed it last, where the system says so: a login or a name."""
 
@@ -193,6 +194,7 @@ class Operation:
     """The fields to set: all for a create, only the changed ones for an update. A child list is a
     whole list (`replace`) or a `ListPatch` (`patch`), as the stream declares. A new child has no id."""
     scope: str = ""
+    """Of the record; for a create where it belongs: `Capabilities.scopes` says how that is chosen."""
     version: str | None = None
     """The version that was read; a stale one must end in `Result.conflict`."""
     transition: str | None = None
@@ -295,6 +297,10 @@ class Capabilities:
     """The grain of `Record.modified`: two edits inside one grain look equally old."""
     closed_when: Mapping[str, frozenset[str] | set[str]] = field(default_factory=dict)
     """Native field -> values in which the record may no longer change."""
+    scopes: tuple[str, ...] = ()
+    """The scopes that this stream is read and written in. A create goes into the first one, or into that of
+    what it refers to (an order into its customer's). Records of scopes that are not named are left alone:
+    neither written nor taken for deleted. Empty: whichever the records say, and creates have none."""
     children_of: str | None = None
     """The parent stream, where a record of this one is part of a record there."""
 
@@ -404,7 +410,10 @@ class Connector(ABC):
         """
 
     def get_many(self, stream: str, native_ids: Sequence[str]) -> Iterator[Record]:
-        """These records, as they are now; ids that are gone are left out. Override it if you can."""
+        """These records, as they are now; ids that are gone are left out. Override it if you can.
+
+        Where several scopes have a record of that id, all of them are meant.
+        """
         wanted = set(native_ids)
         for page in self.pull(stream, None):
             yield from (record for record in page.records if record.native_id in wanted)

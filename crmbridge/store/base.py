@@ -138,6 +138,8 @@ class IntentRow:
     status: IntentStatus = "planned"
     record_id: int | None = None
     native_id: str | None = None
+    scope: str = ""
+    """In which scope of the system it happens."""
     handle: str | None = None
     reason: str = ""
     attempts: int = 0
@@ -162,6 +164,7 @@ class DeadLetterRow:
     """The whole payload (JSON)."""
     entity: str = ""
     golden_id: str | None = None
+    scope: str = ""
     id: int = 0
     status: Literal["open", "replayed", "dropped"] = "open"
     attempts: int = 1
@@ -300,14 +303,14 @@ class Store(Protocol):
 
     def golden_of(
         self, system: str, entity: str, native_ids: Sequence[str], stream: str | None
-    ) -> dict[str, str]:
-        """Native id -> golden id, of linked records of one system; `ID#PART` names a further record of the
-        native one; golden ids that were merged are followed."""
+    ) -> dict[tuple[str, str], str]:
+        """(scope, native id) -> golden id, of linked records of one system; `ID#PART` names a further record
+        of the native one; golden ids that were merged are followed."""
         ...
 
-    def natives_of(self, system: str, golden_ids: Sequence[str]) -> dict[str, RecordRow]:
-        """Golden id -> the record that receives writes there: the first linked main record that lives,
-        else the first."""
+    def natives_of(self, system: str, golden_ids: Sequence[str]) -> dict[str, dict[str, RecordRow]]:
+        """Golden id -> scope -> the record that receives writes there: the first linked main record that
+        lives, else the first."""
         ...
 
     def count_records(self, system: str, entity: str) -> int:
@@ -378,9 +381,9 @@ class Store(Protocol):
 
     def intent_goldens(
         self, system: str, golden_ids: Sequence[str], kind: str, statuses: Sequence[str], since: int = 0
-    ) -> set[str]:
+    ) -> dict[str, str]:
         """Those of `golden_ids` that have an intent of this kind and status in this system, one that got its
-        status after `since`."""
+        status after `since` -> the intent's scope."""
         ...
 
     def open_intents(self, system: str | None) -> list[IntentRow]:
@@ -399,14 +402,17 @@ class Store(Protocol):
 
     # what people look at
     def put_dead_letter(self, row: DeadLetterRow) -> int:
-        """One open letter for each (kind, system, stream, native id): a repetition counts its attempts."""
+        """One open letter for each (kind, system, stream, scope, native id): a repetition counts its
+        attempts."""
         ...
 
     def dead_letters(self, status: str | None = "open", system: str | None = None) -> list[DeadLetterRow]: ...
     def dead_letter(self, letter_id: int) -> DeadLetterRow | None: ...
     def settle_dead_letter(self, letter_id: int, status: str) -> None: ...
-    def settle_dead_letters_of(self, kind: str, system: str, stream: str, native_ids: Sequence[str]) -> None:
-        """They succeeded after all."""
+    def settle_dead_letters_of(
+        self, kind: str, system: str, stream: str, keys: Iterable[tuple[str, str]]
+    ) -> None:
+        """These (scope, native id) succeeded after all."""
         ...
 
     def begin_run(self, row: RunRow) -> int: ...

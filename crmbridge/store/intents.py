@@ -43,16 +43,17 @@ class Intents:
 
     def intent_goldens(
         self, system: str, golden_ids: Sequence[str], kind: str, statuses: Sequence[str], since: int = 0
-    ) -> set[str]:
+    ) -> dict[str, str]:
         c = intents.c
-        wanted = sa.select(c.golden_id).where(
+        wanted = sa.select(c.golden_id, c.scope).where(
             self.database.among(c.golden_id),
             c.system == system,
             c.kind == kind,
             c.status.in_(statuses),
             c.updated_at >= since,
         )
-        return {row.golden_id for row in self.database.rows(wanted, {"ids": self.database.ids(golden_ids)})}
+        rows = self.database.rows(wanted, {"ids": self.database.ids(golden_ids)})
+        return {row.golden_id: row.scope for row in rows}
 
     def open_intents(self, system: str | None) -> list[IntentRow]:
         return self._find(intents.c.status.in_(_OPEN), *_of(system))

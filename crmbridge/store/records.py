@@ -100,7 +100,7 @@ class Records:
             .order_by(c.status != "live", c.id)
         )
         self._goldens_of = (
-            sa.select(c.native_id, c.part, c.golden_id)
+            sa.select(c.scope, c.native_id, c.part, c.golden_id)
             .join_from(records, streams, streams.c.id == c.stream_id)
             .where(
                 streams.c.system == sa.bindparam("system"),
@@ -195,7 +195,7 @@ class Records:
 
     def golden_of(
         self, system: str, entity: str, native_ids: Sequence[str], stream: str | None
-    ) -> dict[str, str]:
+    ) -> dict[tuple[str, str], str]:
         wanted = set(native_ids)
         main = {head for native_id in wanted for head in _heads(native_id)}
         parameters = {"system": system, "entity": entity, "ids": self.database.ids(main)}
@@ -203,27 +203,27 @@ class Records:
             rows = self.database.rows(self._goldens_of, parameters)
         else:
             rows = self.database.rows(self._goldens_in, {**parameters, "stream": stream})
-        found: dict[str, str] = {}
-        for native_id, part, golden_id in rows:
+        found: dict[tuple[str, str], str] = {}
+        for scope, native_id, part, golden_id in rows:
             name = f"{native_id}#{part}" if part else native_id
             if name in wanted:
-                found.setdefault(name, golden_id)
+                found.setdefault((scope, name), golden_id)
         return self._follow(found)
 
-    def _follow(self, found: dict[str, str]) -> dict[str, str]:
+    def _follow(self, found: dict[tuple[str, str], str]) -> dict[tuple[str, str], str]:
         """Replace golden ids that were merged by what they became."""
         seen: set[str] = set()
         while ids := set(found.values()) - seen:
             seen |= ids
             merged = dict(map(tuple, self.database.rows(self._merged, {"ids": self.database.ids(ids)})))
-            found = {native_id: merged.get(golden_id, golden_id) for native_id, golden_id in found.items()}
+            found = {key: merged.get(golden_id, golden_id) for key, golden_id in found.items()}
         return found
 
-    def natives_of(self, system: str, golden_ids: Sequence[str]) -> dict[str, RecordRow]:
-        found: dict[str, RecordRow] = {}
+    def natives_of(self, system: str, golden_ids: Sequence[str]) -> dict[str, dict[str, RecordRow]]:
+        found: dict[str, dict[str, RecordRow]] = {}
         for row in self._find(self._natives, system=system, ids=self.database.ids(golden_ids)):
             assert row.golden_id is not None
-            found.setdefault(row.golden_id, row)
+            found.setdefault(row.golden_id, {}).setdefault(row.scope, row)
         return found
 
     def count_records(self, system: str, entity: str) -> int:

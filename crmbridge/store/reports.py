@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from operator import attrgetter
 
@@ -51,13 +51,15 @@ class DeadLetters:
         row = replace(
             row,
             native_id=_keepable(row.native_id),
+            scope=_keepable(row.scope),
             error=_keepable(row.error),
             raw=_keepable(row.raw),
             first_at=row.first_at or at,
             last_at=at,
         )
         key = {"of_kind": row.kind, "of_system": row.system, "of_stream": row.stream}
-        before = self.database.rows(self._letters.where(self._of, d.native_id == row.native_id), key)
+        mine = sa.and_(self._of, d.scope == row.scope, d.native_id == row.native_id)
+        before = self.database.rows(self._letters.where(mine), key)
         if not before:
             values = {name: getattr(row, name) for name in _LETTER if name != "id"}
             self.database.write(sa.insert(dead_letters).values(**values).inline())
@@ -88,17 +90,26 @@ class DeadLetters:
             sa.update(dead_letters).where(dead_letters.c.id == letter_id).values(status=status)
         )
 
-    def settle_dead_letters_of(self, kind: str, system: str, stream: str, native_ids: Sequence[str]) -> None:
+    def settle_dead_letters_of(
+        self, kind: str, system: str, stream: str, keys: Iterable[tuple[str, str]]
+    ) -> None:
         among = self.database.among(dead_letters.c.native_id)
-        self.database.write(
-            sa.update(dead_letters).where(self._of, among).values(status="replayed"),
-            {
-                "of_kind": kind,
-                "of_system": system,
-                "of_stream": stream,
-                "ids": self.database.ids(map(_keepable, native_ids)),
-            },
-        )
+        by_scope: dict[str, list[str]] = {}
+        for scope, native_id in keys:
+            by_scope.setdefault(_keepable(scope), []).append(_keepable(native_id))
+        for scope, native_ids in by_scope.items():
+            self.database.write(
+                sa.update(dead_letters)
+                .where(self._of, dead_letters.c.scope == sa.bindparam("of_scope"), among)
+                .values(status="replayed"),
+                {
+                    "of_kind": kind,
+                    "of_system": system,
+                    "of_stream": stream,
+                    "of_scope": scope,
+                    "ids": self.database.ids(native_ids),
+                },
+            )
 
 
 class Reports:

@@ -128,7 +128,7 @@ def test_in_the_end_there_is_nothing_to_do(told: Told) -> None:
 def test_the_customer_of_the_story_is_in_all_systems_and_disputed(told: Told, bridge: Bridge) -> None:
     """Otherwise `show` and `explain` would have little to tell."""
     flow = next(flow for flow in bridge.flows() if flow.entity == "party")
-    golden_id = bridge.store.golden_of("sales", "party", [CUSTOMER], "customers")[CUSTOMER]
+    golden_id = bridge.store.golden_of("sales", "party", [CUSTOMER], "customers")["", CUSTOMER]
     with bridge._running("sync", bridge.store, Options()) as running:
         golden, links = merge_one(running, flow, golden_id)
     assert {link.system for link in links} == {"sales", "shop", "crm"}

@@ -223,13 +223,13 @@ def golden(
     world: World, system: str, native_id: str, entity: str = "party", stream: str = "customers"
 ) -> str:
     """The golden id of a record."""
-    return world.store.golden_of(system, entity, [native_id], stream)[native_id]
+    return world.store.golden_of(system, entity, [native_id], stream)["", native_id]
 
 
 def summary_of(world: World, system: str, native_id: str) -> dict[str, Any] | None:
     """The row of a party in the sheet; None where there is none. The party is named by one of its records."""
     party = golden(world, system, native_id)
-    row = world.store.natives_of("sheet", [party]).get(party)
+    row = world.store.natives_of("sheet", [party]).get(party, {}).get("")
     rows = [
         one
         for one in world.live("sheet", "summaries").values()

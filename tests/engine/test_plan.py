@@ -54,14 +54,14 @@ fields:
 """
 ALL = frozenset({"create", "update", "archive", "delete", "transition"})
 SYSTEMS = ("shop", "erp", "crm")
-Refs = Callable[[str, Any], RefState]
+Refs = Callable[[str, str, Any], RefState]
 
 
-def native(system: str, golden_ref: Any) -> RefState:
+def native(system: str, scope: str, golden_ref: Any) -> RefState:
     return RefState("native", {"id": f"{system}:{golden_ref['golden']}"})
 
 
-def canonical(system: str, ref: Any) -> Any:
+def canonical(link: Link, ref: Any) -> Any:
     """A native reference as a golden one: `erp:p1` is p1."""
     return {"golden": ref["id"].partition(":")[2]} if "id" in ref else ref
 

@@ -33,7 +33,7 @@ def copies(link: Link, name: str, winner: Statement, held: Any = None) -> None:
 
 def merged(*links: Link, **policy: Any) -> Golden:
     """The golden record of the links."""
-    return merge(PARTY, Policy("party", SYSTEMS, **policy), links, lambda system, ref: {"golden": system})
+    return merge(PARTY, Policy("party", SYSTEMS, **policy), links, lambda link, ref: {"golden": link.system})
 
 
 def own(link: Link, path: str) -> Statement:

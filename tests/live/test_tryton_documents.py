@@ -229,6 +229,10 @@ def test_an_order_is_made_with_what_a_clerk_would_fill_in(
     assert line["product"] == {"code": "WIDGET", "id": widget["id"]}
     assert sale.data["total_amount"] == Decimal("29.70")
     assert sale.native_id in [found.native_id for found in erp.search(SALE, "reference", "SHOP-1001")]
+    scopes = {stream.name: stream.capabilities.scopes for stream in erp.streams()}
+    assert scopes[SALE] == (sale.scope,) != ("",)
+    assert (sale.scope, sale.native_id) in [key for chunk in erp.list_ids(SALE) for key in chunk]
+    assert scopes["party.party"] == ()
 
 
 def test_an_order_brings_its_own_addresses_once(

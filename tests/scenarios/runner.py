@@ -316,11 +316,12 @@ def behaviour(spec: dict[str, Any]) -> Behaviour:
     for name in ("clock_skew", "time_resolution", "search_lag", "overlap", "cursor_life"):
         if name in parts:
             parts[name] = timedelta(seconds=parts[name])
-    for name in ("operations", "required", "cannot_clear"):
+    for name in ("operations", "required", "cannot_clear", "shared"):
         if name in parts:
             parts[name] = frozenset(parts[name])
-    if "search_keys" in parts:
-        parts["search_keys"] = tuple(parts["search_keys"])
+    for name in ("search_keys", "scopes"):
+        if name in parts:
+            parts[name] = tuple(parts[name])
     if "closed_when" in parts:
         parts["closed_when"] = {name: frozenset(values) for name, values in parts["closed_when"].items()}
     if keeps:
@@ -417,6 +418,8 @@ def _shown(planned: Planned) -> dict[str, Any]:
     shown: dict[str, Any] = {planned.system: planned.kind}
     if planned.native_id:
         shown["id"] = planned.native_id
+    if planned.scope:
+        shown["scope"] = planned.scope
     elements: dict[tuple[str, str], dict[str, Any]] = {}
     fields: dict[str, Any] = {}
     for change in planned.changes:

@@ -476,26 +476,39 @@ class StoreSuite:
             store.set_links((row.id, "g1") for row in store.records("shop", "leads", ["5"]))
             store.set_links((row.id, "g6") for row in store.records("shop", "customers", ["4", "6"]))
         ids = ["1", "2", "3", "4", "5", "6", "7"]
-        assert store.golden_of("shop", "party", ids, None) == {"1": "g1", "2": "g1", "3": "g3", "5": "g1"}
-        assert store.golden_of("shop", "party", ids, "leads") == {"5": "g1"}
+        linked = {("", "1"): "g1", ("", "2"): "g1", ("", "3"): "g3", ("", "5"): "g1"}
+        assert store.golden_of("shop", "party", ids, None) == linked
+        assert store.golden_of("shop", "party", ids, "leads") == {("", "5"): "g1"}
         assert store.golden_of("crm", "party", ids, None) == {}
-        assert store.golden_of("shop", "party", ["4#p", "4#q", "1#p"], None) == {"4#p": "g6"}
+        assert store.golden_of("shop", "party", ["4#p", "4#q", "1#p"], None) == {("", "4#p"): "g6"}
         natives = store.natives_of("shop", ["g1", "g3", "g6", "g9"])
-        assert {golden: row.native_id for golden, row in natives.items()} == {"g1": "2", "g3": "3", "g6": "6"}
+        found = {golden: rows[""].native_id for golden, rows in natives.items()}
+        assert found == {"g1": "2", "g3": "3", "g6": "6"}
         assert store.count_records("shop", "party") == 4
         with store.transaction():
             store.put_records(replace(row, status="gone") for row in _all(store))
-        assert store.natives_of("shop", ["g1"])["g1"].native_id == "5"
+        assert store.natives_of("shop", ["g1"])["g1"][""].native_id == "5"
         assert store.count_records("shop", "party") == 1
         with store.transaction():
             store.put_records(replace(row, status="gone") for row in store.records("shop", "leads", ["5"]))
-        assert store.natives_of("shop", ["g1"])["g1"].native_id == "1"
+        assert store.natives_of("shop", ["g1"])["g1"][""].native_id == "1"
 
-    def test_a_live_record_of_another_scope_comes_before_a_dead_one(self, store: Store) -> None:
-        rows = put(store, record("1", status="gone"), record("1", scope="b"))
+    def test_the_same_native_id_of_two_scopes_is_two_records(self, store: Store) -> None:
+        rows = put(store, record("1", scope="a"), record("1", scope="b"), record("2", scope="b"))
+        with store.transaction():
+            store.put_goldens(GoldenRow(g, "party") for g in ("g1", "g2"))
+            store.set_links([(rows[0].id, "g1"), (rows[1].id, "g2"), (rows[2].id, "g1")])
+        found = store.golden_of("shop", "party", ["1", "2"], None)
+        assert found == {("a", "1"): "g1", ("b", "1"): "g2", ("b", "2"): "g1"}
+        natives = store.natives_of("shop", ["g1", "g2"])
+        shown = {golden: {s: row.native_id for s, row in some.items()} for golden, some in natives.items()}
+        assert shown == {"g1": {"a": "1", "b": "2"}, "g2": {"b": "1"}}
+
+    def test_a_live_record_comes_before_a_dead_one_of_the_same_scope(self, store: Store) -> None:
+        rows = put(store, record("1", status="gone"), record("1", stream="leads"))
         with store.transaction():
             store.set_links([(rows[0].id, "dead"), (rows[1].id, "alive")])
-        assert store.golden_of("shop", "party", ["1"], None) == {"1": "alive"}
+        assert store.golden_of("shop", "party", ["1"], None) == {("", "1"): "alive"}
 
     def test_merged_golden_ids_are_followed_to_the_end(self, store: Store) -> None:
         put(store, record("1"), record("2"))
@@ -504,8 +517,8 @@ class StoreSuite:
             chain = {"a": "b", "b": "c", "c": None, "d": "e", "e": "d"}
             store.put_goldens(GoldenRow(old, "party", merged_into=new) for old, new in chain.items())
         found = store.golden_of("shop", "party", ["1", "2"], None)
-        assert found["1"] == "c"
-        assert found["2"] in {"d", "e"}, "a circle must end"
+        assert found["", "1"] == "c"
+        assert found["", "2"] in {"d", "e"}, "a circle must end"
 
     # sweep
 
@@ -626,8 +639,8 @@ class StoreSuite:
 
     def test_an_intent_is_kept_whole(self, store: Store) -> None:
         given = IntentRow(
-            *("i1", 3, "shop", "customers", "party", "update", "g", '{"x": 1}', "uncertain", 5, "n", "h"),
-            *("why", 2, 10, 11, 12, 13),
+            *("i1", 3, "shop", "customers", "party", "update", "g", '{"x": 1}', "uncertain", 5, "n", "de"),
+            *("h", "why", 2, 10, 11, 12, 13),
         )
         with store.transaction():
             store.put_intents([intent("i1"), given])
@@ -666,9 +679,10 @@ class StoreSuite:
     def test_intents_of_golden_records(self, store: Store) -> None:
         with store.transaction():
             store.put_intents([intent("1"), intent("2", kind="update"), intent("3", status="done")])
-            store.put_intents([intent("4", system="crm")])
-        wanted = ["g-1", "g-2", "g-3", "g-4"]
-        assert store.intent_goldens("shop", wanted, "create", ["planned", "sent"]) == {"g-1"}
+            store.put_intents([intent("4", system="crm"), intent("5", scope="de")])
+        wanted = ["g-1", "g-2", "g-3", "g-4", "g-5"]
+        found = store.intent_goldens("shop", wanted, "create", ["planned", "sent"])
+        assert found == {"g-1": "", "g-5": "de"}
 
     @pytest.mark.parametrize(
         ("ids", "left"), [(None, {"c"}), (["a", "c"], {"b", "c"}), ([], {"a", "b", "c"})]
@@ -702,8 +716,8 @@ class StoreSuite:
         with store.transaction():
             one, two, three = (store.put_dead_letter(letter(i)) for i in "123")
             store.settle_dead_letter(one, "dropped")
-            store.settle_dead_letters_of("record", "shop", "customers", ["2", "9"])
-            store.settle_dead_letters_of("record", "crm", "customers", ["3"])
+            store.settle_dead_letters_of("record", "shop", "customers", [("", "2"), ("", "9"), ("de", "3")])
+            store.settle_dead_letters_of("record", "crm", "customers", [("", "3")])
             four = store.put_dead_letter(letter("1"))
         assert [row.id for row in store.dead_letters()] == [three, four]
         assert [(row.id, row.status) for row in store.dead_letters(None)] == [
@@ -722,7 +736,7 @@ class StoreSuite:
         (found,) = store.dead_letters()
         assert (found.native_id, found.attempts) == ("a\\x00b\\ud800", 2)
         with store.transaction():
-            store.settle_dead_letters_of("record", "shop", "customers", ["a\0b\ud800"])
+            store.settle_dead_letters_of("record", "shop", "customers", [("", "a\0b\ud800")])
         assert store.dead_letters() == []
 
     def test_runs(self, store: Store) -> None:

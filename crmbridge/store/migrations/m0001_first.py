@@ -54,20 +54,20 @@ STATEMENTS = (
     """CREATE TABLE intents (
         id {text} NOT NULL PRIMARY KEY, run BIGINT NOT NULL, system {text} NOT NULL, stream {text} NOT NULL,
         entity {text} NOT NULL, kind {text} NOT NULL, golden_id {text} NOT NULL, payload {text} NOT NULL,
-        status {text} NOT NULL, record_id BIGINT, native_id {text}, handle {text}, reason {text} NOT NULL,
-        attempts BIGINT NOT NULL, not_before BIGINT NOT NULL, created_at BIGINT NOT NULL,
-        updated_at BIGINT NOT NULL, position BIGINT NOT NULL
+        status {text} NOT NULL, record_id BIGINT, native_id {text}, scope {text} NOT NULL, handle {text},
+        reason {text} NOT NULL, attempts BIGINT NOT NULL, not_before BIGINT NOT NULL,
+        created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, position BIGINT NOT NULL
     )""",
     "CREATE INDEX intents_run ON intents (run, position)",
     "CREATE INDEX intents_status ON intents (status, run, position)",
     "CREATE INDEX intents_golden ON intents (golden_id)",
     """CREATE TABLE dead_letters (
         kind {text} NOT NULL, system {text} NOT NULL, stream {text} NOT NULL, native_id {text} NOT NULL,
-        error {text} NOT NULL, raw {text} NOT NULL, entity {text} NOT NULL, golden_id {text}, id {id},
-        status {text} NOT NULL, attempts BIGINT NOT NULL, first_at BIGINT NOT NULL, last_at BIGINT NOT NULL,
-        run BIGINT NOT NULL
+        error {text} NOT NULL, raw {text} NOT NULL, entity {text} NOT NULL, golden_id {text},
+        scope {text} NOT NULL, id {id}, status {text} NOT NULL, attempts BIGINT NOT NULL,
+        first_at BIGINT NOT NULL, last_at BIGINT NOT NULL, run BIGINT NOT NULL
     )""",
-    """CREATE UNIQUE INDEX dead_letters_open ON dead_letters (kind, system, stream, native_id)
+    """CREATE UNIQUE INDEX dead_letters_open ON dead_letters (kind, system, stream, scope, native_id)
        WHERE status = 'open'""",
     """CREATE TABLE runs (
         id {id}, command {text} NOT NULL, started_at BIGINT NOT NULL, ended_at BIGINT NOT NULL,

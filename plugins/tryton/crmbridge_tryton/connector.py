@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -85,10 +86,11 @@ class TrytonConnector(Connector):
     # -- what it is ------------------------------------------------------------------------
 
     def streams(self) -> Sequence[Stream]:
-        """The tables, and the stock computed from moves."""
-        tables = [Stream(t.model, capabilities=t.capabilities, label=t.label) for t in TABLES.values()]
+        """The tables, and the stock computed from moves. Documents belong to our company; parties,
+        products and warehouses are shared by all."""
+        company = str(self._open()["id"])
         return [
-            *tables,
+            *(_stream(table, company) for table in TABLES.values()),
             Stream(STOCK, capabilities=STOCK_CAPABILITIES, label="Stock per product and warehouse"),
         ]
 
@@ -148,8 +150,12 @@ class TrytonConnector(Connector):
     def list_ids(self, stream: str) -> Iterator[Sequence[tuple[str, str]]]:
         """All ids, archived ones too: what is missing was deleted."""
         self._open()
-        chunks = self._stock().ids() if stream == STOCK else self._reader(stream).ids()
-        yield from ([("", native_id) for native_id in chunk] for chunk in chunks)
+        if stream == STOCK:
+            scope, chunks = "", self._stock().ids()
+        else:
+            reader = self._reader(stream)
+            scope, chunks = reader.scope, reader.ids()
+        yield from ([(scope, native_id) for native_id in chunk] for chunk in chunks)
 
     def search(self, stream: str, key: str, value: str) -> Iterator[Record]:
         """Active records whose field `key` (dotted, also inside lists) is exactly `value`."""
@@ -254,6 +260,11 @@ _MODULES = {
     "account.invoice": "account_invoice",
     "stock.location": "stock",
 }
+
+
+def _stream(table: Table, company: str) -> Stream:
+    scoped = replace(table.capabilities, scopes=(company,)) if table.company else table.capabilities
+    return Stream(table.model, capabilities=scoped, label=table.label)
 
 
 def _table(stream: str) -> Table:

@@ -68,6 +68,11 @@ class TableReader:
         """The company that we work for."""
         return self._options.company
 
+    @property
+    def scope(self) -> str:
+        """The company that the table's records belong to; "" where all companies share them."""
+        return str(self.company.id) if self._table.company else ""
+
     # -- pages -----------------------------------------------------------------------------
 
     def pages(self, cursor: Any) -> Iterator[Page]:
@@ -144,11 +149,12 @@ class TableReader:
         for row in rows:
             record, active, survivor = self._record(row)
             if survivor is not None:
-                merges.append(RemoteMerge(record.native_id, survivor))
+                merges.append(RemoteMerge(record.native_id, survivor, record.scope))
             elif active:
                 records.append(record)
             else:
-                tombstones.append(Tombstone(record.native_id, at=record.modified, archived=True))
+                gone = Tombstone(record.native_id, record.scope, at=record.modified, archived=True)
+                tombstones.append(gone)
         return Page(records, tombstones, merges, cursor=cursor, server_time=self._rpc.server_time)
 
     def ids(self) -> Iterator[Sequence[str]]:
@@ -239,6 +245,7 @@ class TableReader:
             data,
             version=json.dumps(stamps, separators=(",", ":")),
             modified=datetime.fromisoformat(newest),
+            scope=self.scope,
             # Who edited a part is not asked; the record's own editor would be the wrong one.
             modified_by=editor["rec_name"] if editor and newest == times[0] else None,
         )
