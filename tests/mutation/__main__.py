@@ -4,11 +4,11 @@
     make mutants ARGS="--count 50 --seed 7"   fewer, others
     make mutants ARGS="--only engine/plan.py" those of the chosen ones whose id holds the text
 
-A seed always chooses the same mutants of the same source. Each is tried in a copy of the project against
-the unit tests and scenarios of its layer that call the changed function, the quickest first, until one
-fails. What survives is printed with its change and written to `.mutants/results.json` with the rest. Exit
-code 1: fewer than 85 % were noticed (a test that never ends has noticed), not all could be tried in time,
-or a test fails without any mutant.
+A seed always chooses the same mutants of the same source, out of all but those that `equivalent.yaml` names
+with a reason. Each is tried in a copy of the project against the unit tests and scenarios of its layer that
+run the changed line, the quickest first, until one fails. What survives is printed with its change and
+written to `.mutants/results.json` with the rest. Exit code 1: fewer than 85 % were noticed (a test that never
+ends has noticed), not all could be tried in time, or a test fails without any mutant.
 """
 
 from __future__ import annotations
@@ -22,18 +22,21 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tests.mutation import forked
 from tests.mutation.operators import Mutant, mutants_of
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / ".mutants" / "results.json"
+EQUIVALENT = Path(__file__).with_name("equivalent.yaml")
 TARGET = 85
 ENGINE = ("tests/identity", "tests/engine", "tests/scenarios", "tests/cli")
 AREAS: dict[str, tuple[str, ...]] = {
@@ -58,7 +61,7 @@ class Verdict:
     """killed, survived or timeout."""
     killed_by: str
     tests: int
-    """How many tests call the changed function and were there to notice."""
+    """How many tests run the changed line and were there to notice."""
     seconds: float
     """CPU time."""
     diff: str
@@ -66,6 +69,20 @@ class Verdict:
     @property
     def id(self) -> str:
         return name_of(self.mutant)
+
+
+@dataclass(frozen=True)
+class Equivalent:
+    """A mutant that is the same program to everybody who uses it: it is left out."""
+
+    file: str
+    was: str
+    now: str
+    why: str
+
+    @property
+    def diff(self) -> str:
+        return f"- {self.was}\n+ {self.now}"
 
 
 def name_of(mutant: Mutant) -> str:
@@ -83,6 +100,21 @@ def suites_of(root: Path) -> dict[str, list[str]]:
     return found
 
 
+def equivalent() -> list[Equivalent]:
+    """The mutants that no test can notice, each with its reason."""
+    return [Equivalent(**one) for one in yaml.safe_load(EQUIVALENT.read_text(encoding="utf-8"))]
+
+
+def possible_mutants(root: Path, files: Iterable[str]) -> dict[str, list[Mutant]]:
+    """All mutants of the files without the equivalent ones."""
+    same = {(one.file, one.diff) for one in equivalent()}
+    found = {}
+    for file in files:
+        source = (root / file).read_bytes()
+        found[file] = [one for one in mutants_of(file, source) if (file, one.diff(source)) not in same]
+    return found
+
+
 def choose(by_file: dict[str, list[Mutant]], count: int, seed: int) -> list[Mutant]:
     """`count` mutants: at least one of each file, beyond that each file by its number of places."""
     chance = random.Random(seed)
@@ -96,13 +128,15 @@ def choose(by_file: dict[str, list[Mutant]], count: int, seed: int) -> list[Muta
     return chance.sample(chosen, min(count, len(chosen)))
 
 
-def callers_of(mutant: Mutant, suites: Sequence[str], baseline: forked.Baseline, budget: float) -> list[str]:
-    """The tests that call what is changed, the quickest first, as many as `budget` seconds allow."""
-    exact = f"{mutant.file}:{mutant.function}"
-    places = [
-        p for p in baseline.called if (p == exact if mutant.function else p.startswith(mutant.file + ":"))
-    ]
-    tests = {test for place in places for test in baseline.called[place] if test.startswith(tuple(suites))}
+def noticing(mutant: Mutant, suites: Sequence[str], baseline: forked.Baseline, budget: float) -> list[str]:
+    """The tests that run what is changed, the quickest first, as many as `budget` seconds allow."""
+    first, last = mutant.lines
+
+    def reaches(test: str) -> bool:
+        lines = baseline.reached[test].get(mutant.file, [])
+        return any(first <= line <= last for line in lines) if last else bool(lines)
+
+    tests = [test for test in baseline.reached if test.startswith(tuple(suites)) and reaches(test)]
     quickest = sorted(tests, key=lambda test: (baseline.seconds[test], test))
     sums = accumulate(baseline.seconds[test] for test in quickest)
     return [test for test, so_far in zip(quickest, sums, strict=True) if so_far <= budget] or quickest[:1]
@@ -152,8 +186,9 @@ def try_all(
 ) -> dict[str, Any]:
     """Try every mutant, telling as it goes; returns what `results.json` holds."""
     ends = time.monotonic() + 60 * options.minutes
-    folders = sorted({folder for folders in suites.values() for folder in folders})
-    baseline = without_mutants(copies[0], folders, set(suites))
+    files = {mutant.file for mutant in chosen}
+    folders = sorted({folder for file in files for folder in suites[file]})
+    baseline = without_mutants(copies[0], folders, files)
     tell(
         f"{len(baseline.seconds)} tests take {sum(baseline.seconds.values()):.0f} s (watched, one at a time)"
     )
@@ -172,7 +207,7 @@ def try_all(
             waiting.clear()
         while waiting and sent < 2 * len(workers):
             mutant = waiting.pop()
-            tests = callers_of(mutant, suites[mutant.file], baseline, options.budget)
+            tests = noticing(mutant, suites[mutant.file], baseline, options.budget)
             if tests:
                 tasks.put((mutant, tests, 10 + 4 * sum(baseline.seconds[test] for test in tests)))
                 sent += 1
@@ -230,7 +265,7 @@ def print_summary(results: dict[str, Any]) -> None:
         tell(f"{file:40} " + " ".join(f"{counts.get(s, 0):7}" for s in ("killed", "survived", "timeout")))
     for one in results["mutants"]:
         if one["status"] == "survived":
-            tell(f"\n{one['id']} (called by {one['tests']} tests)\n{one['diff']}")
+            tell(f"\n{one['id']} (run by {one['tests']} tests)\n{one['diff']}")
     tell(f"\nseed {results['seed']}: {results['noticed_percent']} % of {results['count']} noticed")
     tell(
         f"(at least {TARGET} % wanted), in {results['minutes']} minutes; details: {RESULTS.relative_to(ROOT)}"
@@ -251,7 +286,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copies = [copy_project(Path(folder) / str(number)) for number in range(options.jobs)]
         suites = suites_of(copies[0])
-        by_file = {file: mutants_of(file, (copies[0] / file).read_bytes()) for file in suites}
+        by_file = possible_mutants(copies[0], suites)
         chosen = [m for m in choose(by_file, options.count, options.seed) if options.only in name_of(m)]
         tell(f"{len(chosen)} of {sum(map(len, by_file.values()))} possible mutants, seed {options.seed}")
         if not chosen:

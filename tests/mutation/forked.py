@@ -30,8 +30,8 @@ class Baseline:
     seconds: dict[str, float] = field(default_factory=dict)
     """Test -> CPU seconds; those that passed."""
     failed: list[str] = field(default_factory=list)
-    called: dict[str, list[str]] = field(default_factory=dict)
-    """file:first line of each function -> the tests that call it."""
+    reached: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    """Test -> mutated file -> the lines that it runs; of a function also the first, where it is called."""
     modules: list[str] = field(default_factory=list)
     """What was imported."""
 
@@ -88,29 +88,38 @@ class Chosen:
 
 
 class Watching:
-    """Notes how long each test takes and which functions of the mutated files it calls."""
+    """Notes how long each test takes and which lines of the mutated files it runs."""
 
     def __init__(self, folder: Path, files: set[str]) -> None:
         self.paths = {str(folder / file): file for file in files}
-        self.called: dict[str, set[str]] = {}
         self.result = Baseline()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        def called(frame: Any, event: str, arg: Any) -> None:
-            file = self.paths.get(frame.f_code.co_filename)
-            if file is not None:
-                self.called.setdefault(f"{file}:{frame.f_code.co_firstlineno}", set()).add(item.nodeid)
+        seen: dict[str, set[int]] = {path: set() for path in self.paths}
+
+        def enters(frame: Any, event: str, arg: Any) -> Any:
+            lines = seen.get(frame.f_code.co_filename)
+            if lines is None:
+                return None
+            lines.add(frame.f_code.co_firstlineno)
+            return runs
+
+        def runs(frame: Any, event: str, arg: Any) -> Any:
+            seen[frame.f_code.co_filename].add(frame.f_lineno)
+            return runs
 
         began = time.process_time()
-        threading.settrace(called)
-        sys.settrace(called)
+        threading.settrace(enters)
+        sys.settrace(enters)
         try:
             return (yield)
         finally:
             sys.settrace(None)
             threading.settrace(None)
             self.result.seconds[item.nodeid] = time.process_time() - began
+            reached = {self.paths[path]: sorted(lines) for path, lines in seen.items() if lines}
+            self.result.reached[item.nodeid] = reached
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
@@ -120,7 +129,7 @@ class Watching:
         """What was seen."""
         for test in self.result.failed:
             self.result.seconds.pop(test, None)
-        self.result.called = {k: sorted(v & self.result.seconds.keys()) for k, v in self.called.items()}
+            self.result.reached.pop(test, None)
         self.result.modules = list(sys.modules)
         return self.result
 

@@ -8,7 +8,6 @@ them breaks nothing that a test should notice.
 from __future__ import annotations
 
 import ast
-import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +34,9 @@ ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitOr: ast.BitAnd,
     ast.BitAnd: ast.BitOr,
 }
+WHOLE_FILE = (0, 0)
+KEPT = (-1, -1)
+"""In a function whose answers are kept."""
 CACHES = ("cache", "lru_cache", "cached_property")
 A_KEY = re.compile(r"[a-z0-9_./:-]+")
 """A text that the program reads; one with spaces or capitals is for people."""
@@ -55,8 +57,9 @@ class Mutant:
     """Position in the file, in bytes."""
     text: str
     """What stands there instead."""
-    function: int
-    """First line of the outermost function around it; 0 where it acts for the whole file."""
+    lines: tuple[int, int]
+    """First and last line of the statement (or the head of one) around it: a test that runs one of them
+    reaches the mutant. (0, 0) where it acts for the whole file."""
 
     def apply(self, source: bytes) -> bytes:
         """The file with the change."""
@@ -64,9 +67,12 @@ class Mutant:
 
     def diff(self, source: bytes) -> str:
         """The changed lines, for people."""
-        before, after = source.decode().splitlines(), self.apply(source).decode().splitlines()
-        lines = list(difflib.unified_diff(before, after, lineterm="", n=0))[3:]
-        return "\n".join(line[0] + " " + line[1:].strip() for line in lines)
+        first = source.rfind(b"\n", 0, self.start) + 1
+        last = source.find(b"\n", self.end)
+        before = source[first:last].decode()
+        after = (source[first : self.start] + self.text.encode() + source[self.end : last]).decode()
+        lines = [f"- {line.strip()}" for line in before.splitlines()]
+        return "\n".join([*lines, *(f"+ {line.strip()}" for line in after.splitlines())])
 
 
 def mutants_of(file: str, source: bytes) -> list[Mutant]:
@@ -75,32 +81,43 @@ def mutants_of(file: str, source: bytes) -> list[Mutant]:
     for line in source.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
     found = []
-    for node, function in _mutable(ast.parse(source), 0):
+    for node, lines in _mutable(ast.parse(source), WHOLE_FILE, inside=False):
         for place, operator, text in _changes(node):
             assert place.end_lineno is not None
             assert place.end_col_offset is not None
             start = starts[place.lineno - 1] + place.col_offset
             end = starts[place.end_lineno - 1] + place.end_col_offset
-            found.append(Mutant(file, place.lineno, operator, start, end, text, function))
+            found.append(Mutant(file, place.lineno, operator, start, end, text, lines))
     return sorted(set(found), key=lambda m: (m.start, m.end, m.operator, m.text))
 
 
-def _mutable(node: ast.AST, function: int) -> Iterator[tuple[ast.AST, int]]:
-    """The nodes that may be changed, each with the function around it."""
+def _mutable(
+    node: ast.AST, lines: tuple[int, int], *, inside: bool
+) -> Iterator[tuple[ast.AST, tuple[int, int]]]:
+    """The nodes that may be changed, each with the lines that reach it. `inside`: in a function."""
     for child in _children(node):
-        inside = function
-        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and not function:
-            inside = _first_line(child)
-        yield child, max(inside, 0)
-        yield from _mutable(child, inside)
+        around, within = lines, inside
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and lines != KEPT:
+            first = min([child.lineno, *(one.lineno for one in child.decorator_list)])
+            around, within = KEPT if _is_kept(child) else (first, first), True
+        elif inside and isinstance(child, ast.stmt | ast.excepthandler | ast.match_case) and lines != KEPT:
+            around = _head(child)
+        yield child, WHOLE_FILE if around == KEPT else around
+        yield from _mutable(child, around, inside=within)
 
 
-def _first_line(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """The line that the compiled function names; -1 for one whose answers are kept from test to test, so
-    that which test calls it says nothing."""
-    if any(name in ast.unparse(one) for one in node.decorator_list for name in CACHES):
-        return -1
-    return min([node.lineno, *(one.lineno for one in node.decorator_list)])
+def _is_kept(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether its answers are kept from test to test, so that which test runs it says nothing."""
+    return any(name in ast.unparse(one) for one in node.decorator_list for name in CACHES)
+
+
+def _head(node: ast.stmt | ast.excepthandler | ast.match_case) -> tuple[int, int]:
+    """The lines of a statement without the statements in it."""
+    first = node.pattern.lineno if isinstance(node, ast.match_case) else node.lineno
+    body = getattr(node, "body", None)
+    if body:
+        return first, max(first, body[0].lineno - 1)
+    return first, getattr(node, "end_lineno", None) or first
 
 
 def _children(node: ast.AST) -> Iterator[ast.AST]:

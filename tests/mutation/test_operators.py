@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from tests.mutation.__main__ import ROOT, callers_of, choose, suites_of
+from tests.mutation.__main__ import ROOT, choose, equivalent, noticing, suites_of
 from tests.mutation.forked import Baseline
 from tests.mutation.operators import Mutant, mutants_of
 
@@ -59,13 +59,22 @@ def test_a_mutant_is_another_valid_program() -> None:
         assert ast.dump(ast.parse(one.apply(source))) != ast.dump(ast.parse(source)), one
 
 
-def mutant(file: str, function: int, line: int = 1) -> Mutant:
-    return Mutant(file, line, "comparison", 0, 0, "", function)
+def test_a_mutant_is_reached_by_the_lines_of_its_statement_or_of_its_head() -> None:
+    lines = {(m.operator, m.lines) for m in mutants_of("a.py", SOURCE.encode())}
+    assert ("off by one", (0, 0)) in lines  # LIMIT: at import
+    assert ("return value", (0, 0)) in lines  # the answers of `kept` are kept
+    assert ("comparison", (13, 13)) in lines
+    assert ("removed statement", (14, 14)) in lines
+    assert ("continue/break", (17, 17)) in lines
+
+
+def mutant(file: str, lines: tuple[int, int], line: int = 1) -> Mutant:
+    return Mutant(file, line, "comparison", 0, 0, "", lines)
 
 
 def test_a_seed_chooses_the_same_mutants_and_some_of_every_file() -> None:
     by_file = {
-        name: [mutant(name, 1, line) for line in range(count)] for name, count in (("a", 4), ("b", 90))
+        name: [mutant(name, (1, 1), line) for line in range(count)] for name, count in (("a", 4), ("b", 90))
     }
     chosen = choose(by_file, 20, seed=1)
     assert chosen == choose(by_file, 20, seed=1) != choose(by_file, 20, seed=2)
@@ -73,12 +82,26 @@ def test_a_seed_chooses_the_same_mutants_and_some_of_every_file() -> None:
     assert {one.file for one in chosen} == {"a", "b"}
 
 
-def test_a_mutant_is_tried_against_the_tests_that_call_its_function_the_quickest_first() -> None:
-    called = {"a.py:7": ["t/slow", "t/quick", "u/other"], "a.py:9": ["t/more"], "ab.py:7": ["t/foreign"]}
+def test_a_mutant_is_tried_against_the_tests_that_run_its_line_the_quickest_first() -> None:
     seconds = {"t/slow": 2.0, "t/quick": 0.1, "u/other": 0.0, "t/more": 1.0, "t/foreign": 0.0}
-    baseline = Baseline(seconds, [], called, [])
-    assert callers_of(mutant("a.py", 7), ["t/"], baseline, 9) == ["t/quick", "t/slow"]
-    assert callers_of(mutant("a.py", 8), ["t/"], baseline, 9) == []
-    assert callers_of(mutant("a.py", 0), ["t/"], baseline, 9) == ["t/quick", "t/more", "t/slow"]
-    assert callers_of(mutant("a.py", 0), ["t/"], baseline, 2) == ["t/quick", "t/more"]
-    assert callers_of(mutant("a.py", 0), ["t/"], baseline, 0) == ["t/quick"]
+    reached: dict[str, dict[str, list[int]]] = {
+        "t/slow": {"a.py": [7]},
+        "t/quick": {"a.py": [3, 8]},
+        "u/other": {"a.py": [7]},
+        "t/more": {"a.py": [9]},
+        "t/foreign": {"ab.py": [7]},
+    }
+    baseline = Baseline(seconds, [], reached, [])
+    assert noticing(mutant("a.py", (7, 8)), ["t/"], baseline, 9) == ["t/quick", "t/slow"]
+    assert noticing(mutant("a.py", (4, 6)), ["t/"], baseline, 9) == []
+    assert noticing(mutant("a.py", (0, 0)), ["t/"], baseline, 9) == ["t/quick", "t/more", "t/slow"]
+    assert noticing(mutant("a.py", (0, 0)), ["t/"], baseline, 2) == ["t/quick", "t/more"]
+    assert noticing(mutant("a.py", (0, 0)), ["t/"], baseline, 0) == ["t/quick"]
+
+
+def test_what_is_left_out_as_the_same_program_is_still_there_and_has_a_reason() -> None:
+    by_file = {file: mutants_of(file, (ROOT / file).read_bytes()) for file in suites_of(ROOT)}
+    possible = {(m.file, m.diff((ROOT / m.file).read_bytes())) for ms in by_file.values() for m in ms}
+    gone = [f"{one.file}: {one.was}" for one in equivalent() if (one.file, one.diff) not in possible]
+    assert gone == [], "the code has changed: take these out of equivalent.yaml"
+    assert all(len(one.why) > 20 for one in equivalent())
