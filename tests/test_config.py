@@ -410,6 +410,13 @@ def test_an_environment_without_its_file_is_an_error(tmp_path: Path) -> None:
 # -- JSON Schemas ------------------------------------------------------------------------------
 
 
+def alone(part: Any) -> bool:
+    """Whether every $ref stands alone."""
+    if isinstance(part, dict):
+        return ("$ref" not in part or len(part) == 1) and all(map(alone, part.values()))
+    return all(map(alone, part)) if isinstance(part, list) else True
+
+
 def test_json_schemas_are_draft_7_and_refer_only_to_what_they_define() -> None:
     for schema in json_schemas().values():
         assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
@@ -417,6 +424,7 @@ def test_json_schemas_are_draft_7_and_refer_only_to_what_they_define() -> None:
         assert "$defs" not in text
         names = [part.partition('"')[0] for part in text.split("#/definitions/")[1:]]
         assert set(names) <= set(schema["definitions"])
+        assert alone(schema), "an editor ignores what stands beside a $ref"
 
 
 def test_json_schemas_describe_every_key_of_the_top(tmp_path: Path) -> None:

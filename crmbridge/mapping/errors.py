@@ -27,9 +27,7 @@ class MappingError(RecordError):
     def inside(self, outer: str) -> MappingError:
         """The same error, seen from what holds `outer`: `country` becomes `addresses[1].country`."""
         field = f"{outer}.{self.field}" if self.field else outer
-        error = MappingError(field, self.reason, self.hint, position=self.position)
-        error.__cause__ = self
-        return error
+        return MappingError(field, self.reason, self.hint, position=self.position)
 
 
 class ValueRefusedError(ValueError):

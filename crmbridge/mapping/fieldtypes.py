@@ -24,7 +24,7 @@ class Shape:
 
     kind: Kind
     model: type[BaseModel] | None = None
-    """For `composite` and `elements`: the type of the whole or of one element, if there is just one."""
+    """For `composite` and `elements`: the type of the whole or of one element."""
     choices: tuple[str, ...] = ()
     """The only values, where the model lists them."""
 
@@ -42,8 +42,6 @@ def shape_of(model: type[BaseModel], name: str) -> Shape:
             return Shape("reference", kind)
         if issubclass(kind, BaseModel):
             return Shape("composite", kind)
-    if any(_has_model(member) for member in members):
-        return Shape("composite")
     if Decimal in types:
         return Shape("exact")
     choices = tuple(
@@ -63,13 +61,6 @@ def _members(annotation: Any) -> Iterator[Any]:
             yield from _members(member)
     else:
         yield annotation
-
-
-def _has_model(annotation: Any) -> bool:
-    """Whether there is a model anywhere in it: a list or dict of them."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return True
-    return any(_has_model(part) for part in get_args(annotation))
 
 
 def checked_constant(model: type[BaseModel], name: str, value: Any) -> Any:

@@ -85,7 +85,15 @@ class Thing(Entity):
     identifiers: list[Identifier] | None = None
 
 
-ENTITIES: dict[str, type[Entity]] = {"thing": Thing}
+class Firm(Entity):
+    """Another entity."""
+
+    entity_name: ClassVar[str] = "firm"
+
+    name: Text | None = None
+
+
+ENTITIES: dict[str, type[Entity]] = {"thing": Thing, "firm": Firm}
 
 
 def compiled(

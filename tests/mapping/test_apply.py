@@ -159,7 +159,7 @@ def test_an_unknown_value_is_an_error_that_lists_it_and_where_to_add_it() -> Non
     with pytest.raises(MappingError) as caught:
         mapping.read({"type": "alien"})
     assert caught.value.field == "kind"
-    assert "'alien'" in caught.value.reason
+    assert caught.value.reason == "the value map does not know 'alien'"
     assert caught.value.position == "m.yaml:5:5"
     assert caught.value.hint is not None
     assert "m.yaml:6:" in caught.value.hint
@@ -349,6 +349,13 @@ def test_a_one_to_many_value_map_projects_to_what_it_reads() -> None:
     mapping = compiled("stage: {path: s, values: {won: customer}, write_values: {partner: won}}")
     assert mapping.write({"stage": "partner"}) == {"s": "won"}
     assert mapping.project("stage", "partner") == "customer"
+
+
+def test_what_a_value_map_reads_is_compared_in_the_form_of_its_field() -> None:
+    mapping = compiled('count: {path: n, values: {one: "1", two: "2"}}')
+    assert mapping.read({"n": "two"}) == {"count": 2}
+    assert mapping.project("count", 2) == 2
+    assert type(mapping.project("count", 2)) is int
 
 
 def test_value_maps_meet_numbers_and_truth_values() -> None:

@@ -198,6 +198,15 @@ def test_a_system_that_takes_part_without_a_mapping_is_an_error(deployment: Depl
     assert "crmbridge.yaml:6:3: erp has no mapping for thing" in deployment.error()
 
 
+def test_a_system_that_has_an_entity_only_inside_other_records_takes_part_in_it(
+    deployment: Deployment,
+) -> None:
+    deployment.write("crmbridge.yaml", CONFIG + "  firm: {between: [erp, crm]}\n")
+    assert "crmbridge.yaml:7:3: erp has no mapping for firm" in deployment.error()
+    deployment.write("shipped/rows.yaml", SHIPPED.replace("entity: thing, key", "entity: firm, key"))
+    assert {also.entity for mapping in deployment.load().all for also in mapping.also} == {"firm"}
+
+
 def test_plugins_add_codecs_and_functions(deployment: Deployment) -> None:
     text = "system: erp\nstream: rows\nentity: thing\n"
     text += "fields: {name: {path: n, as: shout}, stage: {read: twice(s)}}\n"

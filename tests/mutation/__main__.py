@@ -44,7 +44,7 @@ AREAS: dict[str, tuple[str, ...]] = {
     "crmbridge/engine/*.py": ENGINE,
     "crmbridge/identity/link.py": ENGINE,
     "crmbridge/identity/survive.py": ENGINE,
-    "crmbridge/mapping/jsonschema.py": ("tests/cli",),
+    "crmbridge/mapping/jsonschema.py": ("tests/cli", "tests/test_config.py"),
 }
 """What is mutated and the tests that should notice; the last line that names a file holds."""
 SLOW = "tests/engine/test_laws.py"
@@ -91,12 +91,12 @@ def name_of(mutant: Mutant) -> str:
 
 
 def suites_of(root: Path) -> dict[str, list[str]]:
-    """Mutated file -> the folders with its tests."""
+    """Mutated file -> the folders or files with its tests."""
     found = {}
     for pattern, folders in AREAS.items():
         for path in sorted(root.glob(pattern)):
             if path.name != "__init__.py":
-                found[path.relative_to(root).as_posix()] = [f for f in folders if (root / f).is_dir()]
+                found[path.relative_to(root).as_posix()] = [f for f in folders if (root / f).exists()]
     return found
 
 
@@ -149,20 +149,30 @@ def copy_project(target: Path) -> Path:
     return target
 
 
-def without_mutants(copy: Path, suites: list[str], files: set[str]) -> forked.Baseline:
-    """One run of all the tests in a process of its own."""
-    answer = copy.parent / "baseline.json"
+def without_mutants(copies: list[Path], suites: set[str], files: set[str]) -> forked.Baseline:
+    """One run of all the tests, shared out evenly over as many processes as there are copies."""
 
-    def work() -> None:
-        forked.enter(copy)
-        forked.measure([*suites, f"--ignore={SLOW}"], files, answer)
+    def watch(number: int) -> None:
+        forked.enter(copies[number])
+        tests = [*sorted(suites), f"--ignore={SLOW}"]
+        watching = forked.Watching(copies[number], files, (number, len(copies)))
+        forked.measure(tests, watching, _answer(copies[number]))
 
-    process = FORK.Process(target=work)
-    process.start()
-    process.join()
-    if process.exitcode or not answer.is_file():
-        sys.exit("The tests do not run in a copy of the project: try `make test` first.")
-    return forked.Baseline(**json.loads(answer.read_text(encoding="utf-8")))
+    workers = [FORK.Process(target=watch, args=(number,)) for number in range(len(copies))]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    found = forked.Baseline()
+    for copy in copies:
+        if not _answer(copy).is_file():
+            sys.exit("The tests do not run in a copy of the project: try `make test` first.")
+        found.add(forked.Baseline(**json.loads(_answer(copy).read_text(encoding="utf-8"))))
+    return found
+
+
+def _answer(copy: Path) -> Path:
+    return copy.parent / f"{copy.name}.json"
 
 
 def work_off(copy: Path, modules: list[str], tasks: SimpleQueue[Any], verdicts: SimpleQueue[Any]) -> None:
@@ -170,12 +180,12 @@ def work_off(copy: Path, modules: list[str], tasks: SimpleQueue[Any], verdicts: 
     forked.enter(copy)
     forked.warm_up(modules, ["crmbridge.engine", "crmbridge.mapping", "crmbridge.identity"])
     while (task := tasks.get()) is not None:
-        mutant, tests, limit = task
+        mutant, tests = task
         path = copy / mutant.file
         source = path.read_bytes()
         try:
             path.write_bytes(mutant.apply(source))
-            status, by, seconds = forked.run_tests(tests, limit, copy.parent / f"{copy.name}.txt")
+            status, by, seconds = forked.run_tests(tests, copy.parent / f"{copy.name}.txt")
         finally:
             path.write_bytes(source)
         verdicts.put(Verdict(mutant, status, by, len(tests), seconds, mutant.diff(source)))
@@ -187,8 +197,7 @@ def try_all(
     """Try every mutant, telling as it goes; returns what `results.json` holds."""
     ends = time.monotonic() + 60 * options.minutes
     files = {mutant.file for mutant in chosen}
-    folders = sorted({folder for file in files for folder in suites[file]})
-    baseline = without_mutants(copies[0], folders, files)
+    baseline = without_mutants(copies, {suite for file in files for suite in suites[file]}, files)
     tell(
         f"{len(baseline.seconds)} tests take {sum(baseline.seconds.values()):.0f} s (watched, one at a time)"
     )
@@ -209,7 +218,7 @@ def try_all(
             mutant = waiting.pop()
             tests = noticing(mutant, suites[mutant.file], baseline, options.budget)
             if tests:
-                tasks.put((mutant, tests, 10 + 4 * sum(baseline.seconds[test] for test in tests)))
+                tasks.put((mutant, {test: 3 + 5 * baseline.seconds[test] for test in tests}))
                 sent += 1
             else:
                 diff = mutant.diff((copies[0] / mutant.file).read_bytes())

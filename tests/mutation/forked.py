@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import pytest
@@ -34,6 +35,13 @@ class Baseline:
     """Test -> mutated file -> the lines that it runs; of a function also the first, where it is called."""
     modules: list[str] = field(default_factory=list)
     """What was imported."""
+
+    def add(self, other: Baseline) -> None:
+        """What another process found out about other tests."""
+        self.seconds |= other.seconds
+        self.failed += other.failed
+        self.reached |= other.reached
+        self.modules += [name for name in other.modules if name not in self.modules]
 
 
 def enter(copy: Path) -> None:
@@ -73,14 +81,24 @@ def warm_up(modules: Iterable[str], mutated: Iterable[str]) -> None:
 
 
 class Chosen:
-    """Runs the given tests in the given order and notes the first that fails."""
+    """Runs the given tests (with the CPU seconds that each may take) in the given order and notes the first
+    that fails. One that takes longer ends the process."""
 
-    def __init__(self, tests: list[str]) -> None:
+    def __init__(self, tests: dict[str, float]) -> None:
+        self.limits = tests
         self.order = {test: place for place, test in enumerate(tests)}
         self.failed = ""
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items[:] = sorted((i for i in items if i.nodeid in self.order), key=lambda i: self.order[i.nodeid])
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        signal.setitimer(signal.ITIMER_PROF, self.limits[item.nodeid])
+        try:
+            return (yield)
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and not self.failed:
@@ -88,25 +106,34 @@ class Chosen:
 
 
 class Watching:
-    """Notes how long each test takes and which lines of the mutated files it runs."""
+    """Notes how long each test takes and which lines of the mutated files it runs. `share`: (which, of how
+    many) parts of the tests."""
 
-    def __init__(self, folder: Path, files: set[str]) -> None:
+    def __init__(self, folder: Path, files: set[str], share: tuple[int, int]) -> None:
         self.paths = {str(folder / file): file for file in files}
+        self.share = share
         self.result = Baseline()
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        number, parts = self.share
+        items[:] = items[number::parts]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        seen: dict[str, set[int]] = {path: set() for path in self.paths}
+        unseen: dict[CodeType, set[int]] = {}
 
         def enters(frame: Any, event: str, arg: Any) -> Any:
-            lines = seen.get(frame.f_code.co_filename)
-            if lines is None:
+            code = frame.f_code
+            if code.co_filename not in self.paths:
                 return None
-            lines.add(frame.f_code.co_firstlineno)
-            return runs
+            left = unseen.get(code)
+            if left is None:
+                left = unseen[code] = {line for _, _, line in code.co_lines() if line}
+                left.discard(code.co_firstlineno)
+            return runs if left else None
 
         def runs(frame: Any, event: str, arg: Any) -> Any:
-            seen[frame.f_code.co_filename].add(frame.f_lineno)
+            unseen[frame.f_code].discard(frame.f_lineno)
             return runs
 
         began = time.process_time()
@@ -118,8 +145,14 @@ class Watching:
             sys.settrace(None)
             threading.settrace(None)
             self.result.seconds[item.nodeid] = time.process_time() - began
-            reached = {self.paths[path]: sorted(lines) for path, lines in seen.items() if lines}
-            self.result.reached[item.nodeid] = reached
+            self.result.reached[item.nodeid] = self._reached(unseen)
+
+    def _reached(self, unseen: dict[CodeType, set[int]]) -> dict[str, list[int]]:
+        reached: dict[str, set[int]] = {}
+        for code, left in unseen.items():
+            lines = {line for _, _, line in code.co_lines() if line} - left
+            reached.setdefault(self.paths[code.co_filename], set()).update(lines, [code.co_firstlineno])
+        return {file: sorted(lines) for file, lines in reached.items()}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
@@ -141,12 +174,11 @@ def _pytest(paths: Iterable[str], plugin: object) -> int:
     return int(pytest.main([*arguments, *fixed, *paths], plugins=[plugin]))
 
 
-def measure(suites: list[str], files: set[str], answer: Path) -> None:
-    """Run all tests once in a child and write the `Baseline` to `answer`."""
+def measure(tests: list[str], watching: Watching, answer: Path) -> None:
+    """Run these tests once in a child and write the `Baseline` to `answer`."""
 
     def work() -> int:
-        watching = Watching(Path.cwd(), files)
-        code = _pytest(suites, watching)
+        code = _pytest(tests, watching)
         answer.write_text(json.dumps(vars(watching.finish())), encoding="utf-8")
         return code
 
@@ -155,8 +187,9 @@ def measure(suites: list[str], files: set[str], answer: Path) -> None:
         raise RuntimeError(f"the tests cannot be run without a mutant: pytest ended with {code}")
 
 
-def run_tests(tests: list[str], limit: float, answer: Path) -> tuple[str, str, float]:
-    """(killed, survived or timeout; the test that noticed; CPU seconds)."""
+def run_tests(tests: dict[str, float], answer: Path) -> tuple[str, str, float]:
+    """(killed, survived or timeout; the test that noticed; CPU seconds). `tests`: each with its limit in CPU
+    seconds."""
 
     def work() -> int:
         chosen = Chosen(tests)
@@ -165,8 +198,8 @@ def run_tests(tests: list[str], limit: float, answer: Path) -> tuple[str, str, f
         return code
 
     answer.write_text("", encoding="utf-8")
-    code, seconds = in_child(work, limit)
-    if code in (-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGALRM):
+    code, seconds = in_child(work, 10 + sum(tests.values()))
+    if code in (-signal.SIGPROF, -signal.SIGXCPU, -signal.SIGKILL, -signal.SIGALRM):
         return "timeout", "", seconds
     return ("survived" if code == 0 else "killed"), answer.read_text(encoding="utf-8"), seconds
 
