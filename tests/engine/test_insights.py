@@ -213,6 +213,17 @@ def test_a_customer_that_is_gone_from_the_sheet_alone_keeps_what_is_computed() -
     assert world.plan() == []
 
 
+def test_a_row_that_people_deleted_from_the_sheet_does_not_come_back_with_the_next_order() -> None:
+    world = synced()
+    (row,) = [i for i, one in world.live("sheet", "summaries").items() if one["name"] == "王小明"]
+    world.memory["sheet"].remove("summaries", row)
+    world.sync()
+    add(world, "shop", "orders", "o9", **order("SO-9", "2026-03-01T10:00:00+00:00", "s1", total="5"))
+    world.sync()
+    assert [one["name"] for one in world.live("sheet", "summaries").values()] == ["مها الأحمد"]
+    assert world.plan() == []
+
+
 def test_a_customer_that_the_sheet_does_not_take_has_no_row_until_it_does() -> None:
     world = tea_company()
     customers.fill(world)

@@ -348,6 +348,37 @@ def test_elements_are_added_changed_and_removed_one_by_one() -> None:
     assert changes(only(planned([shop, erp]))) == {phone: (True, None)}
 
 
+REGIONS = """
+stream: customers
+entity: party
+fields:
+  display_name: name
+  addresses:
+    each: places
+    id: key
+    fields:
+      role: role
+      city: city
+      "province, district, postal_code": {path: region, as: {split: "/"}}
+"""
+
+
+def test_parts_that_share_a_native_text_are_written_together_and_no_others() -> None:
+    parts = {"role": "main", "city": "深圳", "province": "广东", "district": "南山", "postal_code": "518000"}
+    shop = record(1, display_name="A", addresses=[{"id": "1", **parts}])
+    erp = record(2, display_name="A", addresses=[{"id": "x", **parts}])
+    assert planned([shop, erp], REGIONS) == ([], [])
+    says(shop, 5, addresses=[{"id": "1", **parts, "district": "福田"}])
+    place = f"addresses/{shop.elements['addresses']['1']}"
+    assert changes(only(planned([shop, erp], REGIONS))) == {
+        f"{place}/district": ("南山", "福田"),
+        f"{place}/province": ("广东", "广东"),
+        f"{place}/postal_code": ("518000", "518000"),
+    }
+    says(shop, 6, addresses=[{"id": "1", **parts, "city": "Shenzhen"}])
+    assert changes(only(planned([shop, erp], REGIONS))) == {f"{place}/city": ("深圳", "Shenzhen")}
+
+
 def test_a_removed_slot_is_filled_by_the_next_one_that_fits() -> None:
     shop = record(1, display_name="A", contact_points=[{"id": "1", **MAIL}, {"id": "2", **SECOND}])
     first = only(planned([shop], SLOTS))

@@ -73,6 +73,43 @@ def test_an_order_number_finds_the_order_and_behind_it_its_customer(world: World
     assert party.id == order.party == golden(world, "crm", "c1")
 
 
+def test_the_details_tell_hits_of_one_name_apart() -> None:
+    text = CUSTOMERS.replace(
+        "  owner: owner\n",
+        "  owner: owner\n  addresses: [{slot: main, const: {role: main}, fields: {city: city}}]\n"
+        "  identifiers:\n"
+        "    - {slot: a, const: {scheme: customer_number, issuer: a}, fields: {value: number}}\n"
+        "    - {slot: b, const: {scheme: customer_number, issuer: b}, fields: {value: other}}\n",
+    )
+    web = "    - {slot: web, const: {type: website}, fields: {value: web}}\n"
+    world = World({"a": [text + web]}, [Policy("party", ["a"])])
+    add(
+        world,
+        "a",
+        "customers",
+        "1",
+        name="Ann Lee",
+        mail="ann@example.org",
+        phone="+493012345678",
+        web="https://ann.example",
+        city="北京",
+        number="K-1",
+        other="K-2",
+    )
+    add(world, "a", "customers", "2", name="Ann Lee")
+    world.sync()
+    nothing, details = sorted(one.details for one in find(world.store, "ann lee"))
+    assert nothing == ""
+    city, one, two, number = details.split(" · ")
+    assert (city, number) in {("北京", "K-1"), ("北京", "K-2")}
+    assert {one, two} < {"ann@example.org", "+493012345678", "https://ann.example"}
+
+
+def test_the_details_of_a_document_say_how_it_stands_and_whose_it_is(world: World) -> None:
+    order, _ = find(world.store, "so-2", region="DE")
+    assert order.details == "placed · 2026-02-20 · erp"
+
+
 def test_a_golden_id_finds_itself_and_nonsense_finds_nothing(world: World) -> None:
     party = golden(world, "crm", "c1")
     assert [one.id for one in find(world.store, f" {party} ")] == [party]
@@ -166,6 +203,24 @@ def test_everything_about_a_customer_is_in_one_record(world: World) -> None:
     assert shown.last_contact is shown.touch_points[0]
     assert not shown.duplicates
     assert not shown.tombstones
+
+
+def test_orders_stand_from_the_newest_to_the_oldest_whatever_their_ids() -> None:
+    world = tea_company()
+    customers.fill(world)
+    for number in (9, 4, 7, 1):
+        said = customers.order(f"SO-1{number}", f"2026-03-0{number}T10:00:00+00:00", "s1", total="1")
+        add(world, "shop", "orders", f"n{number * 7 % 10}", **said)
+    world.sync()
+    shown = customer(world.run(), golden(world, "crm", "c1"))
+    assert [one.number for one in shown.orders] == ["SO-19", "SO-17", "SO-14", "SO-11", "SO-2", "SO-1"]
+    assert shown.orders[0].ordered == "2026-03-09T10:00:00Z"
+
+
+def test_the_journal_says_who_founded_a_golden_record_and_who_joined_it_by_what(world: World) -> None:
+    told = [(event, text) for _, event, text in world.store.history(golden(world, "crm", "c1"))]
+    assert told[:2] == [("created", "shop/customers/s1"), ("joined", "crm/customers/c1 by email")]
+    assert told[2][1].startswith("erp/customers/e1 by email")
 
 
 def test_a_shipment_is_shown_through_its_order(world: World) -> None:
