@@ -54,6 +54,8 @@ class Behaviour:
     versions: bool = True
     times: bool = True
     """Records carry the time of their last change."""
+    creation_times: bool = True
+    """Records carry the time of their making."""
     clock_skew: timedelta = timedelta(0)
     time_resolution: timedelta = timedelta(microseconds=1)
     page_size: int = 100
@@ -110,7 +112,8 @@ class Row:
         return _place(self.scope, self.id)
 
 
-Fault = Literal["", "lost before", "lost after", "retryable", "reject", "conflict"]
+Fault = Literal["", "lost before", "lost after", "lost half", "unread", "retryable", "reject", "conflict"]
+"""lost half: only the first field was written; unread: the next `get_many` fails."""
 
 
 class MemorySystem:
@@ -127,6 +130,8 @@ class MemorySystem:
         """(what, stream, place) of every write that reached it."""
         self.faults: list[Fault] = []
         """What happens to the next writes, in order; nothing where it is empty."""
+        self.unread = False
+        """The next reading of single records fails."""
         self.accepted: dict[str, tuple[str, Operation]] = {}
         self.name = "memory"
         self._next_id = 0
@@ -234,8 +239,14 @@ class MemorySystem:
         if self.behaviour.omits_empty:
             data = {k: v for k, v in data.items() if v is not None}
         version = str(row.version) if self.behaviour.versions else None
-        modified = row.modified if self.behaviour.times else None
-        return Record(row.id, {"id": row.id, **data}, version, modified, row.scope)
+        return Record(
+            row.id,
+            {"id": row.id, **data},
+            version,
+            row.modified if self.behaviour.times else None,
+            row.scope,
+            created=row.created_at if self.behaviour.creation_times else None,
+        )
 
     def carry_out(self, stream: str, operation: Operation) -> Result:
         """One write, with its checks."""
@@ -426,8 +437,11 @@ class MemoryConnector(Connector):
                 self.memory.accepted[handle] = stream, copy.deepcopy(operation)
                 yield Result.accepted(operation, handle)
                 continue
+            if fault == "lost half":
+                operation.data = dict(list(operation.data.items())[:1])
             result = self.memory.carry_out(stream, operation)
-            if fault == "lost after":
+            self.memory.unread = fault == "unread"
+            if fault in ("lost after", "lost half"):
                 raise AnswerLostError("the connection broke before the answer")
             yield self._trimmed(result)
 
@@ -443,6 +457,9 @@ class MemoryConnector(Connector):
                 yield self.memory.carry_out(stream, operation)
 
     def get_many(self, stream: str, native_ids: Sequence[str]) -> Iterator[Record]:
+        if self.memory.unread:
+            self.memory.unread = False
+            raise RetryableError("busy, come again")
         wanted = set(native_ids)
         rows = (row for row in self.memory.rows(stream) if row.id in wanted and not row.deleted)
         yield from (self.memory.record(row) for row in rows)

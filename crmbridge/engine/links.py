@@ -8,12 +8,21 @@ import hashlib
 import msgspec
 
 from crmbridge.engine.operations import Planned, decode
-from crmbridge.identity.link import Link, dump, load
+from crmbridge.identity.link import Link, Stamp, dump, load
 from crmbridge.identity.shape import Shape
 from crmbridge.sdk.connector import Record
 from crmbridge.store.base import IntentRow, RecordRow, Store
 
-__all__ = ["awaited", "golden_id_for", "join_goldens", "link_of", "planned_of", "raw_hash", "save_link"]
+__all__ = [
+    "awaited",
+    "golden_id_for",
+    "join_goldens",
+    "link_of",
+    "planned_of",
+    "raw_hash",
+    "save_link",
+    "stamp_between",
+]
 
 
 def link_of(row: RecordRow, shape: Shape) -> Link:
@@ -45,6 +54,16 @@ def raw_hash(record: Record) -> bytes:
         return hashlib.blake2b(msgspec.json.encode(record.data), digest_size=16).digest()
     except (TypeError, UnicodeError) as error:
         raise ValueError(f"cannot be written as JSON: {error}") from error
+
+
+def stamp_between(last: int, now: int, said: int | None, grain: int) -> Stamp:
+    """The one time of a change that a reading brought to light. last, now: when the record was read before,
+    and this time; said: the system's own time of the change, corrected; grain: of that time. Microseconds."""
+    if said is None:
+        return Stamp(now, max(0, now - last))
+    if not last < said <= now:
+        return Stamp(min(max(said, last + 1), now), max(grain, now - last))
+    return Stamp(said, grain)
 
 
 def planned_of(row: IntentRow) -> Planned:

@@ -5,22 +5,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from crmbridge.engine.links import link_of, planned_of
-from crmbridge.engine.native import Outward, in_place, to_operation
+from crmbridge.engine.native import Outward, placed, to_operation
 from crmbridge.engine.operations import Planned
-from crmbridge.engine.results import Results
+from crmbridge.engine.results import Found, Results
 from crmbridge.engine.run import Run, System
 from crmbridge.mapping.errors import MappingError
 from crmbridge.sdk.connector import ListPatch, Record, Result
 from crmbridge.sdk.errors import CrmbridgeError
-from crmbridge.store.base import IntentRow
+from crmbridge.store.base import IntentRow, RecordRow
 
 __all__ = ["settle"]
 
+_Key = tuple[str, str]
+"""Of a record: (scope, native id)."""
 SHORT_LAG = 60.0
 """Seconds that a run waits for a system's search to catch up; longer ones wait for the next run."""
 
@@ -35,6 +37,19 @@ def settle(run: Run, system: System) -> None:
                 _LookUp(run, system, flow, row.stream, row.kind).look_up(row)
     except CrmbridgeError as error:
         run.fail(system, error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What a search for a lost create came to, where it found anything."""
+
+    record: Record | None = None
+    """The record that the create made or, by an upsert key, ended in; None: nobody can tell."""
+    proven: bool = False
+    """It has our mark, or the id of which we were told."""
+    doubt: str = ""
+    candidates: Sequence[_Key] = ()
+    """Records of which one may be it: until that is settled they are no new records."""
 
 
 @dataclass(slots=True)
@@ -53,80 +68,131 @@ class _LookUp(Results):
             self._look_up_record(row, planned)
 
     def _look_up_record(self, row: IntentRow, planned: Planned) -> None:
-        met = self.system.connector.get_many(self.stream, [planned.native_id or ""])
-        found = [record for record in met if record.scope == planned.scope]
-        gone = not found and planned.kind in ("delete", "archive")
-        if gone or (found and self._is_in_place(planned, found[0])):
-            record = found[0] if found else None
-            self.settle([(row, Result(row.id, "done"), record)], looked_up=True)
-        else:
+        record = self._read(planned.native_id or "", planned.scope)
+        if planned.kind in ("delete", "archive"):
+            if record is None:
+                self.settle([(row, Result(row.id, "done"), None)])
+            else:
+                self._drop(row)
+            return
+        part = self._in_place(planned, record) if record is not None else None
+        if part is None or not part.changes:
             self._drop(row)
+        else:
+            self.settle([(row, Result(row.id, "done"), record)], Found(part, ours=True))
 
-    def _is_in_place(self, planned: Planned, record: Record) -> bool:
-        saved = self.run.store.records_by_id([planned.record_id or 0])
-        if planned.kind not in ("update", "transition") or not saved:
-            return False
+    def _read(self, native_id: str, scope: str) -> Record | None:
+        records = self.system.connector.get_many(self.stream, [native_id])
+        return next((r for r in records if (r.scope, r.native_id) == (scope, native_id)), None)
+
+    def _in_place(self, planned: Planned, record: Record) -> Planned | None:
+        """The part of an operation that the record shows, field by field; None where it cannot be known."""
+        known = self.run.store.records_by_id([planned.record_id]) if planned.record_id else []
+        new = RecordRow(self.system.name, self.stream, record.native_id, self.flow.entity, scope=record.scope)
+        link = link_of(known[0] if known else new, self.flow.shape)
+        if planned.record_id and not known:
+            return None
         try:
-            held = self.mapping.read(record.data)
+            return placed(planned, link, self.mapping.read(record.data), self.flow.shape, self.mapping)
         except MappingError:
-            return False
-        return in_place(planned, link_of(saved[0], self.flow.shape), held, self.flow.shape)
+            return None
 
     def _drop(self, row: IntentRow) -> None:
         """It did not happen: its golden record is planned anew."""
         with self.run.store.transaction():
             self.run.store.drop_intents([row.status], [row.id])
 
+    # creates
+
     def _look_up_create(self, row: IntentRow, planned: Planned) -> None:
-        keys = self._search_keys(planned)
-        if not keys:
-            self._note_uncertain(row)
-            return
-        found = self._adoptable(row, keys)
+        found = self._search(row, planned)
         lag = self.capabilities.search_lag.total_seconds()
         waited = (self.run.now() - row.updated_at) / 1_000_000
-        if not found and waited < lag <= SHORT_LAG:
+        if found is None and waited < lag <= SHORT_LAG:
             self.run.wait(lag - waited)
-            found = self._adoptable(row, keys)
-        elif not found and waited < lag:
-            self._note_uncertain(row)
-            return
-        if len(found) > 1:
-            self._note_uncertain(row)
-        elif found:
-            self.settle([(row, Result(row.id, "done"), found[0])], looked_up=True)
-        else:
+            found = self._search(row, planned)
+        elif found is None and waited < lag:
+            found = _Sight(doubt="sent, and cannot be searched for yet")
+        if found is None:
             self._drop(row)
+        elif found.record is None:
+            self._still_uncertain(row, found)
+        else:
+            record, ours = found.record, found.proven
+            part = planned if ours else self._in_place(planned, record)
+            self.settle(
+                [(row, Result(row.id, "done"), record)], Found(part or replace(planned, changes=[]), ours)
+            )
 
-    def _adoptable(self, row: IntentRow, keys: Sequence[tuple[str, str]]) -> list[Record]:
-        """Records that may be ours and belong to nobody else; several are narrowed by the next key."""
-        found: dict[tuple[str, str], Record] = {}
-        for key, value in keys:
-            hits = self.system.connector.search(self.stream, key, value)
-            met = {(r.scope, r.native_id): r for r in hits if row.scope in ("", r.scope)}
+    def _search(self, row: IntentRow, planned: Planned) -> _Sight | None:
+        """What is found of a create; None where nothing was made."""
+        if row.native_id and (record := self._read(row.native_id, row.scope)) is not None:
+            return self._unless_taken(row, record, proven=True)
+        if self.capabilities.search_mark:
+            return self._only_one(
+                row, self._matches(row, self.capabilities.search_mark, planned.id), proven=True
+            )
+        out = Outward(self.mapping, self.capabilities, None, self.flow.shape, {})
+        data = to_operation(planned, out).data
+        keys = dict.fromkeys((self.capabilities.upsert_key, *self.capabilities.search_keys))
+        values = {key: value for key in keys if key and (value := _searchable(data, key))}
+        if not values:
+            return _Sight(doubt="sent, and no way to find out what came of it")
+        for key in (self.capabilities.upsert_key, self.system.streams[self.stream].key):
+            if key in values:  # two records never share it: what has it is what a create ended in
+                return self._only_one(row, self._matches(row, key, values[key]), proven=False)
+        return self._by_natural_keys(row, values)
+
+    def _by_natural_keys(self, row: IntentRow, values: Mapping[str, str]) -> _Sight | None:
+        """Somebody else may have made the record that is found so. It is narrowed down key by key."""
+        found: dict[_Key, Record] = {}
+        for key, value in values.items():
+            met = self._matches(row, key, value)
             found = {i: r for i, r in met.items() if i in found} or found if found else met
             if len(found) == 1:
                 break
-        return [record for record in found.values() if self._is_free(row, record)]
+        young = {i: r for i, r in found.items() if not self._was_there_before(row, r)}
+        undated = [i for i, record in young.items() if record.created is None]
+        if undated:
+            doubt = f"{self._places(undated)} may be it or not: nobody says when it was made"
+            return _Sight(doubt=doubt, candidates=list(young))
+        return self._only_one(row, young, proven=False)
 
-    def _is_free(self, row: IntentRow, record: Record) -> bool:
-        known = self.run.store.records(self.system.name, self.stream, [record.native_id])
-        mine = [one for one in known if one.scope == record.scope]
-        return not any(one.golden_id and one.golden_id != row.golden_id for one in mine)
+    def _was_there_before(self, row: IntentRow, record: Record) -> bool:
+        """It is older than the intent, or somebody else's."""
+        return self.predates(row, record) or any(
+            (known.golden_id and known.golden_id != row.golden_id) or known.read_at < row.created_at
+            for known in self._known(record)
+        )
 
-    def _search_keys(self, planned: Planned) -> list[tuple[str, str]]:
-        """(native field, value) by which a create can be found again, the surest first."""
-        if self.capabilities.search_mark:
-            return [(self.capabilities.search_mark, planned.id)]
-        out = Outward(self.mapping, self.capabilities, None, self.flow.shape, {})
-        data = to_operation(planned, out).data
-        keys = (self.capabilities.upsert_key, *self.capabilities.search_keys)
-        return [(key, value) for key in keys if key and (value := _searchable(data, key))]
+    def _only_one(self, row: IntentRow, found: Mapping[_Key, Record], *, proven: bool) -> _Sight | None:
+        if len(found) > 1:
+            return _Sight(doubt=f"any of {self._places(found)} may be it", candidates=list(found))
+        return next((self._unless_taken(row, record, proven=proven) for record in found.values()), None)
 
-    def _note_uncertain(self, row: IntentRow) -> None:
-        if row.status != "uncertain":
+    def _unless_taken(self, row: IntentRow, record: Record, *, proven: bool) -> _Sight:
+        for known in self._known(record):
+            if known.golden_id and known.golden_id != row.golden_id:
+                return _Sight(doubt=self.taken_by(record, known.golden_id))
+        return _Sight(record, proven)
+
+    def _known(self, record: Record) -> list[RecordRow]:
+        rows = self.run.store.records(self.system.name, self.stream, [record.native_id])
+        return [one for one in rows if one.scope == record.scope and not one.part]
+
+    def _matches(self, row: IntentRow, key: str, value: str) -> dict[_Key, Record]:
+        hits = self.system.connector.search(self.stream, key, value)
+        return {(r.scope, r.native_id): r for r in hits if row.scope in ("", r.scope)}
+
+    def _places(self, keys: Iterable[_Key]) -> str:
+        return ", ".join(f"{self.system.name}/{self.stream}/{native_id}" for _, native_id in keys)
+
+    def _still_uncertain(self, row: IntentRow, found: _Sight) -> None:
+        self.run.candidates.update((row.system, row.stream, *key) for key in found.candidates)
+        if (row.status, row.reason) != ("uncertain", found.doubt):
+            row.status, row.reason = "uncertain", found.doubt  # its time stays: the search may lag behind it
             with self.run.store.transaction():
-                self.save(row, "uncertain", "sent, and no way to find out what came of it")
+                self.run.store.put_intents([row])
         self.run.count(self.system.name, self.flow.entity, "uncertain")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from crmbridge.engine.operations import Change, Planned
@@ -23,7 +23,7 @@ from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.rules import ListRule
 from crmbridge.sdk.connector import Capabilities, ListPatch, Operation
 
-__all__ = ["Outward", "Settled", "adopt", "in_place", "to_operation"]
+__all__ = ["Outward", "Settled", "adopt", "placed", "to_operation"]
 
 
 # -- out ---------------------------------------------------------------------------------------
@@ -224,22 +224,36 @@ def adopt(
     return Settled(altered, news.changed)
 
 
-def in_place(planned: Planned, link: Link, held: Mapping[str, Any], shape: Shape) -> bool:
-    """Whether a record shows what an operation of unknown outcome wanted to write."""
+def placed(
+    planned: Planned, link: Link, held: Mapping[str, Any], shape: Shape, mapping: StreamMapping
+) -> Planned:
+    """Of an operation of unknown outcome, what the record shows: that is our own work and nobody's edit.
+    Changes `link`: pass one of which nothing is kept."""
+    _learn_children(planned, link, held, shape)
     now = flatten(shape, link, held)
-    for change in planned.changes:
+    added = {
+        element_id: _holds_like(shape.lists[name], parts, held.get(name) or ())
+        for name in {change.path.partition("/")[0] for change in planned.changes if "/" in change.path}
+        for element_id, parts in _added(planned, name).items()
+    }
+
+    def is_placed(change: Change) -> bool:
         name, _, rest = change.path.partition("/")
-        added = _added(planned, name)
         element_id, _, inner = rest.partition("/")
         if element_id in added:
-            if not inner and not _holds_like(shape.lists[name], added[element_id], held.get(name) or ()):
-                return False
-        elif change.new is None and rest and not inner:
-            if now.get(change.path) is True:
-                return False
-        elif not shape.same(change.path, now.get(change.path), change.new, _element(link, change.path)):
-            return False
-    return True
+            return added[element_id]
+        if change.new is None and rest and not inner:
+            return now.get(change.path) is not True
+        holds, element = now.get(change.path), _element(link, change.path)
+        if shape.same(change.path, holds, change.new, element):
+            return True
+        return name in mapping.fields and shape.same(name, holds, mapping.project(name, change.new))
+
+    slots = {
+        name: {slot: one for slot, one in shown.items() if one is None or added.get(one, False)}
+        for name, shown in planned.slots.items()
+    }
+    return replace(planned, changes=[c for c in planned.changes if is_placed(c)], slots=slots)
 
 
 def _holds_like(shape: ListShape, parts: Mapping[str, Any], children: Any) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from crmbridge.engine.links import link_of, raw_hash, save_link
+from crmbridge.engine.links import link_of, raw_hash, save_link, stamp_between
 from crmbridge.engine.removals import Removals
 from crmbridge.engine.run import Run, System, micros
 from crmbridge.identity.link import Reading, Stamp, observe
@@ -382,15 +382,9 @@ class _Pull:
 
     def _stamp(self, record: Record, row: RecordRow) -> Stamp:
         """The one time of a change: the source's, corrected and clamped between the two readings."""
-        now = self.read_at
+        said = None if record.modified is None else micros(record.modified) - self.clock_offset
         last = max(row.read_at, self.row.read_started)
-        if record.modified is None:
-            return Stamp(now, max(0, now - last))
-        resolution = self._resolution()
-        time = micros(record.modified) - self.clock_offset
-        if not last < time <= now:
-            return Stamp(min(max(time, last + 1), now), max(resolution, now - last))
-        return Stamp(time, resolution)
+        return stamp_between(last, self.read_at, said, self._resolution())
 
     def _measure_clock(self, page: Page) -> None:
         if page.server_time is None:

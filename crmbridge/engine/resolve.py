@@ -34,10 +34,15 @@ def resolve(run: Run, flow: Flow) -> None:
     run.event("stage-started", entity=flow.entity, stage="resolve")
     while rows := run.store.unresolved(flow.entity, after, CHUNK):
         after = rows[-1].id
-        ready = [row for row in rows if row.golden_id or (row.system, row.stream) not in doubtful]
+        ready = [row for row in rows if row.golden_id or not _is_doubtful(run, row, doubtful)]
         with run.store.transaction():
             _Batch(run, flow, ready).resolve()
         run.event("progress", entity=flow.entity, stage="resolve", count=len(rows))
+
+
+def _is_doubtful(run: Run, row: RecordRow, streams: set[tuple[str, str]]) -> bool:
+    key = (row.system, row.stream, row.scope, row.native_id)
+    return (row.system, row.stream) in streams or key in run.candidates
 
 
 def _doubtful_streams(run: Run, flow: Flow) -> set[tuple[str, str]]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from crmbridge.engine.links import link_of, planned_of, raw_hash, save_link
-from crmbridge.engine.native import adopt
+from crmbridge.engine.links import link_of, planned_of, raw_hash, save_link, stamp_between
+from crmbridge.engine.native import Settled, adopt
 from crmbridge.engine.operations import Planned
 from crmbridge.engine.run import Flow, Run, System, micros
 from crmbridge.identity.link import Reading, Stamp, observe
@@ -19,7 +19,7 @@ from crmbridge.sdk.connector import Capabilities, Record, Result
 from crmbridge.sdk.errors import FatalError
 from crmbridge.store.base import DeadLetterRow, IntentRow, RecordRow, WriteRow
 
-__all__ = ["Results"]
+__all__ = ["Found", "Results"]
 
 A_MOMENT = 2_000_000
 """Microseconds within which a write and the system's own time of it count as one."""
@@ -36,6 +36,17 @@ class Books:
     """(scope, native or golden id) whose dead letters have come to life."""
     created: list[str] = field(default_factory=list)
     dirty: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look-up found of an operation whose answer was lost; the record may have been edited since."""
+
+    part: Planned
+    """The operation as far as the record shows it."""
+    ours: bool
+    """The record is certainly the one that we wrote: what differs may be an edit. Otherwise it is one that
+    was met for the first time, and what it says besides is no edit."""
 
 
 @dataclass(slots=True)
@@ -56,8 +67,15 @@ class Results:
     known_by_id: dict[int, RecordRow] = field(default_factory=dict)
     known_by_key: dict[tuple[str, str], RecordRow] = field(default_factory=dict)
     """(scope, native id) -> the main record."""
+    clock_offset: int = 0
+    """The system's clock minus ours, microseconds."""
+    read_started: int = 0
+    """When the stream was last read: what changed before it has been seen. Microseconds."""
 
     def __post_init__(self) -> None:
+        self.read_started = self.run.store.stream(self.system.name, self.stream).read_started
+        offsets = {row.name: row.clock_offset for row in self.run.store.systems()}
+        self.clock_offset = offsets.get(self.system.name, 0)
         self.capabilities = self.system.streams[self.stream].capabilities
         found = self.system.mapping(self.stream, self.flow.entity)
         if found is None:
@@ -69,16 +87,16 @@ class Results:
     # answers
 
     def settle(
-        self, answers: Sequence[tuple[IntentRow, Result, Record | None]], *, looked_up: bool = False
+        self, answers: Sequence[tuple[IntentRow, Result, Record | None]], found: Found | None = None
     ) -> None:
         """Take answers, each with the record as now held, in one transaction and with few statements.
 
-        looked_up: found after a lost answer, so that somebody may have edited the record since.
+        found: for the one answer that had been lost.
         """
         with self.run.store.transaction():
             self._fetch(answers)
             for row, result, record in answers:
-                self._take(row, result, record, looked_up)
+                self._take(row, result, record, found)
             self._write()
 
     def _fetch(self, answers: Sequence[tuple[IntentRow, Result, Record | None]]) -> None:
@@ -89,10 +107,10 @@ class Results:
         found = self.run.store.records(self.system.name, self.stream, made) if made else []
         self.known_by_key = {(one.scope, one.native_id): one for one in found if not one.part}
 
-    def _take(self, row: IntentRow, result: Result, record: Record | None, looked_up: bool) -> None:
+    def _take(self, row: IntentRow, result: Result, record: Record | None, found: Found | None) -> None:
         row.handle = result.handle or row.handle
         if result.status == "done":
-            self._done(row, record, looked_up)
+            self._done(row, record, found)
         elif result.status == "rejected":
             self.reject(row, result.reason)
         elif result.status == "conflict":
@@ -102,31 +120,85 @@ class Results:
         else:
             self.uncertain(row, result.reason)
 
-    def _done(self, row: IntentRow, record: Record | None, looked_up: bool) -> None:
-        planned = planned_of(row)
+    def _done(self, row: IntentRow, record: Record | None, found: Found | None) -> None:
+        planned = found.part if found else planned_of(row)
         if planned.kind in ("delete", "archive"):
             self._buried_by_us(row, planned)
             return
         if record is None:
             self.uncertain(row, "the system did not say what it now holds")
             return
-        held = self._held(record)
         saved = self._row_for(planned, record)
-        link = link_of(saved, self.flow.shape)
-        edited_since = looked_up and _edited_since(row, record)
-        new = saved.read_at == 0 and not edited_since
-        reading = self._reading(record, Stamp(0) if new else Stamp(self.run.now()))
-        settled = adopt(planned, link, held, reading, edited_since=edited_since)
-        saved.version, saved.raw_hash = record.version, raw_hash(record)
-        saved.mapped_by, saved.read_at, saved.status = self.mapping.fingerprint, self.run.now(), "live"
-        self.books.records.append(save_link(link, saved, self.flow.shape))
+        if not planned.record_id and saved.golden_id != planned.golden_id:
+            self._belongs_to_another(row, planned, record, saved)
+            return
+        settled = self._adopt(row, planned, record, saved, found)
         altered = [one for one in settled.altered if not self._as_mapped(one[0], one[1], one[2])]
         self._after_write(row, planned, altered)
         if not planned.record_id:
             self.books.created.append(planned.golden_id)
         steps_to_come = not planned.record_id and self.mapping.transition_field
-        if settled.news or looked_up or steps_to_come:
+        if settled.news or found or steps_to_come:
             self.books.dirty.append(planned.golden_id)
+
+    def _adopt(
+        self, row: IntentRow, planned: Planned, record: Record, saved: RecordRow, found: Found | None
+    ) -> Settled:
+        """Put what we wrote, and what the record says besides, into its base."""
+        link = link_of(saved, self.flow.shape)
+        edited_since = found is not None and found.ours and self._edited_since(row, record)
+        reading = self._reading(record, self._stamp(row, record, saved, found, edited_since=edited_since))
+        settled = adopt(planned, link, self._held(record), reading, edited_since=edited_since)
+        saved.version, saved.raw_hash = record.version, raw_hash(record)
+        saved.mapped_by, saved.read_at, saved.status = self.mapping.fingerprint, self.run.now(), "live"
+        self.books.records.append(save_link(link, saved, self.flow.shape))
+        return settled
+
+    def _stamp(
+        self, row: IntentRow, record: Record, saved: RecordRow, found: Found | None, *, edited_since: bool
+    ) -> Stamp:
+        """Of what the record says besides what we wrote."""
+        if not row.record_id and not edited_since and (saved.read_at == 0 or (found and not found.ours)):
+            return Stamp(0)
+        if found is None:
+            return Stamp(self.run.now())
+        return self._stamp_since(saved.read_at or row.created_at, record)
+
+    def _stamp_since(self, last: int, record: Record) -> Stamp:
+        said = None if record.modified is None else micros(record.modified) - self.clock_offset
+        return stamp_between(max(last, self.read_started), self.run.now(), said, self.resolution)
+
+    def _edited_since(self, row: IntentRow, record: Record) -> bool:
+        """Somebody changed the record after our write of long ago, whose answer was lost."""
+        if record.modified is None:
+            return False
+        written = row.updated_at + self.clock_offset
+        if not row.record_id and record.created is not None and not self.predates(row, record):
+            written = micros(record.created)
+        return micros(record.modified) > written + A_MOMENT
+
+    def predates(self, row: IntentRow, record: Record) -> bool:
+        """The record was there before we meant to make it: it is not the one that we made."""
+        if record.created is None:
+            return False
+        return micros(record.created) - self.clock_offset + self.resolution < row.created_at
+
+    @property
+    def resolution(self) -> int:
+        """The grain of the system's times, microseconds."""
+        return int(self.capabilities.time_resolution.total_seconds() * 1_000_000)
+
+    def _belongs_to_another(self, row: IntentRow, planned: Planned, record: Record, saved: RecordRow) -> None:
+        """A create that ended in the record of somebody else (by an upsert key): it stays with whom it is
+        linked to, whose own values are planned back over what we wrote."""
+        self._adopt(row, planned, record, saved, None)
+        self.books.dirty.append(saved.golden_id or "")
+        row.scope, row.native_id = record.scope, record.native_id
+        self.uncertain(row, self.taken_by(record, saved.golden_id or ""))
+
+    def taken_by(self, record: Record, golden_id: str) -> str:
+        """Why a record cannot be taken for the one that we made."""
+        return f"{self.system.name}/{self.stream}/{record.native_id} is linked to {golden_id}"
 
     def _write(self) -> None:
         """What the answers changed, each table once."""
@@ -167,7 +239,8 @@ class Results:
             row = RecordRow(
                 self.system.name, self.stream, record.native_id, self.flow.entity, scope=record.scope
             )
-        row.golden_id = planned.golden_id
+            self.known_by_key[record.scope, record.native_id] = row
+        row.golden_id = row.golden_id or planned.golden_id
         return row
 
     def _after_write(self, row: IntentRow, planned: Planned, altered: Sequence[tuple[str, Any, Any]]) -> None:
@@ -258,12 +331,11 @@ class Results:
     def observe_again(self, row: RecordRow, record: Record) -> None:
         link = link_of(row, self.flow.shape)
         now = self.run.now()
-        stamp = Stamp(now, max(0, now - row.read_at))
         try:
             doc = self.mapping.read(record.data)
         except MappingError:
             return
-        news = observe(link, doc, self._reading(record, stamp))
+        news = observe(link, doc, self._reading(record, self._stamp_since(row.read_at, record)))
         row.version, row.raw_hash = record.version, raw_hash(record)
         save_link(link, row, self.flow.shape).read_at = now
         with self.run.store.transaction():
@@ -303,11 +375,6 @@ class Results:
         with self.run.store.transaction():
             for row in rows:
                 self.save(row, "planned", "")
-
-
-def _edited_since(row: IntentRow, record: Record) -> bool:
-    """Somebody changed the record after our write of long ago, whose answer was lost."""
-    return record.modified is not None and micros(record.modified) > row.updated_at + A_MOMENT
 
 
 def _letter_key(planned: Planned) -> tuple[str, str]:

@@ -105,6 +105,8 @@ class Run:
     """Limits that are lifted for this run."""
     absent: Mapping[str, CrmbridgeError] = field(default_factory=dict)
     """Systems of the config that could not be opened, and why."""
+    candidates: set[tuple[str, str, str, str]] = field(default_factory=set)
+    """(system, stream, scope, native id) of records that may be what a create of unknown outcome made."""
     counts: Counts = field(default_factory=Counts)
     planned: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(system, entity) -> operations that shall be sent in this run: for showing how far it is."""

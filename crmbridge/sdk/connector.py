@@ -115,6 +115,9 @@ class Record:
     record's key, so that 7 of one company is not 7 of another. Empty: shared by all of them."""
     modified_by: str | None = None
     """Who changed it last, where the system says so: a login or a name."""
+    created: datetime | None = None
+    """The system's own time of its making, aware. A record that is found in place of a create whose answer
+    was lost must not be older than that; where no time is known and no mark of ours, a person has to look."""
 
 
 @dataclass(slots=True)
