@@ -507,8 +507,10 @@ def test_a_create_whose_answer_is_lost_is_uncertain_and_is_found(tryton: Access,
     assert clerk.count(PARTY, ["name", "=", "Lost and found Ltd"]) == 1, (
         "sent once, and never again by itself"
     )
-    found = [r.data["name"] for r in open_tryton(tryton).search(PARTY, "name", "Lost and found Ltd")]
-    assert found == ["Lost and found Ltd"]
+    (found,) = open_tryton(tryton).search(PARTY, "name", "Lost and found Ltd")
+    assert found.data["name"] == "Lost and found Ltd"
+    assert found.created is not None
+    assert found.created == found.modified, "so that it can be told from an older one of that name"
 
 
 def test_text_that_is_no_unicode_rejects_one_record_only(erp: TrytonConnector) -> None:

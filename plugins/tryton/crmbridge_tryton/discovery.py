@@ -27,7 +27,7 @@ _TYPES = {
     "timestamp": "datetime",
 }
 # Read by the connector itself, and never part of a record's data.
-_OWN = {"last_modified_at", "_timestamp", "active", "replaced_by", "write_uid", "create_uid"}
+_OWN = {"last_modified_at", "_timestamp", "create_date", "active", "replaced_by", "write_uid", "create_uid"}
 # Computed by Tryton for reading, written by the connector where they come from.
 _WRITTEN_THROUGH = {"product.product": {"code", "list_price_used", "template"}}
 

@@ -31,6 +31,7 @@ __all__ = ["ReadOptions", "TableReader", "changed_rows", "chunks", "count_rows",
 
 _TIME = "last_modified_at"
 _STAMP = "_timestamp"
+_MADE = "create_date"
 _EDITORS = ("write_uid", "create_uid")
 _ROWS = 1000  # of a part, of which only ids and times are read
 _MOST_FOUND = 100
@@ -197,7 +198,9 @@ class TableReader:
                 for name in (_TIME, _STAMP)
             ]
             known = self._models.known_paths(model, (*self._table.paths, *more))
-            self._paths = list(dict.fromkeys([*known, *stamps, *(f"{by}.rec_name" for by in _EDITORS)]))
+            self._paths = list(
+                dict.fromkeys([*known, *stamps, _MADE, *(f"{by}.rec_name" for by in _EDITORS)])
+            )
         return self._paths
 
     def _rows(self, domain: list[Any], order: list[Any] | None, limit: int | None) -> list[dict[str, Any]]:
@@ -225,6 +228,7 @@ class TableReader:
         data = self._models.record(model, row)
         stamps = {f"{model},{data['id']}": data.pop(_STAMP)}
         times = [data.pop(_TIME)]
+        made = data.pop(_MADE)
         written_by, made_by = (data.pop(by) for by in _EDITORS)
         for relation in self._table.watched:
             field_def = self._models.fields(model)[relation]
@@ -246,6 +250,7 @@ class TableReader:
             version=json.dumps(stamps, separators=(",", ":")),
             modified=datetime.fromisoformat(newest),
             scope=self.scope,
+            created=datetime.fromisoformat(made),
             # Who edited a part is not asked; the record's own editor would be the wrong one.
             modified_by=editor["rec_name"] if editor and newest == times[0] else None,
         )
