@@ -101,9 +101,12 @@ def _plan_code(outcome: Outcome, operations: int, *, detailed: bool) -> int:
 
 
 def _failure(outcome: Outcome) -> int:
-    from crmbridge.sdk.errors import AuthError
+    from crmbridge.sdk.errors import AuthError, LimitError
 
-    return AuthError.exit_code if any(isinstance(e, AuthError) for e in outcome.failed.values()) else 1
+    for kind in (LimitError, AuthError):
+        if any(isinstance(error, kind) for error in outcome.failed.values()):
+            return kind.exit_code
+    return 1
 
 
 def report_run(

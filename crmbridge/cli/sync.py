@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LIMITS", "options", "register"]
 
-LIMITS = ("creates", "updates", "deletes", "clears", "reverts", "rejects", "empty")
-"""What --allow lifts; `empty`: the guard against a source that lost most of its records."""
+LIMITS = ("creates", "updates", "deletes", "clears", "reverts", "rejects", "vanished", "backwards")
+"""What --allow lifts; `backwards`: the guard against a source that was set back to an older state."""
 
 ALLOW = typer.Option(
     [],

@@ -90,13 +90,15 @@ class Limits(BaseModel):
     updates: Limit = Limit.parse("max(50%, 200)")
     """Records that are changed."""
     deletes: Limit = Limit.parse("max(5%, 20)")
-    """Records that are archived or deleted, and records that vanish from a system."""
+    """Records that are archived or deleted."""
     clears: Limit = Limit.parse("max(5%, 20)")
     """Values that are emptied, per field."""
     reverts: Limit = Limit.parse("max(5%, 20)")
     """Values that went back to what they were before we wrote: a stale copy was saved over our work."""
     rejects: Limit = Limit.parse("max(2%, 10)")
     """Records that cannot be read: beyond it the mapping is wrong, not the data."""
+    vanished: Limit = Limit.parse("max(50%, 5)")
+    """Records that a complete reading of a stream lacks: beyond it the source is broken, not emptied."""
     first: FirstLimits = FirstLimits()
     """Limits at first contact."""
 

@@ -51,6 +51,10 @@ class Behaviour:
     cursor_life: timedelta | None = None
     """Cursors that are older are refused."""
     deletes: Literal["feed", "sweep", "never"] = "feed"
+    repeats_deletes: bool = False
+    """The feed tells of every delete again at each read, also of records that were brought back since."""
+    hidden_when: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Field -> values with which a record is in no listing (it left a role); by its id it is found."""
     versions: bool = True
     times: bool = True
     """Records carry the time of their last change."""
@@ -133,6 +137,8 @@ class MemorySystem:
         self.unread = False
         """The next reading of single records fails."""
         self.accepted: dict[str, tuple[str, Operation]] = {}
+        self.graves: dict[str, list[Tombstone]] = {}
+        """Stream -> every delete there was."""
         self.name = "memory"
         self._next_id = 0
 
@@ -172,6 +178,17 @@ class MemorySystem:
         row = self.streams[stream][native_id]
         row.deleted = True
         self._touch(row)
+        self.graves.setdefault(stream, []).append(Tombstone(row.id, row.scope, row.modified))
+
+    def bring_back(self, stream: str, native_id: str) -> None:
+        """A user takes a record out of the bin."""
+        row = self.streams[stream][native_id]
+        row.deleted = False
+        self._touch(row)
+
+    def set_back(self, to: MemorySystem) -> None:
+        """An operator restores a backup: `to` is a copy of this system of some time ago."""
+        self.streams, self.sequence = copy.deepcopy(to.streams), to.sequence
 
     def join(self, stream: str, loser: str, survivor: str) -> None:
         """A user merges two records."""
@@ -379,12 +396,19 @@ class MemoryConnector(Connector):
         full = cursor is None or not b.changed_since
         if cursor is not None and b.cursor_life is not None and self._age(cursor) > b.cursor_life:
             raise CursorExpiredError(f"{stream}: the cursor is too old")
-        rows = sorted(self.memory.rows(stream), key=self._position)
+        listed = (row for row in self.memory.rows(stream) if not self._hidden(row))
+        rows = sorted(listed, key=self._position)
         if not full:
             since = self._since(cursor)
             rows = [row for row in rows if self._position(row) >= since]
         for start in range(0, max(1, len(rows)), b.page_size):
-            yield self._page(rows, start, full=full)
+            page = self._page(rows, start, full=full)
+            if b.repeats_deletes:
+                page.tombstones = list(self.memory.graves.get(stream, ()))
+            yield page
+
+    def _hidden(self, row: Row) -> bool:
+        return any(row.data.get(name) in kept for name, kept in self.memory.behaviour.hidden_when.items())
 
     def _position(self, row: Row) -> Any:
         """What rows are read in the order of."""
@@ -417,10 +441,12 @@ class MemoryConnector(Connector):
             complete=full and start + b.page_size >= len(rows),
             total=len(rows),
             server_time=self.memory.clock(),
+            high_water=self.memory.sequence if b.cursor == "sequence" else None,
         )
 
     def list_ids(self, stream: str) -> Iterator[Sequence[tuple[str, str]]] | None:
-        return iter([[(row.scope, row.id) for row in self.memory.rows(stream) if not row.deleted]])
+        rows = (row for row in self.memory.rows(stream) if not row.deleted and not self._hidden(row))
+        return iter([[(row.scope, row.id) for row in rows]])
 
     def push(self, stream: str, operations: Sequence[Operation]) -> Iterable[Result]:
         for operation in operations:

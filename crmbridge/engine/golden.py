@@ -240,12 +240,15 @@ class _Batch:
         golden_id = ref.get("golden") if isinstance(ref, dict) else None
         if golden_id is None:
             return RefState("unknown")
-        rows = self.natives[system].get(golden_id, {})
-        for row in (rows.get(scope), rows.get("")):
-            if row is not None and row.status == "live":
+        found = self.natives[system].get(golden_id, {})
+        rows = [row for row in (found.get(scope), found.get("")) if row is not None]
+        for row in rows:
+            if row.status == "live":
                 return RefState("native", {"entity": row.entity, "stream": row.stream, "id": row.native_id})
         if self.coming[system].get(golden_id) in (scope, ""):
             return RefState("pending")
+        if any(row.status == "out" for row in rows):  # it may come back into scope
+            return RefState("unknown")
         return RefState("impossible")
 
     def _scope_of_new(self, system: str, scopes: Sequence[str], doc: Mapping[str, Any]) -> str:

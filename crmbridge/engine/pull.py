@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import msgspec
-
+from crmbridge.engine import rejects
 from crmbridge.engine.links import link_of, raw_hash, save_link, stamp_between
+from crmbridge.engine.rejects import Rejects
 from crmbridge.engine.removals import Removals
 from crmbridge.engine.run import Run, System, micros
 from crmbridge.identity.link import Reading, Stamp, observe
@@ -23,7 +22,7 @@ from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.errors import MappingError
 from crmbridge.sdk.connector import Capabilities, Cursor, Page, Record
 from crmbridge.sdk.errors import CrmbridgeError, CursorExpiredError, FatalError, LimitError
-from crmbridge.store.base import DeadLetterRow, KnownRecord, RecordRow, StreamRow
+from crmbridge.store.base import KnownRecord, RecordRow, StreamRow
 
 __all__ = ["pull_records", "pull_system"]
 
@@ -36,8 +35,10 @@ def pull_system(run: Run, system: System) -> None:
         for name in system.streams:
             if _taken(run, system, name):
                 _Pull(run, system, name).read()
-    except LimitError:
-        raise
+    except LimitError as error:
+        if error.limit == rejects.LIMIT:
+            raise  # the mapping is wrong, not the system
+        run.stop(system, error)
     except CrmbridgeError as error:
         run.fail(system, error)
     except Exception as error:  # noqa: BLE001 - a connector is foreign code; it may raise anything
@@ -81,11 +82,7 @@ class _Pull:
     clock_offset: int = 0
     """The system's clock minus ours, microseconds."""
     listed: int = 0
-    rejected: int = 0
-    letters: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    """(scope, native id) -> raw payload of records that could not be taken last time."""
-    refused: set[tuple[str, str]] = field(default_factory=set)
-    """Those that cannot be taken this time."""
+    rejects: Rejects = field(init=False)
     required: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Entity -> fields without which a record makes no sense."""
 
@@ -100,7 +97,7 @@ class _Pull:
         except CursorExpiredError as error:
             run.event("finding", system=self.system.name, text=f"{error}; reading {self.stream} in full")
             complete = self._pages(None)
-        self._check_rejects()
+        self.rejects.check()
         self._finish(complete)
         run.event("stage-ended", system=self.system.name, stage="pull", text=self.stream, count=self.listed)
 
@@ -121,12 +118,7 @@ class _Pull:
         self.row = run.store.stream(self.system.name, self.stream)
         offsets = {row.name: row.clock_offset for row in run.store.systems()}
         self.clock_offset = offsets.get(self.system.name, 0)
-        open_letters = run.store.dead_letters("open", self.system.name)
-        self.letters = {
-            (x.scope, x.native_id): x.raw
-            for x in open_letters
-            if x.kind == "record" and x.stream == self.stream
-        }
+        self.rejects = Rejects(run, self.system, self.stream, self.mappings[0].entity)
         for mapping in self.mappings:
             flow = run.flow(mapping.entity)
             assert flow is not None
@@ -156,10 +148,10 @@ class _Pull:
         cursor brings only what has changed over there."""
         if not self.capabilities.changed_since or self.run.full or not self.row.cursor:
             return None
-        if self.run.store.setting(self._mapped_key) != self._mapped_by():
-            self.run.event(
-                "finding", system=self.system.name, text=f"reading {self.stream} in full: its mapping changed"
-            )
+        mapped_by = self.run.store.setting(self._mapped_key)
+        if mapped_by != self._mapped_by():
+            why = "its mapping changed" if mapped_by else "the last full read did not end well"
+            self.run.event("finding", system=self.system.name, text=f"reading {self.stream} in full: {why}")
             return None
         found: Cursor = json.loads(self.row.cursor)
         return found
@@ -174,15 +166,18 @@ class _Pull:
     def _pages(self, cursor: Cursor) -> bool:
         """Take every page; True if together they were a complete listing."""
         store, name = self.run.store, self.system.name
-        self.listed = self.rejected = 0
+        self.listed = 0
         full, complete = cursor is None, False
+        sweeping = full and self._sweeps()
         if full:
             with store.transaction():
+                store.put_setting(self._mapped_key, None)
                 store.sweep_begin(name, self.stream)
         self.asked_at = self.run.now()
         for page in self.system.connector.pull(self.stream, cursor):
+            self.removals.guard_high_water(self.row, page, full=full)
             with store.transaction():
-                self._take_page(page, sweeping=full and self.capabilities.deletes == "sweep")
+                self._take_page(page, sweeping=sweeping)
                 if page.cursor is not None:
                     self.row.cursor = json.dumps(page.cursor)
                 store.put_stream(self.row)
@@ -191,7 +186,17 @@ class _Pull:
                 "progress", system=name, stage="pull", text=self.stream, count=self.listed, total=page.total
             )
             self.asked_at = self.run.now()
+        if full:
+            with store.transaction():
+                self.rejects.heal_others()
         return complete
+
+    def _sweeps(self) -> bool:
+        """Whether a full read shows deletes. Those that a feed would have told are looked for only in a
+        stream that was read before."""
+        if self.capabilities.deletes == "sweep":
+            return True
+        return self.capabilities.deletes != "never" and self.row.read_started > 0
 
     def _take_page(self, page: Page, *, sweeping: bool) -> None:
         store, name = self.run.store, self.system.name
@@ -207,28 +212,12 @@ class _Pull:
         for record, digest in changed:
             rows.extend(self._take(record, digest, old, dirty))
         store.put_records(rows)
-        taken = {(row.scope, row.native_id) for row in rows}
-        healed = self.letters.keys() & (taken | self._as_before(page, changed))
-        if healed:
-            store.settle_dead_letters_of("record", name, self.stream, sorted(healed))
+        self.rejects.heal((record.scope, record.native_id) for record in page.records)
         self.removals.take(page, self.clock_offset)
         store.mark_dirty(dirty)
         for reject in page.rejects:
-            self._dead_letter(("", reject.position), reject.reason, reject.raw)
+            self.rejects.add(("", reject.position), reject.reason, reject.raw)
         self.listed += len(page.records) + len(page.rejects)
-
-    def _as_before(self, page: Page, changed: Iterable[tuple[Record, bytes]]) -> set[tuple[str, str]]:
-        """(scope, native id) of records that had become unreadable and now are what they were before."""
-        if not self.letters:
-            return set()
-        fresh = {(record.scope, record.native_id) for record, _ in changed}
-        again = self.letters.keys() - self.refused - fresh
-        return {
-            (record.scope, record.native_id)
-            for record in page.records
-            if (record.scope, record.native_id) in again
-            and _raw_text(record.data) != self.letters[record.scope, record.native_id]
-        }
 
     def _changed(
         self, records: Iterable[Record], known: Mapping[tuple[str, str], KnownRecord]
@@ -241,7 +230,7 @@ class _Pull:
                 digest = raw_hash(record)
             except ValueError as error:
                 key = _printable(record.scope), _printable(record.native_id)
-                self._dead_letter(key, str(error), repr(record.data))
+                self.rejects.add(key, str(error), repr(record.data))
                 continue
             before = known.get((record.scope, record.native_id))
             same = before is not None and before.raw_hash == digest and before.status in ("live", "out")
@@ -265,7 +254,7 @@ class _Pull:
         try:
             taken = self._map(record, digest, old, dirty)
         except (MappingError, ValueError, RecursionError) as error:
-            self._dead_letter((record.scope, record.native_id), str(error), record.data)
+            self.rejects.add((record.scope, record.native_id), str(error), record.data)
             return []
         return taken
 
@@ -349,7 +338,7 @@ class _Pull:
         if news.changed or news.revived:
             self.run.count(self.system.name, mapping.entity, "changed")
             row.unresolved = True
-            self._touch(row, dirty)
+            self._touch(row, dirty, revived=news.revived)
         for path in news.reverted:
             self.run.note(
                 "reverted", self.system.name, row.entity, row.golden_id or "", path, "an old copy came back"
@@ -376,9 +365,11 @@ class _Pull:
         save_link(link, row, flow.shape)
         return News(seen.changed, seen.reverted, revived)
 
-    def _touch(self, row: RecordRow, dirty: set[str]) -> None:
+    def _touch(self, row: RecordRow, dirty: set[str], *, revived: bool = False) -> None:
         if row.golden_id:
             dirty.add(row.golden_id)
+            if revived:  # what waits for it is planned again
+                dirty.update(self.run.store.referring([row.golden_id]))
 
     def _stamp(self, record: Record, row: RecordRow) -> Stamp:
         """The one time of a change: the source's, corrected and clamped between the two readings."""
@@ -402,12 +393,13 @@ class _Pull:
 
     def _finish(self, complete: bool) -> None:
         store, name = self.run.store, self.system.name
+        swept = self._sweeps()
         if self.capabilities.deletes == "sweep":
             complete = complete or self._listed_ids()
-        if complete and self.capabilities.deletes == "sweep":
-            self.removals.guard_emptied(self.row.live_count, self.listed)
-            with store.transaction():
-                self.removals.sweep()
+        if complete:
+            self.removals.guard_emptied(self.row, self.listed, swept=swept)
+        if complete and swept:
+            self.removals.sweep()
         with store.transaction():
             store.sweep_end(name, self.stream)
             store.put_setting(self._mapped_key, self._mapped_by())
@@ -431,40 +423,6 @@ class _Pull:
             self.listed += len(keys)
         return True
 
-    # what could not be taken
-
-    def _dead_letter(self, key: tuple[str, str], error: str, raw: Any) -> None:
-        self.rejected += 1
-        self.refused.add(key)
-        now = self.run.now()
-        letter = DeadLetterRow(
-            "record",
-            self.system.name,
-            self.stream,
-            key[1],
-            error,
-            _raw_text(raw),
-            scope=key[0],
-            first_at=now,
-            last_at=now,
-        )
-        letter.run = self.run.id
-        self.run.store.put_dead_letter(letter)
-        self.run.count(self.system.name, self.mappings[0].entity, "dead letter")
-
-    def _check_rejects(self) -> None:
-        if "rejects" in self.run.allowed or not self.rejected:
-            return
-        if not self.run.limits.allows("rejects", self.rejected, self.listed, first=False):
-            raise LimitError(
-                f"{self.system.name}/{self.stream}: {self.rejected} of {self.listed} records cannot be "
-                "mapped: then the mapping is wrong, not the data",
-                limit="limits.rejects",
-                flag="--allow rejects",
-                hint="crmbridge dead-letters list shows them; correct the mapping, pass --allow rejects for "
-                "this run, or change limits.rejects in crmbridge.yaml",
-            )
-
 
 @dataclass(slots=True)
 class News:
@@ -477,10 +435,3 @@ class News:
 
 def _printable(native_id: str) -> str:
     return native_id.encode("unicode_escape", "backslashreplace").decode()
-
-
-def _raw_text(raw: Any) -> str:
-    try:
-        return msgspec.json.encode(raw).decode()
-    except (TypeError, UnicodeError):
-        return json.dumps(repr(raw))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from crmbridge.engine.links import join_goldens
+from crmbridge.engine.links import golden_id_for, join_goldens
 from crmbridge.engine.run import Run, System, micros
-from crmbridge.sdk.connector import Capabilities, Page, RemoteMerge, Tombstone
-from crmbridge.sdk.errors import LimitError
-from crmbridge.store.base import RecordRow
+from crmbridge.sdk.connector import Capabilities, Connector, Page, RemoteMerge, Tombstone
+from crmbridge.sdk.errors import CursorExpiredError, LimitError
+from crmbridge.store.base import GoldenRow, RecordRow, StreamRow
 
 __all__ = ["Removals"]
 
@@ -21,7 +22,7 @@ A_MOMENT = 1_000_000
 
 @dataclass(slots=True)
 class Removals:
-    """Of one stream. Every method belongs into a transaction of its caller."""
+    """Of one stream."""
 
     run: Run
     system: System
@@ -32,7 +33,7 @@ class Removals:
         self.capabilities = self.system.streams[self.stream].capabilities
 
     def take(self, page: Page, clock_offset: int) -> None:
-        """The tombstones and merges of a page, once its records are saved."""
+        """The tombstones and merges of a page, once its records are saved; in the page's transaction."""
         for merge in page.merges:  # before the tombstone that a system may report of the loser as well
             self._merge(merge)
         here = {(record.scope, record.native_id) for record in page.records}
@@ -61,34 +62,120 @@ class Removals:
             self.run.count(self.system.name, row.entity, "gone")
             store.mark_dirty([row.golden_id] if row.golden_id else [])
 
+    # merges
+
     def _merge(self, merge: RemoteMerge) -> None:
-        """The system itself says that two records are one: the links follow."""
-        store, now = self.run.store, self.run.now()
-        rows = store.records(self.system.name, self.stream, [merge.loser, merge.survivor])
+        """The system itself says that two records are one: the links follow.
+
+        The survivor may be unknown yet. Then its link is made here, out of scope until its record comes.
+        """
+        store, name = self.run.store, self.system.name
+        rows = store.records(name, self.stream, [merge.loser, merge.survivor])
         mains = {row.native_id: row for row in rows if row.scope == merge.scope and not row.part}
         loser, survivor = mains.get(merge.loser), mains.get(merge.survivor)
-        if loser is None or loser.status == "gone":
+        known = loser or survivor
+        why = f"{name} merged {merge.loser} into {merge.survivor}"
+        if known is None or merge.loser == merge.survivor or self._is_old(loser, why):
             return
-        self._bury([loser], now)
-        if survivor is None or not loser.golden_id or not survivor.golden_id:
-            return
-        if loser.golden_id != survivor.golden_id:
-            why = f"{self.system.name} merged {merge.loser} into {merge.survivor}"
-            join_goldens(store, loser.golden_id, survivor.golden_id, why, now)
+        loser = loser or self._stub(known, merge.loser)
+        survivor = survivor or self._stub(known, merge.survivor)
+        self._bury([loser], self.run.now())
+        golden_id = survivor.golden_id or loser.golden_id or self._found(survivor)
+        if loser.golden_id and loser.golden_id != golden_id:
+            join_goldens(store, loser.golden_id, golden_id, why, self.run.now())
+        else:
+            store.journal(golden_id, "merged", why, self.run.now())
+        loser.golden_id = survivor.golden_id = golden_id
+        loser.gone_at = 0  # nobody deleted anybody
+        store.put_records([loser, survivor])
+        store.mark_dirty([golden_id, *store.referring([golden_id])])
+
+    def _is_old(self, loser: RecordRow | None, why: str) -> bool:
+        """Delivered before: what a person has separated since stays so."""
+        if loser is None or loser.status not in ("gone", "archived") or not loser.golden_id:
+            return False
+        return any(why in details for _, _, details in self.run.store.history(loser.golden_id))
+
+    def _stub(self, like: RecordRow, native_id: str) -> RecordRow:
+        """The link of a record that nobody has read."""
+        stub = RecordRow(like.system, like.stream, native_id, like.entity, scope=like.scope)
+        stub.status, stub.unresolved = "out", False
+        return stub
+
+    def _found(self, row: RecordRow) -> str:
+        golden_id, now = golden_id_for(row), self.run.now()
+        self.run.store.put_goldens([GoldenRow(golden_id, row.entity, updated_at=now)])
+        who = f"{row.system}/{row.stream}/{row.native_id}"
+        self.run.store.journal(golden_id, "created", who, now)
+        return golden_id
+
+    # what a listing lacks
 
     def sweep(self) -> None:
-        """Bury what a complete listing lacked."""
+        """Settle what a complete listing lacked. What the system still gives when it is asked for by its id
+        has left the listing's scope (a role, what the API user may see) and is not deleted."""
         store, name, after = self.run.store, self.system.name, 0
         while rows := store.sweep_missing(name, self.stream, after, CHUNK):
             after = rows[-1].id
-            self._bury(rows, self.run.now())
+            there = self._still_there([row.native_id for row in rows])
+            with store.transaction():
+                self._bury([r for r in rows if (r.scope, r.native_id) not in there], self.run.now())
+                self._leave([r for r in rows if (r.scope, r.native_id) in there])
 
-    def guard_emptied(self, before: int, listed: int) -> None:
-        """Whether a listing lacks so much that something must be wrong with it."""
-        if before >= 10 and listed < before / 2 and "empty" not in self.run.allowed:
-            raise LimitError(
-                f"{self.system.name}/{self.stream} lists {listed} records, and last time {before}",
-                limit="the guard against an emptied source",
-                flag="--allow empty",
-                hint="look whether the source is whole; if it is meant, pass --allow empty for this run",
-            )
+    def _still_there(self, native_ids: Sequence[str]) -> set[tuple[str, str]]:
+        connector = self.system.connector
+        if type(connector).get_many is Connector.get_many:  # it would read the same listing again
+            return set()
+        return {(one.scope, one.native_id) for one in connector.get_many(self.stream, native_ids)}
+
+    def _leave(self, rows: Iterable[RecordRow]) -> None:
+        """Out of scope: linked, and neither read nor written until it comes back."""
+        left = [row for row in rows if row.status == "live"]
+        for row in left:
+            row.status, row.raw_hash = "out", b""
+            self.run.count(self.system.name, row.entity, "out of scope")
+        self.run.store.put_records(left)
+        self.run.store.mark_dirty([row.golden_id for row in left if row.golden_id])
+
+    # sources that cannot be right
+
+    def guard_emptied(self, row: StreamRow, listed: int, *, swept: bool) -> None:
+        """Raises LimitError where a complete listing lacks so much that something must be wrong with it."""
+        if swept:
+            lacking, known = self.run.store.sweep_count(self.system.name, self.stream)
+        else:
+            lacking, known = max(row.live_count - listed, 0), row.live_count
+        if "vanished" in self.run.allowed or self.run.limits.allows("vanished", lacking, known, first=False):
+            return
+        raise LimitError(
+            f"{self.system.name}/{self.stream} lists {listed} records, and {lacking} of the {known} known "
+            f"ones are missing; the limit is {self.run.limits.describe('vanished', first=False)}",
+            limit="limits.vanished",
+            flag="--allow vanished",
+            hint="look whether the source is whole; if it is meant, pass --allow vanished for this run, or "
+            "change limits.vanished in crmbridge.yaml",
+        )
+
+    def guard_high_water(self, row: StreamRow, page: Page, *, full: bool) -> None:
+        """Raises LimitError where the system's own counter moved backwards, as after its backup was restored.
+
+        Where that is allowed: CursorExpiredError, since the cursor belongs to a history that is no more.
+        """
+        mark: Any = page.high_water
+        if mark is None:
+            return
+        before: Any = json.loads(row.high_water) if row.high_water else None
+        if type(before) is type(mark) and mark < before:
+            place = f"{self.system.name}/{self.stream}"
+            told = f"{place} is at {mark} and was at {before}: it moved backwards"
+            if "backwards" not in self.run.allowed:
+                raise LimitError(
+                    told,
+                    limit="the guard against a source that was set back",
+                    flag="--allow backwards",
+                    hint="was a backup restored there? If it is meant, pass --allow backwards for this run: "
+                    "the stream is then read in full",
+                )
+            if not full:
+                raise CursorExpiredError(told)
+        row.high_water = json.dumps(mark)

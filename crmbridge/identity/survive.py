@@ -122,10 +122,12 @@ class Golden:
 
 
 def primaries(links: Iterable[Link]) -> list[Link]:
-    """One record of each system, and of each scope in it: the first linked one that lives, else the first.
-    The other records there are duplicates; no value flows between them."""
+    """One record of each system, and of each scope in it: the first linked one that lives and was read, else
+    the first. The other records there are duplicates; no value flows between them."""
     chosen: dict[tuple[str, str], Link] = {}
-    for link in sorted(links, key=lambda one: (not one.alive, one.part != "", one.record_id)):
+    for link in sorted(
+        links, key=lambda one: (not (one.alive and one.fields), one.part != "", one.record_id)
+    ):
         chosen.setdefault((link.system, link.scope), link)
     return list(chosen.values())
 
@@ -139,7 +141,8 @@ def merge(
     """
     chosen = sorted(primaries(links), key=lambda one: (policy.rank(one.system), one.record_id))
     golden = Golden(relabelled=unify_elements(shape, chosen))
-    view = _View(shape, policy, {one.record_id: one for one in chosen}, canonical_ref, golden)
+    dead = {one.record_id: one for one in links if not one.alive}
+    view = _View(shape, policy, {one.record_id: one for one in chosen}, canonical_ref, golden, dead)
     for path in _paths(chosen):
         view.decide(path)
     golden.delete = _travelling_delete(policy, chosen)
@@ -161,6 +164,8 @@ class _View:
     links: Mapping[int, Link]
     canonical_ref: Callable[[Link, Any], Any]
     golden: Golden
+    dead: Mapping[int, Link]
+    """Also those beside a living record of their system, one that they were merged into say."""
 
     def decide(self, path: str) -> None:
         statements, rule = self._statements(path)
@@ -234,8 +239,7 @@ class _View:
     def _copy_of_the_dead(self, link: Link, path: str) -> Statement | None:
         state = link.fields.get(path)
         sent = state.sent if state else None
-        origin = self.links.get(sent.origin) if sent else None
-        return self._canonical(link, path, sent) if origin is not None and not origin.alive else None
+        return self._canonical(link, path, sent) if sent and sent.origin in self.dead else None
 
     def _canonical(self, link: Link, path: str, said: Statement | None) -> Statement | None:
         shape = self.shape.field(path)
@@ -351,7 +355,7 @@ class _View:
                 self.golden.overruled.append((path, link.system, own))
 
     def _system(self, said: Statement) -> str:
-        link = self.links.get(said.origin)
+        link = self.links.get(said.origin) or self.dead.get(said.origin)
         return link.system if link else ""
 
 

@@ -168,6 +168,9 @@ class Page:
     """How many records the whole pull will bring, if known: for the progress bar only."""
     server_time: datetime | None = None
     """The system's clock when it answered; corrects its times for skew."""
+    high_water: int | str | None = None
+    """Where the system's own counter of changes stands (a sequence, a log position), if it has one that
+    deletes don't lower. Where it is lower than last time the system was set back: the engine stops it."""
 
 
 # -- what is written ---------------------------------------------------------------------------

@@ -120,6 +120,8 @@ class StreamRow:
     """Records in that listing."""
     reading_since: int = 0
     """When the pull that is not finished began; 0: none is under way."""
+    high_water: str | None = None
+    """The system's own counter of changes when last seen (JSON): it never moves backwards."""
 
 
 @dataclass(slots=True)
@@ -310,11 +312,15 @@ class Store(Protocol):
 
     def natives_of(self, system: str, golden_ids: Sequence[str]) -> dict[str, dict[str, RecordRow]]:
         """Golden id -> scope -> the record that receives writes there: the first linked main record that
-        lives, else the first."""
+        lives, else the first that is out of scope, else the first."""
         ...
 
     def count_records(self, system: str, entity: str) -> int:
         """Live linked records."""
+        ...
+
+    def count_stream(self, system: str, stream: str) -> int:
+        """Live main records of a stream, linked or not."""
         ...
 
     # the sweep: what a complete listing lacks
@@ -324,7 +330,11 @@ class Store(Protocol):
         ...
 
     def sweep_missing(self, system: str, stream: str, after: int, limit: int) -> list[RecordRow]:
-        """Live main and further records that the listing lacks."""
+        """Main and further records, live or out of scope, that the listing lacks."""
+        ...
+
+    def sweep_count(self, system: str, stream: str) -> tuple[int, int]:
+        """How many live records the listing lacks, and of how many."""
         ...
 
     def sweep_end(self, system: str, stream: str) -> None: ...
@@ -407,6 +417,10 @@ class Store(Protocol):
         ...
 
     def dead_letters(self, status: str | None = "open", system: str | None = None) -> list[DeadLetterRow]: ...
+    def open_letters(self, kind: str, system: str, stream: str) -> dict[tuple[str, str], int]:
+        """(scope, native id) -> letter id, of those that are open."""
+        ...
+
     def dead_letter(self, letter_id: int) -> DeadLetterRow | None: ...
     def settle_dead_letter(self, letter_id: int, status: str) -> None: ...
     def settle_dead_letters_of(

@@ -97,7 +97,7 @@ class Records:
             select_records()
             # `|| ''` for the same reason: by golden id, not all of a system.
             .where(streams.c.system.concat("") == sa.bindparam("system"), c.part == "", among(c.golden_id))
-            .order_by(c.status != "live", c.id)
+            .order_by(c.status != "live", c.status != "out", c.id)
         )
         self._goldens_of = (
             sa.select(c.scope, c.native_id, c.part, c.golden_id)
@@ -125,6 +125,7 @@ class Records:
                 c.golden_id.is_not(None),
             )
         )
+        self._count_stream = sa.select(sa.func.count()).where(of_stream, c.status == "live", c.part == "")
 
     def _find(self, statement: sa.Executable, **parameters: Any) -> list[RecordRow]:
         return [RecordRow(*row) for row in self.database.rows(statement, parameters)]
@@ -228,6 +229,10 @@ class Records:
 
     def count_records(self, system: str, entity: str) -> int:
         return int(self.database.value(self._count, {"system": system, "entity": entity}))
+
+    def count_stream(self, system: str, stream: str) -> int:
+        stream_id = self.systems.stream_id(system, stream)
+        return int(self.database.value(self._count_stream, {"stream_id": stream_id}))
 
 
 def _heads(native_id: str) -> list[str]:

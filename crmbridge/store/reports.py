@@ -81,6 +81,12 @@ class DeadLetters:
             statement = statement.where(dead_letters.c.system == system)
         return [DeadLetterRow(*row) for row in self.database.rows(statement)]
 
+    def open_letters(self, kind: str, system: str, stream: str) -> dict[tuple[str, str], int]:
+        d = dead_letters.c
+        key = {"of_kind": kind, "of_system": system, "of_stream": stream}
+        rows = self.database.rows(sa.select(d.scope, d.native_id, d.id).where(self._of), key)
+        return {(scope, native_id): letter_id for scope, native_id, letter_id in rows}
+
     def dead_letter(self, letter_id: int) -> DeadLetterRow | None:
         rows = self.database.rows(self._letters.where(dead_letters.c.id == letter_id))
         return DeadLetterRow(*rows[0]) if rows else None

@@ -101,11 +101,13 @@ class SqlStore:
         self.golden_of = records.golden_of
         self.natives_of = records.natives_of
         self.count_records = records.count_records
+        self.count_stream = records.count_stream
 
         sweep = Sweep(database, systems)
         self.sweep_begin = sweep.sweep_begin
         self.sweep_saw = sweep.sweep_saw
         self.sweep_missing = sweep.sweep_missing
+        self.sweep_count = sweep.sweep_count
         self.sweep_end = sweep.sweep_end
 
         goldens = Goldens(database)
@@ -137,6 +139,7 @@ class SqlStore:
         letters = DeadLetters(database, now)
         self.put_dead_letter = letters.put_dead_letter
         self.dead_letters = letters.dead_letters
+        self.open_letters = letters.open_letters
         self.dead_letter = letters.dead_letter
         self.settle_dead_letter = letters.settle_dead_letter
         self.settle_dead_letters_of = letters.settle_dead_letters_of

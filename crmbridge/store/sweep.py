@@ -35,12 +35,14 @@ class Sweep:
             .where(
                 c.stream_id == sa.bindparam("stream_id"),
                 c.id > sa.bindparam("after"),
-                c.status == "live",
+                c.status.in_(("live", "out")),
                 ~listed,
             )
             .order_by(c.id)
             .limit(sa.bindparam("limit", type_=sa.Integer))
         )
+        live = sa.select(sa.func.count()).where(c.stream_id == sa.bindparam("stream_id"), c.status == "live")
+        self._live, self._lacking = live, live.where(~listed)
 
     def sweep_begin(self, system: str, stream: str) -> None:
         self.database.write(self._forget, {"stream_id": self.systems.make_stream(system, stream)})
@@ -53,6 +55,12 @@ class Sweep:
         stream_id = self.systems.stream_id(system, stream)
         parameters = {"stream_id": stream_id, "after": after, "limit": limit}
         return [record_row(row) for row in self.database.rows(self._missing, parameters)]
+
+    def sweep_count(self, system: str, stream: str) -> tuple[int, int]:
+        parameters = {"stream_id": self.systems.stream_id(system, stream)}
+        return int(self.database.value(self._lacking, parameters)), int(
+            self.database.value(self._live, parameters)
+        )
 
     def sweep_end(self, system: str, stream: str) -> None:
         self.database.write(self._forget, {"stream_id": self.systems.stream_id(system, stream)})

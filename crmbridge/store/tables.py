@@ -80,6 +80,7 @@ streams = sa.Table(
     _integer("complete_at"),
     _integer("live_count"),
     _integer("reading_since"),
+    _maybe("high_water"),
     sa.UniqueConstraint("system", "stream"),
 )
 

@@ -58,6 +58,7 @@ class Stage:
     config: dict[str, Any] = field(default_factory=dict)
     mappings: dict[str, Any] = field(default_factory=dict)
     copies: dict[str, Any] = field(default_factory=dict)
+    backups: dict[str, MemorySystem] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         unique = next(_numbers)
@@ -197,6 +198,19 @@ class Stage:
         system, stream, native_id = place.split("/")
         self.memory[system].remove(stream, native_id)
 
+    def do_bring_back(self, place: str) -> None:
+        self.sleep(1)
+        system, stream, native_id = place.split("/")
+        self.memory[system].bring_back(stream, native_id)
+
+    def do_back_up(self, system: str) -> None:
+        memory = self.memory[system]
+        self.backups[system] = MemorySystem((), self.now)
+        self.backups[system].set_back(memory)
+
+    def do_restore(self, system: str) -> None:
+        self.memory[system].set_back(self.backups[system])
+
     def do_merge(self, merges: dict[str, list[str]]) -> None:
         self.sleep(1)
         for place, (loser, survivor) in merges.items():
@@ -322,8 +336,9 @@ def behaviour(spec: dict[str, Any]) -> Behaviour:
     for name in ("search_keys", "scopes"):
         if name in parts:
             parts[name] = tuple(parts[name])
-    if "closed_when" in parts:
-        parts["closed_when"] = {name: frozenset(values) for name, values in parts["closed_when"].items()}
+    for name in ("closed_when", "hidden_when"):
+        if name in parts:
+            parts[name] = {field: frozenset(values) for field, values in parts[name].items()}
     if keeps:
 
         def stores(name: str, value: Any) -> Any:
@@ -369,7 +384,9 @@ def _compare(
     bridge: Bridge | None,
     before: tuple[int, int] = (0, 0),
 ) -> None:
-    text = str(outcome) if isinstance(outcome, CrmbridgeError) else "\n".join(outcome.reasons)
+    failed = [] if isinstance(outcome, CrmbridgeError) else outcome.failed.values()
+    text = "\n".join([str(outcome)] if isinstance(outcome, CrmbridgeError) else outcome.reasons)
+    text += "".join(f"\n{error}" for error in failed)
     wanted = expected.get("exit", 0)
     assert outcome.exit_code == wanted, f"exit code {outcome.exit_code}, expected {wanted}: {text or outcome}"
     for piece in expected.get("reasons", ()):

@@ -540,12 +540,18 @@ class StoreSuite:
             with store.transaction():
                 store.sweep_saw("shop", "customers", keys)
         missing = store.sweep_missing("shop", "customers", 0, 9)
-        assert [(r.native_id, r.part) for r in missing] == [("2", ""), ("2", "p"), ("3", ""), ("7", "")]
+        assert [(r.native_id, r.part) for r in missing] == [
+            *[("2", ""), ("2", "p"), ("3", ""), ("5", ""), ("7", "")]
+        ]
+        assert store.sweep_count("shop", "customers") == (4, 5)
+        assert store.sweep_count("shop", "nothing") == (0, 0)
+        assert store.count_stream("shop", "customers") == 4
+        assert store.count_stream("shop", "nothing") == 0
         again = store.sweep_missing("shop", "customers", missing[1].id, 1)
         assert [row.native_id for row in again] == ["3"]
         with store.transaction():
             store.sweep_end("shop", "customers")
-        assert len(store.sweep_missing("shop", "customers", 0, 9)) == 5
+        assert len(store.sweep_missing("shop", "customers", 0, 9)) == 6
 
     def test_a_listing_goes_on_after_a_crash_and_begins_anew_when_told(self, store: Store, url: str) -> None:
         put(store, record("1"), record("2"))
@@ -728,6 +734,8 @@ class StoreSuite:
         ]
         assert store.dead_letters("open", "crm") == []
         assert len(store.dead_letters("open", "shop")) == 2
+        assert store.open_letters("record", "shop", "customers") == {("", "1"): four, ("", "3"): three}
+        assert store.open_letters("operation", "shop", "customers") == {}
 
     def test_a_dead_letter_takes_what_no_record_may_have(self, store: Store) -> None:
         with store.transaction():

@@ -113,8 +113,13 @@ class StoreMachine(RuleBasedStateMachine):
         assert sorted(map(key_of, found)) == sorted(
             key_of(row)
             for row in self.of(place)
-            if row.status == "live" and (row.scope, row.native_id) not in listed
+            if row.status in ("live", "out") and (row.scope, row.native_id) not in listed
         )
+
+        live = [row for row in self.of(place) if row.status == "live"]
+        lacking = [row for row in live if (row.scope, row.native_id) not in listed]
+        assert self.store.sweep_count(*place) == (len(lacking), len(live))
+        assert self.store.count_stream(*place) == sum(not row.part for row in live)
 
     @invariant()
     def listings_are_whole_and_in_order(self) -> None:

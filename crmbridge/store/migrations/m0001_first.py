@@ -12,7 +12,7 @@ STATEMENTS = (
     """CREATE TABLE streams (
         id {id}, system {text} NOT NULL, stream {text} NOT NULL, cursor {text}, read_started BIGINT NOT NULL,
         complete_at BIGINT NOT NULL, live_count BIGINT NOT NULL, reading_since BIGINT NOT NULL,
-        UNIQUE (system, stream)
+        high_water {text}, UNIQUE (system, stream)
     )""",
     """CREATE TABLE records (
         id {id}, stream_id BIGINT NOT NULL, native_id {text} NOT NULL, scope {text} NOT NULL,

@@ -1,0 +1,99 @@
+"""Records of one stream that cannot be taken: dead letters, and how many are too many.
+
+A letter is open until its record is read again and can be taken, until a full read no longer brings it, or
+until a person drops it. Open letters are counted, not those of one run: a mapping that is wrong goes on
+failing until it is mended. `--allow rejects` accepts those that are open now; later ones count anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from crmbridge.engine.run import Run, System
+from crmbridge.sdk.errors import LimitError
+from crmbridge.store.base import DeadLetterRow
+
+__all__ = ["Rejects"]
+
+LIMIT = "limits.rejects"
+
+
+@dataclass(slots=True)
+class Rejects:
+    """One reading of one stream."""
+
+    run: Run
+    system: System
+    stream: str
+    entity: str
+    """For the account."""
+    before: set[tuple[str, str]] = field(init=False)
+    """(scope, native id) of the letters that were open when reading began."""
+    refused: set[tuple[str, str]] = field(default_factory=set)
+    """Those that cannot be taken this time."""
+
+    def __post_init__(self) -> None:
+        self.before = set(self._open())
+
+    def _open(self) -> dict[tuple[str, str], int]:
+        return self.run.store.open_letters("record", self.system.name, self.stream)
+
+    def add(self, key: tuple[str, str], error: str, raw: Any) -> None:
+        """Keep what could not be taken, whole. key: (scope, native id)."""
+        self.refused.add(key)
+        scope, native_id = key
+        now = self.run.now()
+        letter = DeadLetterRow("record", self.system.name, self.stream, native_id, error, _raw_text(raw))
+        letter.scope = scope
+        letter.first_at = letter.last_at = now
+        letter.run = self.run.id
+        self.run.store.put_dead_letter(letter)
+        self.run.count(self.system.name, self.entity, "dead letter")
+
+    def heal(self, keys: Iterable[tuple[str, str]]) -> None:
+        """These records were read, and could be taken unless they were refused."""
+        self._settle(self.before.intersection(keys) - self.refused)
+
+    def heal_others(self) -> None:
+        """After a full read: what is not among the refused is mended, or is no longer there."""
+        self._settle(self.before - self.refused)
+
+    def _settle(self, healed: set[tuple[str, str]]) -> None:
+        if healed:
+            self.before -= healed
+            self.run.store.settle_dead_letters_of("record", self.system.name, self.stream, sorted(healed))
+
+    def check(self) -> None:
+        """Raises LimitError where so many are open that the mapping must be wrong, not the data."""
+        store, key = self.run.store, f"rejects-accepted:{self.system.name}:{self.stream}"
+        letters = self._open()
+        if not letters:
+            return
+        if "rejects" in self.run.allowed:
+            with store.transaction():
+                store.put_setting(key, str(max(letters.values())))
+            return
+        accepted = int(store.setting(key) or 0)
+        count = sum(1 for letter in letters.values() if letter > accepted)
+        total = count + store.count_stream(self.system.name, self.stream)
+        if not self.run.limits.allows("rejects", count, total, first=False):
+            raise LimitError(
+                f"{self.system.name}/{self.stream}: {count} of {total} records cannot be "
+                "mapped: then the mapping is wrong, not the data",
+                limit=LIMIT,
+                flag="--allow rejects",
+                hint="crmbridge dead-letters list shows them; correct the mapping, pass --allow rejects to "
+                f"accept those, or change {LIMIT} in crmbridge.yaml",
+            )
+
+
+def _raw_text(raw: Any) -> str:
+    try:
+        return msgspec.json.encode(raw).decode()
+    except (TypeError, UnicodeError):
+        return json.dumps(repr(raw))
