@@ -492,6 +492,9 @@ class StoreSuite:
         with store.transaction():
             store.put_records(replace(row, status="gone") for row in store.records("shop", "leads", ["5"]))
         assert store.natives_of("shop", ["g1"])["g1"][""].native_id == "1"
+        with store.transaction():
+            store.put_records(replace(r, status="out") for r in store.records("shop", "customers", ["2"]))
+        assert store.natives_of("shop", ["g1"])["g1"][""].native_id == "2"
 
     def test_the_same_native_id_of_two_scopes_is_two_records(self, store: Store) -> None:
         rows = put(store, record("1", scope="a"), record("1", scope="b"), record("2", scope="b"))
