@@ -115,8 +115,10 @@ class Removals:
         """Settle what a complete listing lacked. What the system still gives when it is asked for by its id
         has left the listing's scope (a role, what the API user may see) and is not deleted."""
         store, name, after = self.run.store, self.system.name, 0
-        while rows := store.sweep_missing(name, self.stream, after, CHUNK):
-            after = rows[-1].id
+        scopes = self.capabilities.scopes
+        while found := store.sweep_missing(name, self.stream, after, CHUNK):
+            after = found[-1].id
+            rows = [row for row in found if not scopes or row.scope in scopes]  # of others nothing is known
             there = self._still_there([row.native_id for row in rows])
             with store.transaction():
                 self._bury([r for r in rows if (r.scope, r.native_id) not in there], self.run.now())

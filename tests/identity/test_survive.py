@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from crmbridge.identity.link import Link, Statement
+from crmbridge.identity.link import FieldState, Link, Statement
 from crmbridge.identity.policy import HUB
 from crmbridge.identity.survive import Golden, consent, primaries
 from crmbridge.sdk.hookspecs import Candidate
@@ -142,9 +142,15 @@ def test_references_are_compared_as_golden_ones() -> None:
 
 
 def test_of_duplicates_in_one_system_the_first_living_one_speaks() -> None:
-    links = [Link(4, "shop", "customers", "a", status="gone"), Link(5, "shop", "customers", "b")]
-    part = Link(3, "shop", "orders", "c", part="guest")
-    other = Link(2, "shop", "customers", "d", scope="de")
+    said = {"note": FieldState("x")}
+    links = [
+        Link(4, "shop", "customers", "a", status="gone", fields=said),
+        Link(5, "shop", "customers", "b", fields=said),
+    ]
+    part = Link(3, "shop", "orders", "c", part="guest", fields=said)
+    other = Link(2, "shop", "customers", "d", scope="de", fields=said)
+    not_read_yet = Link(6, "shop", "customers", "e", status="out")
+    assert [link.record_id for link in primaries([not_read_yet, links[0]])] == [4]
     assert [link.record_id for link in primaries([part, *links, other])] == [2, 5]
     assert [link.record_id for link in primaries([part, links[0]])] == [3]
 
