@@ -19,11 +19,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import crmbridge.connectors
 from crmbridge.config import Config, Secrets, load_config
-from crmbridge.engine import checkup, repair
+from crmbridge.engine import checkup, repair, steward
 from crmbridge.engine import sync as pipeline
 from crmbridge.engine.checkup import CheckLine
 from crmbridge.engine.find import titles_of
@@ -38,7 +38,7 @@ from crmbridge.sdk.errors import ConfigError, CrmbridgeError, StateError
 from crmbridge.sdk.hookspecs import RunEvent
 from crmbridge.sdk.http import HttpClient, Surroundings
 from crmbridge.sdk.redact import Redactor
-from crmbridge.store.base import RunRow, Store, SystemRow
+from crmbridge.store.base import ConflictRow, RunRow, Store, SystemRow
 from crmbridge.store.sql import open_store
 from crmbridge_schemas.base import Entity
 
@@ -473,6 +473,16 @@ class Bridge:
         with self.store.lock("dead-letters drop"), self.store.transaction():
             for letter in ids:
                 self.store.settle_dead_letter(letter, "dropped")
+
+    def decide(self, ruling: steward.Ruling) -> tuple[ConflictRow, Any]:
+        """A person says which value a conflict ends in; it travels with the next sync."""
+        with self.store.lock("conflicts decide"), self.store.transaction():
+            return steward.decide(self.looking(), ruling)
+
+    def withdraw(self, ruling: steward.Ruling) -> ConflictRow:
+        """What a person decided about a conflict is void."""
+        with self.store.lock("conflicts withdraw"), self.store.transaction():
+            return steward.withdraw(self.looking(), ruling)
 
     # -- flows ---------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from crmbridge.cli import (
     check,
+    conflicts,
     demo,
     discover,
     init,
@@ -110,5 +111,18 @@ def _options(  # noqa: PLR0913 - one for each option
     ctx.obj = Session(GlobalOptions(config, env, json, quiet, verbose, no_color, debug))
 
 
-for family in (init, check, discover, sync, records, letters, runs, systems, plugins, schema, demo):
+for family in (
+    init,
+    check,
+    discover,
+    sync,
+    records,
+    conflicts,
+    letters,
+    runs,
+    systems,
+    plugins,
+    schema,
+    demo,
+):
     family.register(app)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from crmbridge.cli.values import instant, value
+from crmbridge.cli.values import local, value
 
 if TYPE_CHECKING:
     from crmbridge.engine.customer360 import Customer360, Held, LinkView
@@ -22,7 +23,7 @@ class Section(NamedTuple):
     rows: Sequence[Sequence[str]]
 
 
-def heading(found: Customer360) -> list[tuple[str, str]]:
+def heading(found: Customer360, zone: tzinfo) -> list[tuple[str, str]]:
     """The lines at the top: (name, text)."""
     lines = [("Id", found.id)]
     if found.merged:
@@ -30,7 +31,7 @@ def heading(found: Customer360) -> list[tuple[str, str]]:
     lines += [("Kind", found.kind or ""), ("Owner", found.owner or "")]
     last = found.last_contact
     if last is not None:
-        parts = (_day(last.at), last.channel, f"by {last.by}" if last.by else "", last.outcome)
+        parts = (_day(last.at, zone), last.channel, f"by {last.by}" if last.by else "", last.outcome)
         lines.append(("Last contact", ", ".join(part for part in parts if part)))
     if found.open_amounts:
         lines.append(
@@ -39,20 +40,25 @@ def heading(found: Customer360) -> list[tuple[str, str]]:
     return [(name, text) for name, text in lines if text]
 
 
-def sections(found: Customer360) -> Iterator[Section]:
+def sections(found: Customer360, zone: tzinfo) -> Iterator[Section]:
     """The tables that have something in them."""
-    for section in (_fields(found), *_documents(found), _contacts(found), *_around(found)):
+    for section in (
+        _fields(found, zone),
+        *_documents(found, zone),
+        _contacts(found, zone),
+        *_around(found, zone),
+    ):
         if section.rows:
             yield section
 
 
-def _fields(found: Customer360) -> Section:
+def _fields(found: Customer360, zone: tzinfo) -> Section:
     rows = [
         (
             one.path.partition("/")[0],
             value(one.value),
             one.system,
-            instant(one.time) or "first contact",
+            local(one.time, zone) or "first contact",
             one.rule + (f", {one.lost} said otherwise" if one.lost else ""),
         )
         for one in found.fields
@@ -60,14 +66,14 @@ def _fields(found: Customer360) -> Section:
     return Section("Golden record", ("Field", "Value", "From", "Since", "Because"), rows)
 
 
-def _documents(found: Customer360) -> Iterator[Section]:
+def _documents(found: Customer360, zone: tzinfo) -> Iterator[Section]:
     yield Section(
         "Orders",
         ("Number", "Ordered", "Status", "Delivery", "Payment", "#Total", "Lines", "In"),
         [
             (
                 one.number,
-                _day(one.ordered),
+                _day(one.ordered, zone),
                 one.status or "",
                 one.fulfilment_status or "",
                 one.payment_status or "",
@@ -88,8 +94,8 @@ def _documents(found: Customer360) -> Iterator[Section]:
                 one.status,
                 one.carrier,
                 one.tracking_number,
-                _day(one.shipped_at),
-                _day(one.delivered_at),
+                _day(one.shipped_at, zone),
+                _day(one.delivered_at, zone),
                 _systems(one.systems),
             )
             for one in found.shipments
@@ -103,8 +109,8 @@ def _documents(found: Customer360) -> Iterator[Section]:
                 one.number,
                 one.kind,
                 one.status,
-                _day(one.issued_on),
-                _day(one.due_date),
+                _day(one.issued_on, zone),
+                _day(one.due_date, zone),
                 _money(one.gross_total),
                 _money(one.open_amount) if one.open else "",
                 _systems(one.systems),
@@ -122,8 +128,8 @@ def _documents(found: Customer360) -> Iterator[Section]:
                 one.status,
                 one.priority,
                 one.assignee,
-                _day(one.opened_at),
-                _day(one.closed_at),
+                _day(one.opened_at, zone),
+                _day(one.closed_at, zone),
                 one.order,
                 _systems(one.systems),
             )
@@ -132,16 +138,16 @@ def _documents(found: Customer360) -> Iterator[Section]:
     )
 
 
-def _contacts(found: Customer360) -> Section:
+def _contacts(found: Customer360, zone: tzinfo) -> Section:
     rows = [
         _texts(
-            _minute(one.at),
+            _minute(one.at, zone),
             one.channel,
             one.direction,
             one.by,
             one.subject or one.content,
             one.outcome,
-            _day(one.next_action_at),
+            _day(one.next_action_at, zone),
             _systems(one.systems),
         )
         for one in found.touch_points
@@ -149,11 +155,11 @@ def _contacts(found: Customer360) -> Section:
     return Section("Contacts", ("When", "Channel", "Direction", "By", "About", "Outcome", "Next", "In"), rows)
 
 
-def _around(found: Customer360) -> Iterator[Section]:
+def _around(found: Customer360, zone: tzinfo) -> Iterator[Section]:
     yield Section(
-        "Records", ("System", "Stream", "Record", "Status", "Read"), [_link(x) for x in found.links]
+        "Records", ("System", "Stream", "Record", "Status", "Read"), [_link(x, zone) for x in found.links]
     )
-    gone = [_link(one) for one in found.tombstones]
+    gone = [_link(one, zone) for one in found.tombstones]
     yield Section("Records that are gone", ("System", "Stream", "Record", "Status", "Gone"), gone)
     relatives = [(one.relation, one.name, one.id) for one in found.relatives]
     yield Section("Related", ("Relation", "Name", "Id"), relatives)
@@ -161,10 +167,10 @@ def _around(found: Customer360) -> Iterator[Section]:
     yield Section("Probable duplicates", ("Name", "Why", "Id"), twins)
 
 
-def _link(one: LinkView) -> tuple[str, ...]:
+def _link(one: LinkView, zone: tzinfo) -> tuple[str, ...]:
     record = one.native_id + (f" ({one.part.partition(':')[0]})" if one.part else "")
     status = one.status + (" by us" if one.deleted_by_us else "")
-    return one.system, one.stream, record, status, instant(one.gone_at or one.read_at) or ""
+    return one.system, one.stream, record, status, local(one.gone_at or one.read_at, zone) or ""
 
 
 def _texts(*parts: str | None) -> tuple[str, ...]:
@@ -183,9 +189,12 @@ def _amount(data: Mapping[str, Any] | None) -> str:
     return "" if data is None else str(data.get("amount") or data.get("value") or "")
 
 
-def _day(text: str | None) -> str:
-    return (text or "")[:10]
+def _day(text: str | None, zone: tzinfo) -> str:
+    return _minute(text, zone)[:10]
 
 
-def _minute(text: str | None) -> str:
-    return (text or "")[:16].replace("T", " ")
+def _minute(text: str | None, zone: tzinfo) -> str:
+    """An instant in the zone, with its name; a day as it is."""
+    if not text or "T" not in text:
+        return text or ""
+    return f"{datetime.fromisoformat(text).astimezone(zone):%Y-%m-%d %H:%M %Z}"

@@ -50,7 +50,7 @@ def list_(
         output.print("There are no dead letters.")
         return
     columns = ("#Id", "Kind", "Record", "Error", "#Tried", "Last", *(("Status",) if every else ()))
-    output.print(output.table(columns, [_cells(row, with_status=every) for row in rows]))
+    output.print(output.table(columns, [_cells(session, row, with_status=every) for row in rows]))
     output.say(f"{session.command('dead-letters', 'show', 'ID')} shows one whole.")
 
 
@@ -59,7 +59,7 @@ def show(ctx: typer.Context, letter: int = typer.Argument(metavar="ID", help="It
     """Show one dead letter whole: the error and the raw payload."""
     import json
 
-    from crmbridge.cli.values import instant, parsed
+    from crmbridge.cli.values import local, parsed
 
     session: Session = ctx.obj
     output = session.output
@@ -67,7 +67,8 @@ def show(ctx: typer.Context, letter: int = typer.Argument(metavar="ID", help="It
     output.emit(_message(row, raw=parsed(row.raw)))
     output.print(output.text(f"Dead letter {row.id}: {row.kind} {_place(row)} ({row.status})", "bold"))
     output.print(
-        f"first {instant(row.first_at)}, last {instant(row.last_at)}, {row.attempts} attempts, run {row.run}"
+        f"first {local(row.first_at, session.zone())}, last {local(row.last_at, session.zone())}, "
+        f"{row.attempts} attempts, run {row.run}"
     )
     output.print(output.text(f"\n{row.error}\n", "red"))
     output.print(json.dumps(parsed(row.raw), indent=2, ensure_ascii=False))
@@ -109,10 +110,11 @@ def _place(row: DeadLetterRow) -> str:
     return "/".join((row.system, row.stream, row.native_id))
 
 
-def _cells(row: DeadLetterRow, *, with_status: bool) -> list[Any]:
-    from crmbridge.cli.values import instant
+def _cells(session: Session, row: DeadLetterRow, *, with_status: bool) -> list[Any]:
+    from crmbridge.cli.values import local
 
-    cells = [row.id, row.kind, _place(row), row.error, row.attempts, instant(row.last_at)]
+    last = local(row.last_at, session.zone())
+    cells = [row.id, row.kind, _place(row), row.error, row.attempts, last]
     return [*cells, row.status] if with_status else cells
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "ChangePart",
     "ConflictMessage",
     "DeadLetterMessage",
+    "DecisionMessage",
     "ErrorMessage",
     "FieldMessage",
     "FindingMessage",
@@ -261,6 +262,8 @@ class ConflictMessage(Message):
     """Two systems had changed one field differently."""
 
     type: Literal["conflict"] = "conflict"
+    id: int
+    """Its id, for `conflicts show` and `conflicts decide`."""
     run: int
     """The run's id."""
     entity: str
@@ -279,6 +282,28 @@ class ConflictMessage(Message):
     """The times differ by less than they are known."""
     undecided: bool = False
     """A person has to decide."""
+
+
+class DecisionMessage(Message):
+    """A person decided a conflict, or withdrew that."""
+
+    type: Literal["decision"] = "decision"
+    conflict: int
+    """The conflict's id."""
+    entity: str
+    """The canonical type."""
+    golden_id: str
+    """The golden record."""
+    path: str
+    """The canonical field."""
+    value: Any = None
+    """What it shall be; null where the field shall be empty, and where a decision is withdrawn."""
+    withdrawn: bool = False
+    """The decision is void, the field is decided by its rule again."""
+    by: str
+    """Who said so."""
+    why: str
+    """The reason given."""
 
 
 class DeadLetterMessage(Message):
@@ -389,6 +414,7 @@ MESSAGES: tuple[type[Message], ...] = (
     RunMessage,
     WriteMessage,
     ConflictMessage,
+    DecisionMessage,
     DeadLetterMessage,
     SystemMessage,
     PluginMessage,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from crmbridge.engine.explain import Explained
     from crmbridge.engine.find import Found
 
-__all__ = ["register"]
+__all__ = ["register", "tell_field"]
 
 ID = typer.Argument(metavar="ID", help="A golden id, or anything that `find` finds exactly one record by.")
 
@@ -112,7 +111,7 @@ def show(
     found = customer(session.bridge().looking(), _resolve(session, id_))
     output.emit(RecordMessage(golden_id=found.id, entity="party", data=_plain(found)))
     if html is not None:
-        _write(html, session.redact(page(found, zone=_zone(session))))
+        _write(html, session.redact(page(found, zone=session.zone())))
         output.say(f"{html} is written.")
     else:
         _show(session, found)
@@ -140,9 +139,9 @@ def _show(session: Session, found: Customer360) -> None:
 
     output = session.output
     output.print(output.text(f"\n{found.name}", "bold"))
-    for name, text in heading(found):
+    for name, text in heading(found, session.zone()):
         output.print(output.text(f"  {name:<14} ", "dim").append(output.text(text)))
-    for section in sections(found):
+    for section in sections(found, session.zone()):
         output.print("", output.table(section.columns, section.rows, title=section.title))
 
 
@@ -159,7 +158,7 @@ def explain(
     session: Session = ctx.obj
     output, bridge = session.output, session.bridge()
     golden_id = _resolve(session, id_)
-    fields = explain_fields(bridge.looking(), golden_id, field, zone=_zone(session))
+    fields = explain_fields(bridge.looking(), golden_id, field, zone=session.zone())
     row = golden_row(bridge.store, golden_id)
     output.emit(RecordMessage(golden_id=row.id, entity=row.entity, data=_plain(fields)))
     if not fields:
@@ -168,10 +167,12 @@ def explain(
         _tell(session, one)
 
 
-def _zone(session: Session) -> tzinfo:
-    from zoneinfo import ZoneInfo
+def tell_field(session: Session, golden_id: str, path: str) -> None:
+    """What `explain` says about one field."""
+    from crmbridge.engine.explain import explain as explain_fields
 
-    return ZoneInfo(session.bridge().config.settings.timezone)
+    for one in explain_fields(session.bridge().looking(), golden_id, path, zone=session.zone()):
+        _tell(session, one)
 
 
 def _tell(session: Session, one: Explained) -> None:

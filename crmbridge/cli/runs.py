@@ -47,7 +47,10 @@ def list_(
         output.print("There were no runs yet.")
         return
     output.print(
-        output.table(("#Run", "Command", "Began", "Took", "Ended with", "Written"), map(_cells, rows))
+        output.table(
+            ("#Run", "Command", "Began", "Took", "Ended with", "Written"),
+            [_cells(session, row) for row in rows],
+        )
     )
 
 
@@ -62,7 +65,9 @@ def show(
     output = session.output
     row = _run(session, run)
     output.emit(_message(row))
-    output.print(output.table(("#Run", "Command", "Began", "Took", "Ended with", "Written"), [_cells(row)]))
+    output.print(
+        output.table(("#Run", "Command", "Began", "Took", "Ended with", "Written"), [_cells(session, row)])
+    )
     rows = [(*key.split("/", 2), f"{count:,}") for key, count in _counts(row).items()]
     if rows:
         output.print(output.table(("System", "Entity", "What", "#Count"), rows))
@@ -147,26 +152,14 @@ def _show_writes(session: Session, run: int, number: int) -> None:
 
 
 def _show_conflicts(session: Session, run: int, number: int) -> None:
-    from crmbridge.cli.messages import ConflictMessage
+    from crmbridge.cli.conflicts import conflict_message
     from crmbridge.cli.values import parsed, value
 
     rows = session.bridge().store.conflicts(None, run, NOTES)
     shown = []
     for row in rows:
         winner, losers = parsed(row.winner), parsed(row.losers)
-        session.output.emit(
-            ConflictMessage(
-                run=run,
-                entity=row.entity,
-                golden_id=row.golden_id,
-                path=row.path,
-                winner=winner,
-                losers=losers,
-                rule=row.rule,
-                too_close=row.too_close,
-                undecided=row.undecided,
-            )
-        )
+        session.output.emit(conflict_message(row))
         lost = "; ".join(f"{value(said)} ({system})" for system, said, *_ in losers)
         rule = row.rule + (", too close to call" if row.too_close else "")
         shown.append((row.golden_id, row.path, f"{value(winner[1])} ({winner[0]})", lost, rule))
@@ -207,14 +200,14 @@ def _counts(row: RunRow) -> dict[str, int]:
     return found if isinstance(found, dict) else {}
 
 
-def _cells(row: RunRow) -> list[Any]:
-    from crmbridge.cli.values import instant
+def _cells(session: Session, row: RunRow) -> list[Any]:
+    from crmbridge.cli.values import local
 
     took = f"{(row.ended_at - row.started_at) / 1e6:,.1f} s" if row.ended_at else ""
     ended = "did not end" if row.exit_code is None else str(row.exit_code)
     past = ("created", "updated", "archived", "deleted", "moved on")
     written = sum(count for key, count in _counts(row).items() if key.rpartition("/")[2] in past)
-    return [row.id, row.command, instant(row.started_at), took, ended, f"{written:,}"]
+    return [row.id, row.command, local(row.started_at, session.zone()), took, ended, f"{written:,}"]
 
 
 def _message(row: RunRow) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,12 @@ class Session:
             for failure in self._bridge.plugins.failures:
                 self.output.warn(f"the plugin {failure.plugin} ({failure.source}) failed: {failure.error}")
         return self._bridge
+
+    def zone(self) -> tzinfo:
+        """The time zone in which times are shown to people; JSON has them in UTC."""
+        from zoneinfo import ZoneInfo
+
+        return ZoneInfo(self.bridge().config.settings.timezone)
 
     @contextmanager
     def running(self) -> Iterator[Bridge]:

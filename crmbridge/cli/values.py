@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-__all__ = ["instant", "parsed", "value"]
+__all__ = ["instant", "local", "parsed", "value"]
 
 LONGEST = 200
 """Characters of one value on the screen; --json has all of them."""
@@ -39,6 +39,13 @@ def _known(data: Mapping[str, Any]) -> str | None:
     if "entity" in data and ("golden" in data or "id" in data):
         return f"{data['entity']} {data.get('golden') or data.get('id')}"
     return None
+
+
+def local(micros: int, zone: tzinfo) -> str | None:
+    """For people: day, time and zone, in the zone of the config; None for 0, which means never."""
+    if not micros:
+        return None
+    return f"{datetime.fromtimestamp(micros // 1_000_000, zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def instant(micros: int) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from crmbridge.engine.golden import merge_one
 from crmbridge.engine.run import Flow, Run
+from crmbridge.engine.steward import reason_for
 from crmbridge.engine.view import golden_row
 from crmbridge.identity.link import UNSET, FieldState, Link, Statement
 from crmbridge.identity.policy import HUB
@@ -90,7 +91,8 @@ def explain(run: Run, golden_id: str, path: str | None = None, *, zone: tzinfo =
     if path is not None and not wanted and path.partition("/")[0] not in flow.shape.model.model_fields:
         known = ", ".join(flow.shape.model.model_fields)
         raise ConfigError(f"a {row.entity} has no field {path!r}", hint=f"there are {known}")
-    teller = _Teller(flow, golden, {link.record_id: link for link in links}, zone)
+    by_id = {link.record_id: link for link in links}
+    teller = _Teller(flow, golden, by_id, zone, run.store.history(row.id))
     told = (one for one in wanted if one == path or not _is_there(one, golden))
     return [teller.field(one) for one in told]
 
@@ -114,6 +116,8 @@ class _Teller:
     golden: Golden
     links: Mapping[int, Link]
     zone: tzinfo
+    history: Sequence[tuple[int, str, str]]
+    """The golden record's journal."""
 
     def field(self, path: str) -> Explained:
         """One field."""
@@ -173,6 +177,8 @@ class _Teller:
         }
         if decision.rule == "source" and system == HUB:
             return "crmbridge computes it"
+        if decision.rule == "decided":
+            return f"a person decided: {reason_for(self.history, path)}"
         return sentences.get(decision.rule, f"the rule {decision.rule} chose it")
 
     # what lost
@@ -229,6 +235,8 @@ class _Teller:
 
     def _sentences(self, link: Link, state: FieldState) -> Sequence[str]:
         told = []
+        if link.system == HUB and state.seen is UNSET and state.own is not None:
+            return [f"a person decided {_text(state.own.value)}, {self._when(state.own.time)}"]
         if not link.alive:
             told.append(f"was deleted {self._when(link.gone_at)}" + (" by us" if link.deleted_by_us else ""))
         told.append("says nothing now" if state.seen is UNSET else f"holds {_text(state.seen)}")

@@ -12,6 +12,7 @@ import msgspec
 
 from crmbridge.identity.match import Verdict, compare
 from crmbridge.identity.normalize import identity_keys
+from crmbridge.identity.policy import HUB
 from crmbridge.store.base import GoldenRow, RecordRow, Store
 from crmbridge_schemas.base import Money, canonical
 
@@ -76,7 +77,7 @@ def gather(store: Store, party_ids: Sequence[str]) -> dict[str, Dossier]:
 
 def lives(records: Iterable[RecordRow]) -> bool:
     """Whether any system still has it."""
-    return any(row.status in ("live", "out") for row in records)
+    return any(row.status in ("live", "out") and row.system != HUB for row in records)
 
 
 def current_id(store: Store, golden_id: str) -> str:

@@ -24,7 +24,7 @@ import msgspec
 
 from crmbridge.engine.operations import Change, Kind, Planned
 from crmbridge.identity.link import UNSET, Link, Statement, digest
-from crmbridge.identity.policy import Policy
+from crmbridge.identity.policy import HUB, Policy
 from crmbridge.identity.shape import Shape, element_path
 from crmbridge.identity.survive import Decision, Golden, primaries
 from crmbridge.mapping.apply import Mapping as StreamMapping
@@ -96,7 +96,7 @@ def plan(given: PlanInput) -> tuple[list[Planned], list[Note]]:
 
 def _plan_for(given: PlanInput, target: Target, link: Link | None, notes: list[Note]) -> list[Planned]:
     if link is None:
-        lives = any(other.status == "live" for other in given.links)
+        lives = any(other.status == "live" and _is_of_a_system(given, other) for other in given.links)
         if not target.create or not lives or given.golden.delete is not None:
             return []
         return list(_Step(given, target, _new_link(target), notes).create())
@@ -104,6 +104,11 @@ def _plan_for(given: PlanInput, target: Target, link: Link | None, notes: list[N
         return []
     step = _Step(given, target, link, notes)
     return list(step.delete() if given.golden.delete else step.update())
+
+
+def _is_of_a_system(given: PlanInput, link: Link) -> bool:
+    """What a person decided about a record keeps nobody alive."""
+    return link.system != HUB or given.policy.source == HUB
 
 
 def _new_link(target: Target) -> Link:

@@ -45,7 +45,7 @@ class Decision:
     winner: Statement
     system: str
     rule: str
-    """first contact, latest, authority, manual, source, owner, only, last resort, or a plugin's name"""
+    """first contact, latest, authority, manual, decided, source, owner, only, last resort, a plugin's name"""
     lost: tuple[tuple[str, Statement], ...] = ()
     """(system, statement) of each different value that lost."""
 
@@ -180,13 +180,16 @@ class _View:
         concurrent = [
             s for s in contested if _concurrent(winner, s, self._over(path, winner), self._over(path, s))
         ]
-        if rule == "manual" and concurrent and not self._settled(winner, concurrent):
-            agreed = self._over(path, winner) or NO_VALUE
+        if self._decided(winner):
+            # What is said later is asked about again where a person has to decide, and loses elsewhere.
+            concurrent = [s for s in contested if s.time > winner.time] if rule == "manual" else []
+            rule = rule if concurrent else "decided"
+        if concurrent:
             self._record_conflict(path, winner, concurrent, rule)
-            winner = agreed
-        elif concurrent:
-            self._record_conflict(path, winner, concurrent, rule)
-        self._record_overruled(path, name, winner, contested)
+        if concurrent and rule == "manual":
+            winner = winner if self._decided(winner) else self._over(path, winner) or NO_VALUE
+        else:
+            self._record_overruled(path, name, winner, contested)
         lost = tuple((self._system(s), s) for s in different)
         self.golden.decisions[path] = Decision(winner, self._system(winner), rule, lost)
 
@@ -325,8 +328,9 @@ class _View:
         state = link.fields.get(path) if link else None
         return state.over if state and state.own and state.own.time == said.time else None
 
-    def _settled(self, winner: Statement, concurrent: Sequence[Statement]) -> bool:
-        return self._system(winner) == HUB and all(s.time <= winner.time for s in concurrent)
+    def _decided(self, winner: Statement) -> bool:
+        """A person said it, through the hub."""
+        return self._system(winner) == HUB and self.policy.source != HUB
 
     def _record_conflict(self, path: str, winner: Statement, others: Sequence[Statement], rule: str) -> None:
         close = any(abs(winner.time - s.time) <= max(winner.slack, s.slack) and s.time for s in others)

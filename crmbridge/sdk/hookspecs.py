@@ -27,8 +27,10 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 class Codec(NamedTuple):
     """A two-way change of form, used in mappings as `as: NAME`.
 
-    `decode(encode(x)) == x` for every canonical x that `encode` accepts. Both raise ValueError, saying
-    what is wrong with the value; None never reaches them.
+    What was written is read back as it was: `decode(encode(x)) == x`, unless the codec tidies values up (a
+    phone number in one form, a text without blanks). Then it does so once: what `decode` gave comes back from
+    `decode(encode(...))` unchanged. Both raise ValueError, saying what is wrong with the value; None never
+    reaches them.
     """
 
     decode: Callable[[Any], Any]

@@ -371,3 +371,35 @@ def test_what_a_system_missed_reaches_it_when_it_is_back(place: Place) -> None:
     assert place.run("sync").code == 1
     place.odd("pages: 0")
     assert "create 1 party" in place.run("plan").out
+
+
+# -- conflicts ---------------------------------------------------------------------------------
+
+
+def test_a_person_decides_a_conflict_and_takes_it_back(agreed: Place) -> None:
+    agreed.config(CONFIG + "    survivorship: {display_name: manual}\ntimezone: Asia/Shanghai\n")
+    assert agreed.run("sync", "--accept-config").code == 0
+    assert "No conflict waits" in agreed.run("conflicts", "list").out
+    agreed.customers(CUSTOMERS.replace("Ann Lee", "Anna Lee"))
+    agreed.shop("UPDATE customers SET full_name = 'Ann-Marie Lee' WHERE id = 1")
+    assert agreed.run("sync").code == 0
+    (waits,) = agreed.run("conflicts", "list", "--json").of("conflict")
+    assert (waits["path"], waits["undecided"]) == ("display_name", True)
+    number = str(waits["id"])
+    shown = agreed.run("conflicts", "show", number).out
+    assert re.search(r"sales: Anna Lee, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d CST", shown)
+    assert agreed.run("conflicts", "decide", number, "--why", "?").code == 2
+    assert agreed.run("conflicts", "decide", number, "--take", "erp", "--why", "?").code == 2
+    assert agreed.run("conflicts", "decide", "99", "X", "--why", "?").code == 2
+    why = ("--by", "王小明", "--why", "she told me so")
+    (said,) = agreed.run("conflicts", "decide", number, "--take", "shop", *why, "--json").of("decision")
+    assert (said["value"], said["by"], said["why"]) == ("Ann-Marie Lee", "王小明", "she told me so")
+    assert agreed.run("conflicts", "list", "--json").of("conflict") == []
+    assert agreed.run("sync").code == 0
+    assert "001,Ann-Marie Lee," in (agreed.folder / "sales" / "customers.csv").read_text()
+    told = agreed.run("explain", "ann@x.example", "display_name").out
+    assert 'a person decided: "Ann-Marie Lee" by 王小明: she told me so' in told
+    assert agreed.run("conflicts", "withdraw", number, *why).code == 0
+    assert agreed.run("conflicts", "withdraw", number, *why).code == 2
+    (waits,) = agreed.run("conflicts", "list", "--json").of("conflict")
+    assert waits["id"] == int(number)

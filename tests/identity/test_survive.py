@@ -79,7 +79,7 @@ def test_the_hub_outranks_every_authority() -> None:
     hub = Link(9, HUB, "party", "g1")
     says(hub, 4, note="ours")
     says(erp, 8, note="theirs")
-    assert why(merged(erp, hub, authority={"note": ["erp"]})) == ("ours", HUB, "authority")
+    assert why(merged(erp, hub, authority={"note": ["erp"]})) == ("ours", HUB, "decided")
 
 
 def test_only_the_source_speaks_and_edits_at_targets_are_overruled() -> None:
@@ -189,9 +189,12 @@ def test_manual_keeps_the_agreed_value_until_the_hub_decides() -> None:
     hub = Link(9, HUB, "party", "g1")
     says(hub, 7, note="b")
     settled = merged(shop, crm, hub, survivorship={"note": "manual"})
-    assert why(settled) == ("b", HUB, "manual")
+    assert why(settled) == ("b", HUB, "decided")
+    assert settled.conflicts == []
     says(crm, 8, note="later")
-    assert merged(shop, crm, hub, survivorship={"note": "manual"}).conflicts[0].undecided
+    again = merged(shop, crm, hub, survivorship={"note": "manual"})
+    assert again.conflicts[0].undecided
+    assert why(again) == ("b", HUB, "manual"), "what was decided stays until it is decided anew"
 
 
 def test_a_plugin_s_rule_sees_the_candidates_in_order_and_is_named() -> None:

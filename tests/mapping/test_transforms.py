@@ -177,6 +177,16 @@ def test_a_number_without_country_needs_one() -> None:
         ("MMR", "MM"),
         ("Türkiye", "TR"),
         ("Congo-Kinshasa", "CD"),
+        ("Großbritannien", "GB"),
+        ("GROSSBRITANNIEN", "GB"),
+        ("England", "GB"),
+        ("英国", "GB"),
+        ("Holland", "NL"),
+        ("荷兰", "NL"),
+        ("Vereinigte Staaten", "US"),
+        ("Etats-Unis", "US"),
+        ("美国", "US"),
+        ("Bundesrepublik Deutschland", "DE"),
     ],
 )
 def test_countries_are_understood_in_many_languages(text: str, code: str) -> None:

@@ -19,6 +19,7 @@ from crmbridge.connectors.memory import Behaviour, MemoryConnector, MemorySystem
 from crmbridge.engine.golden import merge_one
 from crmbridge.engine.links import golden_id_for
 from crmbridge.engine.operations import Planned
+from crmbridge.engine.steward import Ruling, waiting
 from crmbridge.engine.sync import Outcome
 from crmbridge.sdk.errors import ConfigError, CrmbridgeError
 from crmbridge.store.base import GoldenRow
@@ -59,6 +60,8 @@ class Stage:
     mappings: dict[str, Any] = field(default_factory=dict)
     copies: dict[str, Any] = field(default_factory=dict)
     backups: dict[str, MemorySystem] = field(default_factory=dict)
+    decided: int = 0
+    """The conflict that was decided last."""
 
     def __post_init__(self) -> None:
         unique = next(_numbers)
@@ -248,6 +251,24 @@ class Stage:
         """`crmbridge systems rename OLD NEW`."""
         with self.bridge() as bridge:
             bridge.rename_system(*names)
+
+    def do_decide(self, said: dict[str, Any]) -> None:
+        """`crmbridge conflicts decide`, of the one conflict that waits."""
+        with self.bridge() as bridge:
+            (row,) = waiting(bridge.looking())
+            assert row.path == said["field"], row.path
+            bridge.decide(Ruling(row.id, "王小明", "asked", said.get("value"), said.get("take")))
+            self.decided = row.id
+
+    def do_withdraw(self, _: Any) -> None:
+        """`crmbridge conflicts withdraw`, of what was decided last."""
+        with self.bridge() as bridge:
+            bridge.withdraw(Ruling(self.decided, "王小明", "the customer called"))
+
+    def do_waiting(self, fields: Any) -> None:
+        """`crmbridge conflicts list`: the fields about which a person has to decide."""
+        with self.bridge() as bridge:
+            assert [row.path for row in waiting(bridge.looking())] == (fields or [])
 
     def do_split(self, place: str) -> None:
         """A record is no longer of the same customer as those it was linked to."""
