@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crmbridge.mapping import Mapping, MappingError
+from crmbridge.sdk.errors import ConfigError
 from tests.mapping.making import compiled
 
 CHILDREN = """
@@ -217,3 +218,31 @@ def test_projecting_an_element_twice_changes_nothing_more(
         return
     assert rule.project_element(once) == once
     assert once.get("id") == where
+
+
+# -- read-only lists ---------------------------------------------------------------------------
+
+
+def test_a_list_may_be_read_by_an_expression_and_is_not_written() -> None:
+    mapping = compiled(
+        'points: {read: "mechanisms[?value].{type: type, value: value}"}\n'
+        "identifiers: {read: \"numbers[].{scheme: 'customer_number', issuer: 'erp', value: n}\"}"
+    )
+    native = {"mechanisms": [{"type": "email", "value": "ann@x.example"}, {"type": "phone"}], "numbers": None}
+    assert mapping.read(native) == {
+        "points": [{"type": "email", "value": "ann@x.example"}],
+        "identifiers": None,
+    }
+    assert not mapping.lists["points"].writable
+    assert mapping.lists["points"].sources == ("mechanisms",)
+    assert mapping.write({"name": "x"}) == {}
+
+
+def test_a_list_may_be_the_same_for_every_record() -> None:
+    mapping = compiled("roles: {const: [{role: customer}]}")
+    assert mapping.read({}) == {"roles": [{"role": "customer"}]}
+    assert not mapping.lists["roles"].writable
+    with pytest.raises(ConfigError, match=r"roles is a list of elements: \[\{role: ...\}\]"):
+        compiled("roles: {const: [customer]}")
+    with pytest.raises(ConfigError, match="roles needs each, slots, read or a const that is a list"):
+        compiled("roles: {const: customer}")

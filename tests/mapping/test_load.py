@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,6 +85,25 @@ def test_an_override_that_does_not_say_where_a_field_stands_adds_to_it(deploymen
     for mapping in deployment.load().all:
         assert mapping.read({"type": "p", "remark": " x "}) == {"kind": "person", "note": "x"}
         assert mapping.read({"type": "gov"}) == {"kind": "organization"}
+
+
+@pytest.mark.parametrize(
+    ("line", "native", "found"),
+    [
+        ("note: {const: same}", {"remark": "x"}, {"note": "same"}),
+        ("note: {read: \"join('-', [a, b])\"}", {"a": "1", "b": "2", "remark": "x"}, {"note": "1-2"}),
+        ("note: {path: other}", {"other": "y", "remark": "x"}, {"note": "y"}),
+        ("note: {required: true}", {"remark": "x"}, {"note": "x"}),
+        ("kind: {values: {o: organization}}", {"type": "o"}, {"kind": "organization"}),
+        ("points: {each: numbers, fields: {type: t, value: v}}", {"numbers": []}, {"points": []}),
+        ("points: {when: good}", {"mechanisms": [{"type": "email", "value": "a"}]}, {"points": []}),
+    ],
+)
+def test_an_override_that_says_where_a_field_stands_takes_nothing_from_the_shipped_one(
+    deployment: Deployment, line: str, native: dict[str, Any], found: dict[str, Any]
+) -> None:
+    deployment.write("mappings/own.yaml", f"system: erp\nstream: rows\nentity: thing\nfields: {{{line}}}\n")
+    assert deployment.load().all[0].read(native) == found
 
 
 def test_null_removes_a_shipped_field_and_a_shipped_further_record(deployment: Deployment) -> None:

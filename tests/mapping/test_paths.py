@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -56,6 +57,55 @@ def test_a_path_through_something_else_says_what_it_found(path: str, data: dict[
 def test_a_broken_path_is_refused_with_its_column(text: str) -> None:
     with pytest.raises(ValueError, match="at character"):
         parse_path(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a..b", "expected a name in the path at character 3: a..b"),
+        ("a b .c", "expected a name in the path at character 1: a b .c"),
+        ('a."b', "the path has a quote without its end at character 3"),
+        ("a[b]", "expected [key=value] in the path at character 4"),
+        ("a[b=c", "expected ] in the path at character 6"),
+        ("a[b=c]d", "expected a dot in the path at character 7"),
+        ('"a"b', "expected a dot in the path at character 4"),
+    ],
+)
+def test_a_broken_path_is_refused_at_the_very_character(text: str, says: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(says)):
+        parse_path(text)
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "says"),
+    [
+        ("a", ["x"], "expected an object with 'a', found a list"),
+        ("a.b", {"a": 7}, "expected an object with 'b', found 7"),
+        ("a.b.c", {"a": {"b": [1]}}, "expected an object with 'c', found a list"),
+        ("a[k=v].b", {"a": {"k": "v"}}, "expected a list at 'a', found an object"),
+        ("a[k=v].b", {"a": "x" * 80}, f"found '{'x' * 56}..."),
+        ("a.b", {"a": True}, "found true"),
+    ],
+)
+def test_a_path_through_something_else_tells_what_is_there(path: str, data: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(says)):
+        parse_path(path).reader(UNSET)(data)
+
+
+def test_a_path_knows_its_plain_names() -> None:
+    deep, plain = parse_path('emails[type=work]."e.mail"'), parse_path("name")
+    assert (deep.native, deep.key, deep.text) == ("emails.e.mail", None, 'emails[type=work]."e.mail"')
+    assert (plain.native, plain.key) == ("name", "name")
+    assert parse_path("a[b=c]").key is None
+    assert parse_path("@").reader(UNSET)({"@": 7}) == 7
+
+
+def test_writing_replaces_what_is_no_object_and_keeps_what_is() -> None:
+    native: dict[str, Any] = {"a": "text", "l": [7, {"t": "w", "v": 1}]}
+    parse_path("a.b").put(native, 1)
+    parse_path("l[t=w]").put(native, {"u": 2})
+    parse_path("l[t=w]").put(native, None)
+    assert native == {"a": {"b": 1}, "l": [7, {"t": "w", "v": 1, "u": 2}]}
 
 
 NAME = st.text(min_size=1, max_size=8).filter(lambda t: '"' not in t)
