@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from functools import cache
@@ -44,6 +45,9 @@ _EVERYDAY = {
     "澳门": "MO", "澳門": "MO", "taiwan": "TW", "台湾": "TW", "台灣": "TW", "czech republic": "CZ",
     "brd": "DE", "russian federation": "RU", "viet nam": "VN", "turkey": "TR",
 }  # fmt: skip
+
+# Codes that ISO 3166-1 leaves to their users, but for Kosovo's, and that of a union of countries.
+_NO_COUNTRY = re.compile("AA|EU|Q[M-Z]|X[A-JL-Z]|ZZ")
 
 
 def country_codec(argument: Any) -> Codec:
@@ -101,7 +105,7 @@ def _alpha3() -> Mapping[str, str]:
 
     found: dict[str, str] = {}
     for alias, codes in sorted(get_global("territory_aliases").items()):
-        if len(alias) == 3 and alias.isalpha() and len(codes) == 1:
+        if len(alias) == 3 and alias.isalpha() and len(codes) == 1 and not _NO_COUNTRY.fullmatch(codes[0]):
             found.setdefault(codes[0], alias)
     # CLDR also lists the codes of states that are no more, and these come first in the alphabet.
     return {**found, "DE": "DEU", "MM": "MMR"}

@@ -217,7 +217,9 @@ def _reason(detail: ErrorDetails) -> str:
 _HINTS = {
     "timezone_aware": "say which zone these times are in: as: {instant: Europe/Berlin}",
     "missing": "map this field too, or give it a const",
-    "date_from_datetime_inexact": "say how the date is written: as: iso_date",
+    "iso_day": "say how the date is written: as: {iso_date: '%d.%m.%Y'}",
+    "date_from_datetime_parsing": "say how the date is written: as: {iso_date: '%d.%m.%Y'}",
+    "iso_instant": "say how the time is written: as: instant, epoch_s or epoch_ms",
     "decimal_parsing": "say how the number is written: as: {decimal: ','}",
     "bool_parsing": "say which words mean yes and no: as: {boolean: [ja, nein]}",
     "literal_error": "say with values: what the system's words mean",
@@ -226,10 +228,7 @@ _HINTS = {
 
 
 def _hint(detail: ErrorDetails) -> str | None:
-    kind = detail["type"]
-    if kind in {"date_parsing", "date_from_datetime_parsing"}:
-        return "say how the date is written: as: {iso_date: '%d.%m.%Y'}"
-    return _HINTS.get(kind)
+    return _HINTS.get(detail["type"])
 
 
 # -- lists -------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
 )
+from pydantic_core import PydanticCustomError
 
 __all__ = [
     "CountryCode",
@@ -153,7 +154,9 @@ def _iso_instant(value: Any) -> Any:
     """Refuses what pydantic would take for seconds or milliseconds since 1970: which one is a guess."""
     if isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-"):
         return value
-    raise ValueError("must be an ISO 8601 instant with an offset, as 2026-03-29T14:05:00+02:00")
+    raise PydanticCustomError(
+        "iso_instant", "must be an ISO 8601 instant with an offset, as 2026-03-29T14:05:00+02:00"
+    )
 
 
 def _iso_day(value: Any) -> Any:
@@ -162,7 +165,7 @@ def _iso_day(value: Any) -> Any:
         return value
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
-    raise ValueError("must be an ISO 8601 date, as 2026-03-29")
+    raise PydanticCustomError("iso_day", "must be an ISO 8601 date, as 2026-03-29")
 
 
 Text = Annotated[str, AfterValidator(_nfc)]

@@ -188,6 +188,36 @@ def test_a_bad_value_names_its_field_and_the_rule_that_maps_it(
     assert str(caught.value.position).startswith("m.yaml:")
 
 
+@pytest.mark.parametrize(
+    ("fields", "native", "hint"),
+    [
+        ("born: b", {"b": "29.03.1990"}, "say how the date is written: as: {iso_date: '%d.%m.%Y'}"),
+        ("born: b", {"b": "2026-03-02T10:00:00"}, "say how the date is written: as: {iso_date: '%d.%m.%Y'}"),
+        ("born: b", {"b": "2026-31-12"}, "say how the date is written: as: {iso_date: '%d.%m.%Y'}"),
+        ("seen_at: t", {"t": 1772452800}, "say how the time is written: as: instant, epoch_s or epoch_ms"),
+        ("rate: r", {"r": "1,5"}, "say how the number is written: as: {decimal: ','}"),
+        ("active: a", {"a": "vielleicht"}, "say which words mean yes and no: as: {boolean: [ja, nein]}"),
+        ("kind: k", {"k": "Firma"}, "say with values: what the system's words mean"),
+        ("seen_at: t", {"t": "2026-03-02T10:00:00"}, "say which zone these times are in"),
+        ("price: {fields: {amount: a}}", {"a": "1"}, "map this field too, or give it a const"),
+        ("name: n", {"n": "a\x00b"}, None),
+    ],
+)
+def test_a_bad_value_comes_with_what_to_do(fields: str, native: dict[str, Any], hint: str | None) -> None:
+    with pytest.raises(MappingError) as caught:
+        compiled(fields).read(native)
+    assert (caught.value.hint or "").startswith(hint or "")
+    assert (caught.value.hint is None) == (hint is None)
+
+
+def test_several_bad_values_are_counted() -> None:
+    with pytest.raises(MappingError, match=r"\(and 1 more\)"):
+        compiled("born: b\nkind: k").read({"b": "x", "k": "y"})
+    with pytest.raises(MappingError) as caught:
+        compiled("born: b").read({"b": "x"})
+    assert "more" not in str(caught.value)
+
+
 def test_a_bad_element_is_named_with_its_place_in_the_list() -> None:
     mapping = compiled("points: {each: p, fields: {type: t, value: v}}")
     with pytest.raises(MappingError) as caught:
@@ -349,6 +379,21 @@ def test_a_one_to_many_value_map_projects_to_what_it_reads() -> None:
     mapping = compiled("stage: {path: s, values: {won: customer}, write_values: {partner: won}}")
     assert mapping.write({"stage": "partner"}) == {"s": "won"}
     assert mapping.project("stage", "partner") == "customer"
+
+
+def test_text_that_a_codec_has_changed_is_compared_in_its_one_form() -> None:
+    mapping = compiled("stage: {path: s, as: upper}")
+    greek = "\N{GREEK SMALL LETTER IOTA WITH DIALYTIKA AND TONOS}"
+    assert normalize("NFC", greek.upper()) != greek.upper()
+    assert mapping.project("stage", greek) == mapping.read({"s": greek})["stage"]
+
+
+def test_a_value_map_maps_the_values_of_a_list_one_by_one() -> None:
+    mapping = compiled("tags: {path: t, values: {a: 茶, b: قهوة}}")
+    assert mapping.read({"t": ["a", "b", "a"]}) == {"tags": ["茶", "قهوة", "茶"]}
+    assert mapping.write({"tags": ["قهوة", "茶"]}) == {"t": ["b", "a"]}
+    with pytest.raises(MappingError, match="the value map does not know 'c'"):
+        mapping.read({"t": ["a", "c"]})
 
 
 def test_what_a_value_map_reads_is_compared_in_the_form_of_its_field() -> None:

@@ -179,6 +179,57 @@ def test_an_argument_that_makes_no_sense_is_named(name: str, argument: Any, says
         codec(name, argument)
 
 
+def test_yes_and_no_are_understood_in_many_words() -> None:
+    yes = ["true", "yes", "y", "1", "on", "x", "ja", "oui", "是", "TRUE"]
+    no = ["false", "no", "n", "0", "off", "nein", "non", "否", "No"]
+    assert {codec("boolean").decode(word) for word in yes} == {True}
+    assert {codec("boolean").decode(word) for word in no} == {False}
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        ("GB", "UK, Great Britain, England, Scotland, Wales, 英国"),
+        ("US", "USA, U.S.A., U.S., United States of America, America"),
+        ("NL", "Holland, the Netherlands"),
+        ("AE", "UAE"),
+        ("KR", "Korea, South Korea, 韩国"),
+        ("CN", "P.R. China, PR China, People's Republic of China, PRC, 中华人民共和国, 中国大陆"),
+        ("HK", "Hong Kong, 香港"),
+        ("MO", "Macau, Macao, 澳门, 澳門"),
+        ("TW", "Taiwan, 台湾, 台灣"),
+        ("CZ", "Czech Republic"),
+        ("DE", "BRD"),
+        ("RU", "Russian Federation"),
+        ("VN", "Viet Nam"),
+        ("TR", "Turkey"),
+    ],
+)
+def test_countries_are_understood_by_what_people_call_them(code: str, names: str) -> None:
+    assert {codec("iso_country").decode(f" {name} ") for name in names.split(", ")} == {code}
+
+
+def test_a_country_is_written_as_the_system_wants_it() -> None:
+    assert codec("iso_country").encode("TW") == "TW"
+    assert codec("iso_country", "alpha-3").encode("TW") == "TWN"
+    assert codec("iso_country", "zh-Hant").encode("TW") == "台灣"
+    for argument, says in (
+        (None, "is no ISO 3166-1 alpha-2 code: 'QQ'"),
+        ("alpha-3", "has no alpha-3 code: 'QQ'"),
+        ("de", "has no name in 'de': 'QQ'"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            codec("iso_country", argument).encode("QQ")
+    for nowhere in ("ZZ", "XA", "EU", "QQQ"):
+        with pytest.raises(ValueError, match=f"is no country: '{nowhere}'"):
+            codec("iso_country").decode(nowhere)
+    assert codec("iso_country").decode("xk") == "XK"
+    with pytest.raises(ValueError, match="unknown language 'xx-none'"):
+        codec("iso_country", "xx-none")
+    with pytest.raises(ValueError, match="is no country: 'Atlantis'; use a code"):
+        codec("iso_country").decode("Atlantis")
+
+
 def test_a_number_without_country_says_what_to_do_unless_it_has_a_plus() -> None:
     nowhere = builtin_codecs(None, None)["e164"](None)
     with pytest.raises(ValueError, match=r"without country code: set country in crmbridge.yaml: '030"):

@@ -60,6 +60,12 @@ def test_a_mistake_is_named_with_its_place(line: str, position: str, says: str) 
     assert says in str(caught.value)
 
 
+def test_a_further_record_of_an_unknown_entity_is_refused_there() -> None:
+    also = "also:\n  company: {entity: frm, key: n, fields: {name: n}}\n"
+    with pytest.raises(ConfigError, match=r"m\.yaml:4:21: unknown entity 'frm'; did you mean 'firm'\?"):
+        from_yaml("stream: rows\nentity: thing\n" + also + "fields: {name: n}\n")
+
+
 def test_two_slots_of_one_name_are_refused_at_the_second() -> None:
     with pytest.raises(ConfigError, match=r"m.yaml:6:14: there are two slots 'a'"):
         compiled("points:\n  - {slot: a, fields: {value: v}}\n  - {slot: a, fields: {value: w}}")

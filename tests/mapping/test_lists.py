@@ -246,3 +246,21 @@ def test_a_list_may_be_the_same_for_every_record() -> None:
         compiled("roles: {const: [customer]}")
     with pytest.raises(ConfigError, match="roles needs each, slots, read or a const that is a list"):
         compiled("roles: {const: customer}")
+
+
+def test_a_list_that_is_only_read_may_say_so() -> None:
+    mapping = compiled("points: {read: list, write: never}")
+    assert mapping.read({"list": []}) == {"points": []}
+    with pytest.raises(ConfigError, match="points is a list of elements"):
+        compiled("points: {read: list, write: other}")
+
+
+def test_the_children_that_a_mapping_does_not_take_are_told_apart_from_its_elements() -> None:
+    mapping = compiled("points: {each: m, id: id, when: \"type == 'email'\", fields: {type: type, value: v}}")
+    mail, fax = {"id": 7, "type": "email", "v": "a@x.example"}, {"id": 8, "type": "fax", "v": "1"}
+    assert list(mapping.lists["points"].children({"m": [fax, mail]})) == [
+        (fax, None),
+        (mail, {"id": "7", "type": "email", "value": "a@x.example"}),
+    ]
+    assert list(mapping.lists["points"].children({"m": None})) == []
+    assert list(mapping.lists["points"].children({})) == []

@@ -131,6 +131,8 @@ def choose(by_file: dict[str, list[Mutant]], count: int, seed: int) -> list[Muta
 def noticing(mutant: Mutant, suites: Sequence[str], baseline: forked.Baseline, budget: float) -> list[str]:
     """The tests that run what is changed, the quickest first, as many as `budget` seconds allow."""
     first, last = mutant.lines
+    if any(first <= line <= last for line in baseline.collected.get(mutant.file, [])):
+        last = 0  # every test may have something that was made with it
 
     def reaches(test: str) -> bool:
         lines = baseline.reached[test].get(mutant.file, [])
@@ -288,7 +290,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="which ones (1)")
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time (2)")
     parser.add_argument("--minutes", type=int, default=45, help="start no further mutant after these (45)")
-    parser.add_argument("--budget", type=float, default=60, help="seconds of tests for each mutant (60)")
+    parser.add_argument(
+        "--budget", type=float, default=120, help="watched seconds of tests for each mutant (120)"
+    )
     parser.add_argument("--only", default="", help="of the chosen ones those whose id holds this text")
     options = parser.parse_args()
     began = time.monotonic()

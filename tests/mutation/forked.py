@@ -10,7 +10,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType
@@ -33,6 +34,8 @@ class Baseline:
     failed: list[str] = field(default_factory=list)
     reached: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     """Test -> mutated file -> the lines that it runs; of a function also the first, where it is called."""
+    collected: dict[str, list[int]] = field(default_factory=dict)
+    """Mutated file -> the lines that run while tests are collected: what their modules make at import."""
     modules: list[str] = field(default_factory=list)
     """What was imported."""
 
@@ -41,6 +44,7 @@ class Baseline:
         self.seconds |= other.seconds
         self.failed += other.failed
         self.reached |= other.reached
+        self.collected |= other.collected
         self.modules += [name for name in other.modules if name not in self.modules]
 
 
@@ -119,7 +123,22 @@ class Watching:
         items[:] = items[number::parts]
 
     @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self) -> Generator[None, Any, Any]:
+        with self._watched(self.result.collected):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        began = time.process_time()
+        try:
+            with self._watched(self.result.reached.setdefault(item.nodeid, {})):
+                return (yield)
+        finally:
+            self.result.seconds[item.nodeid] = time.process_time() - began
+
+    @contextmanager
+    def _watched(self, reached: dict[str, list[int]]) -> Iterator[None]:
+        """Adds to `reached` the lines that run meanwhile."""
         unseen: dict[CodeType, set[int]] = {}
 
         def enters(frame: Any, event: str, arg: Any) -> Any:
@@ -136,16 +155,14 @@ class Watching:
             unseen[frame.f_code].discard(frame.f_lineno)
             return runs
 
-        began = time.process_time()
         threading.settrace(enters)
         sys.settrace(enters)
         try:
-            return (yield)
+            yield
         finally:
             sys.settrace(None)
             threading.settrace(None)
-            self.result.seconds[item.nodeid] = time.process_time() - began
-            self.result.reached[item.nodeid] = self._reached(unseen)
+            reached.update(self._reached(unseen))
 
     def _reached(self, unseen: dict[CodeType, set[int]]) -> dict[str, list[int]]:
         reached: dict[str, set[int]] = {}

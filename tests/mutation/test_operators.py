@@ -91,10 +91,11 @@ def test_a_mutant_is_tried_against_the_tests_that_run_its_line_the_quickest_firs
         "t/more": {"a.py": [9]},
         "t/foreign": {"ab.py": [7]},
     }
-    baseline = Baseline(seconds, [], reached, [])
+    baseline = Baseline(seconds, [], reached, {"a.py": [20]})
     assert noticing(mutant("a.py", (7, 8)), ["t/"], baseline, 9) == ["t/quick", "t/slow"]
     assert noticing(mutant("a.py", (4, 6)), ["t/"], baseline, 9) == []
     assert noticing(mutant("a.py", (0, 0)), ["t/"], baseline, 9) == ["t/quick", "t/more", "t/slow"]
+    assert noticing(mutant("a.py", (19, 20)), ["t/"], baseline, 9) == ["t/quick", "t/more", "t/slow"]
     assert noticing(mutant("a.py", (0, 0)), ["t/"], baseline, 2) == ["t/quick", "t/more"]
     assert noticing(mutant("a.py", (0, 0)), ["t/"], baseline, 0) == ["t/quick"]
 
