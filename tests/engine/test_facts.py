@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from crmbridge.engine.facts import golden_refs, is_open_invoice, is_placed, money, sums
+from crmbridge.engine.facts import (
+    golden_refs,
+    instant_of,
+    is_open_case,
+    is_open_invoice,
+    is_placed,
+    money,
+    order_moment,
+    party_name,
+    sums,
+)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +41,15 @@ def test_an_invoice_is_open_while_something_is_to_be_paid(invoice: dict[str, Any
 
 @pytest.mark.parametrize(
     ("status", "placed"),
-    [("placed", True), ("completed", True), (None, True), ("draft", False), ("cancelled", False)],
+    [
+        ("placed", True),
+        ("completed", True),
+        (None, True),
+        ("draft", False),
+        ("quoted", False),
+        ("cancelled", False),
+        ("rejected", False),
+    ],
 )
 def test_an_order_is_placed_unless_it_is_an_offer_or_called_off(status: str | None, placed: bool) -> None:
     assert is_placed({"status": status}) is placed
@@ -60,3 +78,30 @@ def test_references_are_found_inside_lists_and_values() -> None:
         "note": None,
     }
     assert golden_refs(doc) == {"p1", "t1"}
+
+
+def test_a_case_is_open_until_somebody_has_settled_it() -> None:
+    assert [is_open_case({"status": status}) for status in ("open", "pending", None)] == [True] * 3
+    assert [is_open_case({"status": status}) for status in ("resolved", "closed", "cancelled")] == [False] * 3
+
+
+@pytest.mark.parametrize(
+    ("party", "name"),
+    [
+        ({"display_name": "王小明", "legal_name": "x", "family_name": "y"}, "王小明"),
+        ({"display_name": "", "legal_name": "茶 GmbH"}, "茶 GmbH"),
+        ({"given_name": "Ann", "family_name": "Lee"}, "Ann Lee"),
+        ({"family_name": "Lee"}, "Lee"),
+        ({}, ""),
+    ],
+)
+def test_a_party_is_called_by_the_first_name_that_it_has(party: dict[str, Any], name: str) -> None:
+    assert party_name(party) == name
+
+
+def test_instants_and_days_have_one_order_and_nothing_comes_first() -> None:
+    said = [None, "soon", "2026-03-01", "2026-03-01T10:00:00+09:00", "2026-03-01T02:00:00Z", "2026-03-02"]
+    assert sorted(said, key=instant_of) == said
+    assert order_moment({"ordered_at": "2026-03-01T10:00:00Z", "ordered_on": "2026-03-09"}).day == 1
+    assert order_moment({"ordered_on": "2026-03-09"}).day == 9
+    assert order_moment({}) == instant_of(None)

@@ -48,6 +48,27 @@ def test_empty_is_no_loss_whatever_it_is_called() -> None:
     assert one.lost == []
 
 
+def test_a_list_that_became_shorter_is_told_whole() -> None:
+    (one,) = preview(a={"name": "A", "texts": {"points": [POINT, {"key": "8"}]}})
+    assert one.lost == [("texts.points", [POINT, {"key": "8"}], [POINT])]
+
+
+def test_slots_are_shown_as_they_would_be_written() -> None:
+    text = (
+        "stream: customers\nentity: party\nfields:\n  display_name: name\n  contact_points:\n"
+        "    - {slot: mail, const: {type: email}, fields: {value: reach.mail}}\n"
+        "    - {slot: phone, const: {type: phone}, fields: {value: {path: reach.phone, as: phone}}}\n"
+    )
+    world = World({"shop": [text]}, [Policy("party", ["shop"])])
+    world.memory["shop"].add(
+        "customers", "a", name="A", reach={"mail": "a@example.org", "phone": "030 123456"}
+    )
+    (one,) = previews(world.run().systems["shop"], "customers", 5)
+    assert one.back == {"name": "A", "reach": {"mail": "a@example.org", "phone": "+4930123456"}}
+    assert one.lost == [("reach.phone", "030 123456", "+4930123456")]
+    assert one.unread == []
+
+
 def test_a_record_that_no_mapping_takes_has_no_entity_and_a_bad_one_says_why() -> None:
     internal, bad = preview(a={"kind": "internal"}, b={"name": "A", "texts": "no object"})
     assert (internal.entity, internal.error, internal.back) == (None, None, {})

@@ -233,6 +233,43 @@ def test_a_shipment_is_shown_through_its_order(world: World) -> None:
     )
 
 
+FAMILY = """
+stream: customers
+entity: party
+fields:
+  display_name: name
+  parent: {path: parent, ref: customers}
+"""
+RELATIONS = """
+stream: relations
+entity: party_relation
+fields:
+  type: type
+  from_party: {path: one, ref: customers}
+  to_party: {path: other, ref: customers}
+"""
+
+
+def test_relatives_are_the_parent_the_children_and_both_ends_of_relations() -> None:
+    world = World({"crm": [FAMILY, RELATIONS]}, [Policy("party", ["crm"]), Policy("party_relation", ["crm"])])
+    add(world, "crm", "customers", "1", name="茶 GmbH")
+    add(world, "crm", "customers", "2", name="Laden", parent="1")
+    add(world, "crm", "customers", "3", name="مها", parent="2")
+    add(world, "crm", "customers", "4", name="Bank")
+    add(world, "crm", "relations", "r1", type="agent_of", one="2", other="4")
+    world.sync()
+    shown = [
+        {(one.relation, one.name) for one in customer(world.run(), golden(world, "crm", number)).relatives}
+        for number in "1234"
+    ]
+    assert shown == [
+        {("has part", "Laden")},
+        {("part of", "茶 GmbH"), ("has part", "مها"), ("agent of", "Bank")},
+        {("part of", "Laden")},
+        {("is the other end of: agent of", "Laden")},
+    ]
+
+
 def test_the_fields_say_where_they_come_from(world: World) -> None:
     shown = {one.path: one for one in customer(world.run(), golden(world, "crm", "c1")).fields}
     assert (shown["owner"].value, shown["owner"].system, shown["owner"].rule) == ("li.na", "crm", "only")
