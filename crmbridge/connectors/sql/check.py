@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from crmbridge.connectors.sql.columntimes import ColumnTimes, column_times, keeps_text
 from crmbridge.connectors.sql.database import Database
 from crmbridge.connectors.sql.source import Source, Sources
-from crmbridge.connectors.sql.texttime import TimeStyle
+from crmbridge.connectors.sql.values import Field
 from crmbridge.sdk import CrmbridgeError, Finding
 
 __all__ = ["check"]
@@ -110,12 +111,25 @@ class _Check:
             yield self._finding(
                 "warning", f"no index serves {cursor.name}: every pull scans the table", f"index ({names})"
             )
-        sample = sa.select(cursor.column).where(cursor.column.is_not(None)).limit(1)
-        value = self._connection.execute(sample).scalar_one_or_none()
-        style = TimeStyle.of(value) if isinstance(value, str) else None
-        if style is not None and not style.sorts:
+        if keeps_text(cursor, loose=self._database.dialect == "sqlite"):
+            yield from self._order(cursor, column_times(self._connection, cursor.column))
+
+    def _order(self, cursor: Field, times: ColumnTimes) -> Iterator[Finding]:
+        """Whether the texts of the cursor column sort by time."""
+        if times.order == "none":
             yield self._finding(
-                "error", f"{cursor.name} holds texts with offsets, which do not sort by time", "store UTC"
+                "error",
+                f"{cursor.name} holds texts such as {times.odd!r}, which do not sort by time: every pull "
+                "reads the whole table",
+                "store times as 2026-01-31 09:00:00, or leave out `cursor`",
+            )
+        elif times.order == "day":
+            looks = " and ".join(repr(each) for each in times.examples[:3])
+            yield self._finding(
+                "warning",
+                f"{cursor.name} holds times in styles that do not sort together ({looks}): every pull reads "
+                "what changed since the day before",
+                "store all of them in one style, such as 2026-01-31 09:00:00 in UTC",
             )
 
     def _children(self) -> Iterator[Finding]:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, MutableMapping
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from crmbridge.connectors.sql.columntimes import column_times
 from crmbridge.connectors.sql.database import Database
 from crmbridge.connectors.sql.source import Source
-from crmbridge.connectors.sql.texttime import TimeStyle
+from crmbridge.connectors.sql.texttime import TimeStyle, parse_time
 from crmbridge.connectors.sql.values import BadValueError, Field, Values
 
-__all__ = ["Encoder", "RefusedError", "StaleError"]
+__all__ = ["Encoder", "RefusedError", "StaleError", "Styles"]
+
+Styles = MutableMapping[sa.ColumnElement[Any], TimeStyle | None]
+"""How each column writes its times; None: in no style that is known."""
 
 
 class RefusedError(Exception):
@@ -29,13 +33,20 @@ class Encoder:
     """Encodes values for one table in one transaction."""
 
     def __init__(
-        self, values: Values, connection: Connection, table: sa.FromClause, database: Database
+        self,
+        values: Values,
+        connection: Connection,
+        database: Database,
+        styles: Styles,
+        times: Collection[str] = (),
     ) -> None:
+        """styles: what is known already, shared by the transactions of one run, since it takes a scan.
+        times: names of columns of texts that hold times although they are not declared so."""
         self.values = values
         self._connection = connection
-        self._table = table
         self._database = database
-        self._styles: dict[str, TimeStyle] = {}
+        self._styles = styles
+        self._times = times
 
     def row(self, fields: Mapping[str, Field], data: Mapping[str, Any]) -> dict[str, Any]:
         """Column -> what to bind. Raises RefusedError, naming the column."""
@@ -54,8 +65,12 @@ class Encoder:
 
     def value(self, field: Field, value: Any) -> Any:
         """What to bind for one value."""
+        style = self._style(field)
+        if style is not None and field.name in self._times and isinstance(value, str):
+            time = parse_time(value, self.values.zone)
+            value = value if time is None else style.format(time, self.values.zone)
         try:
-            return self.values.encode(field, value, self._style(field))
+            return self.values.encode(field, value, style)
         except BadValueError as error:
             raise RefusedError(str(error)) from error
 
@@ -82,15 +97,15 @@ class Encoder:
             return sa.func.current_timestamp()
         if field.kind == "date":
             return self.value(field, now.astimezone(self.values.zone).date().isoformat())
+        if field.name in self._times and self._style(field) is None:
+            odd = column_times(self._connection, field.column).odd
+            raise RefusedError(f"{field.name} holds texts such as {odd!r}; a time in that style is not known")
         return self.value(field, now.isoformat())
 
     def _style(self, field: Field) -> TimeStyle | None:
-        """SQLite: a time is written as the times that the column holds already."""
-        if not self.values.loose or field.kind != "datetime":
+        """A time in a column of texts is written as those that it holds already, or it would sort wrong."""
+        if field.name not in self._times and not (self.values.loose and field.kind == "datetime"):
             return None
-        if field.name not in self._styles:
-            sample = sa.select(field.column).where(field.column.is_not(None)).limit(1)
-            text = self._connection.execute(sample).scalar_one_or_none()
-            style = TimeStyle.of(text) if isinstance(text, str) else None
-            self._styles[field.name] = style or TimeStyle()
-        return self._styles[field.name]
+        if field.column not in self._styles:
+            self._styles[field.column] = column_times(self._connection, field.column).written
+        return self._styles[field.column]

@@ -22,6 +22,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from crmbridge.connectors.sql.columntimes import ColumnTimes, is_iso_day, keeps_text, starts_with_digit
 from crmbridge.connectors.sql.database import BrokenText
 from crmbridge.connectors.sql.source import Source
 from crmbridge.connectors.sql.stored import from_json, to_json
@@ -100,8 +101,19 @@ def beyond(
     return condition
 
 
-def stepped_back(value: Any, overlap: int | None, zone: tzinfo) -> Any:
-    """A cursor's value, less the overlap in which rows may still be committed late."""
+def stepped_back(value: Any, overlap: int | None, zone: tzinfo, times: ColumnTimes) -> Any:
+    """A cursor's value, less the overlap in which rows may still be committed late.
+
+    times: what the column holds, where it keeps texts. Where these don't all sort by time, it is the day
+    before, which sorts before every later time in whatever style and with whatever offset that is.
+    """
+    if isinstance(value, str) and times.order == "day":
+        day = date.fromisoformat(value[:10])
+        back = timedelta(days=1) + timedelta(seconds=overlap or 0)
+        return (day - timedelta(days=math.ceil(back / timedelta(days=1)))).isoformat()
+    if isinstance(value, str) and len(times.styles) > 1:
+        # They differ in the digits of a second: without any, a time sorts before all of them.
+        value = _without_fraction(value)
     if isinstance(value, datetime):
         return _time_stepped_back(value, overlap, zone)
     if isinstance(value, date):
@@ -112,6 +124,11 @@ def stepped_back(value: Any, overlap: int | None, zone: tzinfo) -> Any:
     if isinstance(value, str):
         return _text_stepped_back(value, overlap, zone)
     return value
+
+
+def _without_fraction(text: str) -> str:
+    style, time = TimeStyle.of(text), parse_time(text, UTC)
+    return TimeStyle(style.separator, 0).format(time, UTC) if style and time else text
 
 
 def _time_stepped_back(time: datetime, overlap: int | None, zone: tzinfo) -> datetime:
@@ -137,19 +154,19 @@ def _text_stepped_back(text: str, overlap: int | None, zone: tzinfo) -> str:
     return (day - timedelta(days=1 if overlap is None else overlap)).isoformat() if len(text) == 10 else text
 
 
-def plausible(field: Field, *, loose: bool) -> list[Condition]:
+def plausible(field: Field, times: ColumnTimes, *, loose: bool) -> list[Condition]:
     """Which times count for the high-water mark: not `infinity`, nor the words in a loose text column."""
+    if keeps_text(field, loose=loose):
+        return [starts_with_digit(field.column)] if times.styles or field.kind in {"datetime", "date"} else []
     if field.kind not in {"datetime", "date"}:
         return []
-    if loose:
-        return [field.column < sa.literal(":")]  # behind the digits; numbers sort before all texts
     last: date = date(9999, 12, 31)
     if field.kind == "datetime":
         last = datetime(9999, 12, 31, tzinfo=UTC if field.aware else None)
     return [field.column < sa.literal(last, type_=field.column.type)]
 
 
-def capped(field: Field, value: Any, now: datetime | None, zone: tzinfo) -> Any:
+def capped(value: Any, now: datetime | None, zone: tzinfo) -> Any:
     """The high-water mark, but not later than the database's own clock.
 
     One row dated 2099 would otherwise hide every change until then.
@@ -161,8 +178,10 @@ def capped(field: Field, value: Any, now: datetime | None, zone: tzinfo) -> Any:
     if isinstance(value, date):
         return min(value, now.astimezone(zone).date())
     style = TimeStyle.of(value) if isinstance(value, str) else None
-    if style is not None and style.sorts:
-        return min(value, style.format(now, zone))
-    if isinstance(value, str) and field.kind == "date":
-        return min(value, now.astimezone(zone).date().isoformat())
+    if style is not None:
+        time = parse_time(value, zone)
+        return style.format(now, zone) if time is not None and time > now else value
+    today = now.astimezone(zone).date().isoformat()
+    if isinstance(value, str) and is_iso_day(value) and value[:10] > today:
+        return today
     return value

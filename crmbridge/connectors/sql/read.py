@@ -15,6 +15,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from crmbridge.connectors.sql.columntimes import ColumnTimes, column_times, keeps_text
 from crmbridge.connectors.sql.database import BrokenText, Database
 from crmbridge.connectors.sql.keyset import Position, beyond, bound_value, capped, plausible, stepped_back
 from crmbridge.connectors.sql.source import Child, Source
@@ -212,6 +213,7 @@ class _Pull:
         self._connection = connection
         self._source = source
         self._now = reader.database.now(connection)
+        self._times = self._look()
 
     def full(self, resumed: Position | None) -> Iterator[Page]:
         """Every row by key. Complete only if this one snapshot held them all and each became a record."""
@@ -241,6 +243,7 @@ class _Pull:
         cursor = source.cursor
         assert cursor is not None
         self._check_not_moved_back(start)
+        self._check_order()
         resume = self._start_of(self._high())
         order = (cursor, *source.key)
         first: list[sa.ColumnElement[bool]] = []
@@ -324,16 +327,34 @@ class _Pull:
         cursor = self._source.cursor
         if cursor is None:
             return None
-        conditions = [cursor.column.is_not(None), *plausible(cursor, loose=self._reader.values.loose)]
+        loose = self._reader.values.loose
+        conditions = [cursor.column.is_not(None), *plausible(cursor, self._times, loose=loose)]
         highest = sa.select(cursor.column).where(*conditions).order_by(cursor.column.desc()).limit(1)
         value = self._connection.execute(highest).scalar_one_or_none()
-        return capped(cursor, value, self._now, self._reader.values.zone)
+        return capped(value, self._now, self._reader.values.zone)
 
     def _start_of(self, high: Any) -> Any:
         """Where the next pull begins: what is older than this can no longer be committed late."""
         if high is None:
             return None
-        return stepped_back(high, self._source.settings.overlap, self._reader.values.zone)
+        return stepped_back(high, self._source.settings.overlap, self._reader.values.zone, self._times)
+
+    def _look(self) -> ColumnTimes:
+        cursor = self._source.cursor
+        if cursor is None or not keeps_text(cursor, loose=self._reader.values.loose):
+            return ColumnTimes()
+        return column_times(self._connection, cursor.column)
+
+    def _check_order(self) -> None:
+        """Refuse to read by a column whose texts don't sort by time: later changes would be left out."""
+        cursor = self._source.cursor
+        assert cursor is not None
+        if self._times.order == "none":
+            raise CursorExpiredError(
+                f"{self._source.name}: {cursor.name} holds texts such as {self._times.odd!r}, which do not "
+                "sort by time",
+                hint="store times as 2026-01-31 09:00:00, or leave out `cursor`",
+            )
 
     def _check_not_moved_back(self, start: Position) -> None:
         """Nothing at or behind the position: rows were removed, or a backup was restored."""

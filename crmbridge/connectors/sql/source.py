@@ -67,6 +67,12 @@ class Source:
         return [field.column for field in self.fields.values()]
 
     @property
+    def time_texts(self) -> set[str]:
+        """The names of columns of texts that hold times, by the settings: `cursor` and `touch`."""
+        names = {self.cursor.name if self.cursor else "", *self.settings.touch}
+        return {name for name, field in self.fields.items() if name in names and field.kind == "text"}
+
+    @property
     def written(self) -> sa.Table:
         """The table, of a stream that is written."""
         assert isinstance(self.table, sa.Table)

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError, Stat
 
 from crmbridge.connectors.sql.children import ChildWriter
 from crmbridge.connectors.sql.database import Database
-from crmbridge.connectors.sql.encode import Encoder, RefusedError, StaleError
+from crmbridge.connectors.sql.encode import Encoder, RefusedError, StaleError, Styles
 from crmbridge.connectors.sql.failures import about_one_row, lost, reason
 from crmbridge.connectors.sql.read import Held, Key, Reader
 from crmbridge.connectors.sql.source import Source
@@ -32,6 +32,7 @@ class Writer:
     def __init__(self, database: Database, reader: Reader) -> None:
         self.database = database
         self.reader = reader
+        self.styles: Styles = {}
 
     def push(self, source: Source, operations: Sequence[Operation]) -> Iterator[Result]:
         """Carry out and answer the operations. Raises RetryableError where nothing at all was written."""
@@ -71,13 +72,9 @@ class _Batch:
         self._source = source
         self._database = writer.database
         self._reader = writer.reader
-        self._encoder = Encoder(writer.reader.values, connection, source.table, writer.database)
-        self._children = [
-            ChildWriter(
-                child, connection, Encoder(writer.reader.values, connection, child.table, writer.database)
-            )
-            for child in source.children
-        ]
+        common = writer.reader.values, connection, writer.database, writer.styles
+        self._encoder = Encoder(*common, source.time_texts)
+        self._children = [ChildWriter(child, connection, Encoder(*common)) for child in source.children]
         self._locked: Mapping[str, Held] = {}
 
     def run(self, operations: Sequence[Operation]) -> list[Result]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -476,6 +477,66 @@ class SqlSuite:
         age = datetime.now(UTC) - datetime.fromisoformat(done.record.data["changed"])
         assert abs(age.total_seconds()) < 60
         assert push(connector, "docs", update(read, {"text": "c"}))[0].status == "conflict"
+
+    @pytest.mark.parametrize(
+        ("held", "others"),
+        [
+            ("2026-01-15 09:00:00", "%Y-%m-%d %H:%M:%S"),
+            ("2026-01-15T09:00:00.000Z", "%Y-%m-%dT%H:%M:%S.000Z"),
+            ("2026-01-15T09:00:00+00:00", "%Y-%m-%dT%H:%M:%S+00:00"),
+        ],
+    )
+    def test_what_others_write_into_a_column_of_texts_after_our_touch_is_read(
+        self, shop: Shop, held: str, others: str
+    ) -> None:
+        shop.create("CREATE TABLE people (id {id}, name VARCHAR(9), changed TEXT)")
+        shop.execute(f"INSERT INTO people VALUES (1, 'a', '{held}'), (2, 'b', '{held}')")
+        settings = {"table": "people", "cursor": "changed", "touch": "changed", "write": True, "overlap": 0}
+        connector = shop.open({"people": settings})
+        (read,) = connector.get_many("people", ["1"])
+        assert push(connector, "people", update(read, {"name": "ours"}))[0].status == "done"
+        written = shop.execute("SELECT changed FROM people WHERE id = 1")[0][0]
+        assert re.sub(r"\d", "9", written) == re.sub(r"\d", "9", held)
+        cursor = everything(connector, "people")[-1].cursor
+        later = (datetime.now(UTC) + timedelta(seconds=1)).strftime(others)
+        shop.execute(f"UPDATE people SET name = 'theirs', changed = '{later}' WHERE id = 2")
+        assert "2" in records(everything(connector, "people", cursor))
+
+    @pytest.mark.parametrize("first", ["2026-01-15T23:00:00.5+00:00", "2026-01-15T23:00:00+05:30"])
+    @pytest.mark.parametrize("second", ["2026-01-15 23:30:00", "2026-01-15 23:30", "2026-01-16"])
+    def test_styles_that_do_not_sort_together_hide_nothing(self, shop: Shop, first: str, second: str) -> None:
+        shop.create("CREATE TABLE people (id {id}, name VARCHAR(9), changed TEXT)")
+        shop.execute(
+            f"INSERT INTO people VALUES (1, 'a', '{first}'), (2, 'b', '{second}'),"
+            " (3, 'c', '2026-01-01 09:00:00'), (4, 'd', 'unknown')"
+        )
+        connector = shop.open({"people": {"table": "people", "cursor": "changed", "write": True}})
+        cursor = everything(connector, "people")[-1].cursor
+        shop.execute("UPDATE people SET name = 'theirs', changed = '2026-01-15 23:59:00' WHERE id = 3")
+        assert "3" in records(everything(connector, "people", cursor))
+        found = [f for f in connector.check() if "do not sort together" in f.text]
+        assert [(f.level, second in f.text) for f in found] == [("warning", True)]
+
+    def test_texts_that_are_no_iso_times_do_not_lead_a_pull(self, shop: Shop) -> None:
+        shop.create("CREATE TABLE people (id {id}, name VARCHAR(9), changed TEXT)")
+        shop.execute("INSERT INTO people VALUES (1, 'a', '31.12.2025 09:00'), (2, 'b', '15.01.2026 09:00')")
+        settings = {"table": "people", "cursor": "changed", "touch": "changed", "write": True}
+        connector = shop.open({"people": settings})
+        pages = everything(connector, "people")
+        with pytest.raises(CursorExpiredError, match="do not sort by time"):
+            everything(connector, "people", pages[-1].cursor)
+        assert [f.level for f in connector.check() if "do not sort by time" in f.text] == ["error"]
+        (refused,) = push(connector, "people", update(records(pages)["1"], {"name": "x"}))
+        assert refused.status == "rejected"
+        assert "changed" in refused.reason
+
+    def test_a_text_of_fixed_length_that_grows_is_a_cursor(self, shop: Shop) -> None:
+        shop.create("CREATE TABLE people (id {id}, name VARCHAR(9), changed TEXT)")
+        shop.execute("INSERT INTO people VALUES (1, 'a', '0001'), (2, 'b', '0002')")
+        connector = shop.open({"people": {"table": "people", "cursor": "changed"}})
+        cursor = everything(connector, "people")[-1].cursor
+        shop.execute("UPDATE people SET changed = '0003' WHERE id = 1")
+        assert records(everything(connector, "people", cursor)).keys() == {"1", "2"}
 
     def test_only_the_given_columns_are_written(self, shop: Shop) -> None:
         shop.create(CUSTOMERS)
