@@ -169,8 +169,3 @@ class FileSpec(_Spec):
     """Canonical field: where it stands."""
     also: dict[str, AlsoSpec | None] = {}
     """Further canonical records in the same native one, by name."""
-
-
-CompositeSpec.model_rebuild()
-EachSpec.model_rebuild()
-SlotSpec.model_rebuild()
