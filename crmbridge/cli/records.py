@@ -179,7 +179,8 @@ def _tell(session: Session, one: Explained) -> None:
     from crmbridge.cli.values import value
 
     output = session.output
-    output.print(output.text(f"\n{one.path}: ", "bold").append(output.text(value(one.value), "green")))
+    name = one.label if "/" in one.path else one.path
+    output.print(output.text(f"\n{name}: ", "bold").append(output.text(value(one.value), "green")))
     where = f"{one.system} {one.native_id}".strip()
     output.print(f"  from {where}, {one.when}: {one.because}")
     for lost in one.lost:

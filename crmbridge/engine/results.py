@@ -150,7 +150,9 @@ class Results:
         reading = self._reading(record, self._stamp(row, record, saved, found, edited_since=edited_since))
         settled = adopt(planned, link, self._held(record), reading, edited_since=edited_since)
         saved.version, saved.raw_hash = record.version, raw_hash(record)
-        saved.mapped_by, saved.read_at, saved.status = self.mapping.fingerprint, self.run.now(), "live"
+        saved.mapped_by, saved.read_at = self.mapping.fingerprint, self.run.now()
+        saved.status = "live" if self._admits(record) else "out"
+        saved.unresolved = saved.unresolved or bool(settled.news)
         self.books.records.append(save_link(link, saved, self.flow.shape))
         return settled
 
@@ -331,6 +333,12 @@ class Results:
     def observe_again(self, row: RecordRow, record: Record) -> None:
         link = link_of(row, self.flow.shape)
         now = self.run.now()
+        if not self._admits(record):
+            row.status, row.raw_hash, row.read_at = "out", raw_hash(record), now
+            with self.run.store.transaction():
+                self.run.store.put_records([row])
+                self.run.store.mark_dirty([row.golden_id] if row.golden_id else [])
+            return
         try:
             doc = self.mapping.read(record.data)
         except MappingError:
@@ -338,9 +346,17 @@ class Results:
         news = observe(link, doc, self._reading(record, self._stamp_since(row.read_at, record)))
         row.version, row.raw_hash = record.version, raw_hash(record)
         save_link(link, row, self.flow.shape).read_at = now
+        row.unresolved = row.unresolved or bool(news.changed)
         with self.run.store.transaction():
             self.run.store.put_records([row])
             self.run.store.mark_dirty([row.golden_id] if news.changed and row.golden_id else [])
+
+    def _admits(self, record: Record) -> bool:
+        """Whether the mapping still takes the record; one of which that cannot be told stays as it is."""
+        try:
+            return self.mapping.admits(record.data)
+        except MappingError:
+            return True
 
     def _reading(self, record: Record, stamp: Stamp) -> Reading:
         unsaid = self.mapping.unsaid_slots(record.data)

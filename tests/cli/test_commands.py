@@ -403,3 +403,9 @@ def test_a_person_decides_a_conflict_and_takes_it_back(agreed: Place) -> None:
     assert agreed.run("conflicts", "withdraw", number, *why).code == 2
     (waits,) = agreed.run("conflicts", "list", "--json").of("conflict")
     assert waits["id"] == int(number)
+
+
+def test_explain_names_an_element_of_a_list_by_what_people_know_of_it(agreed: Place) -> None:
+    told = agreed.run("explain", "ann@x.example", "contact_points").out
+    assert "contact points (email, ann@x.example): value: ann@x.example" in told
+    assert not re.search(r"contact_points/[0-9a-f]{12}", told)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
@@ -58,15 +58,25 @@ class Batch:
     def _add_missing_ids(self) -> None:
         column = self._key_columns[0]
         if self._table.columns and column not in self._columns:
-            self._add_column(column)
+            self._add_column(column, len(self.changes.new_columns))
         if self._listing.missing_ids:
             self.changes.missing_id = self._listing.missing_id
 
-    def _add_column(self, column: str) -> None:
+    def _add_column(self, column: str, place: int) -> None:
         self._columns.add(column)
-        self.changes.new_columns.append(column)
+        self.changes.new_columns.insert(place, column)
         if column == ID_COLUMN:
             self.changes.hidden_column = column
+
+    def _add_columns(self, names: Iterable[str]) -> None:
+        """Each behind the one that stands before it in the operation: so in the order of the mapping, which
+        leaves out what is empty."""
+        new = self.changes.new_columns
+        place = 0
+        for name in names if self._settings.create else ():
+            if name not in self._columns:
+                self._add_column(name, place)
+            place = new.index(name) + 1 if name in new else place
 
     # -- one operation
 
@@ -89,9 +99,7 @@ class Batch:
             refusal = f"another operation of the same batch has the key {key!r}"
         if refusal:
             return Result.rejected(operation, refusal)
-        for name in data:
-            if name not in self._columns and self._settings.create:
-                self._add_column(name)
+        self._add_columns(data)
         self._touched.add(key)
         self.changes.creates.append(data)
         return operation, key
@@ -118,9 +126,7 @@ class Batch:
             return Result.rejected(operation, refusal)
         if not data:
             return Result.done(operation, entry.record)
-        for name in data:
-            if name not in self._columns and self._settings.create:
-                self._add_column(name)
+        self._add_columns(data)
         self._touched.add(entry.record.native_id)
         self.changes.updates[entry.number] = data
         return operation, entry.record.native_id

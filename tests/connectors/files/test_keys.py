@@ -225,3 +225,10 @@ def test_two_batches_follow_each_other(files, name):
     assert pages[0].total == 2500
     assert {record.data["n"] for page in pages for record in page.records} == {"b"}
     assert [r.native_id for r in stream.connector.get_many("p", ["7", "none", "2499"])] == ["7", "2499"]
+
+
+def test_the_columns_of_a_new_file_stand_in_the_order_of_the_mapping(files):
+    stream = files.stream("p", file="new.csv", key="No", create=True)
+    rows = [{"No": "1", "Note": "a"}, {"No": "2", "Name": "王小明", "Phone": "1", "Note": "b"}]
+    stream.push(*(Operation(row["No"], "create", data=row) for row in rows))
+    assert (files.root / "new.csv").read_text(encoding="utf-8-sig").splitlines()[0] == "No,Name,Phone,Note"
