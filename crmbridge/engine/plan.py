@@ -61,7 +61,7 @@ class Note(NamedTuple):
     """Something that was found while planning and is no write."""
 
     kind: str
-    """overruled, kept, not-cleared, held, closed, request, computed, parked, impossible, unwritable"""
+    """overruled, kept, not-cleared, held, closed, request, computed, apart, parked, impossible, unwritable"""
     system: str
     path: str
     text: str
@@ -286,11 +286,25 @@ class _Step:
                 yield from self._empty_slot(name, slot, shown)
                 continue
             used.add(chosen)
+            self._compare_slot(name, slot, chosen)
             if chosen != shown:
                 self.slots.setdefault(name, {})[slot.name] = chosen
                 yield from self._refill(name, chosen, rule, shown)
             else:
                 yield from self._whole_parts(name, chosen, rule)
+
+    def _compare_slot(self, name: str, slot: Slot, chosen: str) -> None:
+        """Two systems show different elements in slots of one name, and neither reaches the other."""
+        rank = self.given.policy.rank
+        for link in primaries(self.given.links):
+            other = next((e for e, local in link.shown(name).items() if local == slot.id), chosen)
+            if other != chosen and rank(link.system) < rank(self.link.system) and link.status == "live":
+                ours, theirs = self._said(name, chosen), self._said(name, other)
+                self._note("apart", name, f"{slot.name} is {ours} here and {theirs} in {link.system}")
+
+    def _said(self, name: str, element_id: str) -> str:
+        parts = self.given.golden.element(name, element_id).values()
+        return repr(", ".join(", ".join(p) if isinstance(p, list) else str(p) for p in parts))
 
     def _refill(self, name: str, chosen: str, rule: ListRule, shown: str | None) -> Iterator[Change]:
         """The slot shall show another element: all its parts are written."""

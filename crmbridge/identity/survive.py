@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from crmbridge.identity.elements import unify_elements
 from crmbridge.identity.link import Link, Statement
 from crmbridge.identity.policy import HUB, Policy
 from crmbridge.identity.shape import Shape, element_path
@@ -424,49 +425,3 @@ def _travelling_delete(policy: Policy, links: Sequence[Link]) -> tuple[str, int]
     if latest is None or any(link.last_edit() > latest.gone_at for link in links if link.alive):
         return None
     return latest.system, latest.gone_at
-
-
-def unify_elements(shape: Shape, links: Sequence[Link]) -> bool:
-    """Give elements of different records one id where their natural keys agree. True if any id changed.
-
-    Elements of one record stay apart (two order lines may share a SKU); they pair off in order.
-    """
-    changed = False
-    for name, list_shape in shape.lists.items():
-        holders: dict[str, set[int]] = {}
-        for link in links:
-            for element_id in link.elements.get(name, {}).values():
-                holders.setdefault(element_id, set()).add(link.record_id)
-        by_key: dict[tuple[str, ...], list[str]] = {}
-        for link in links:
-            mine = set(link.elements.get(name, {}).values())
-            for element_id in list(link.shown(name)):
-                key = list_shape.merge_key(link.element(name, element_id))
-                if not key:
-                    continue
-                known = by_key.setdefault(key, [])
-                twin = next(
-                    (e for e in known if e not in mine and not holders[e] & holders[element_id]), None
-                )
-                if element_id in known:
-                    continue
-                if twin is None:
-                    known.append(element_id)
-                    continue
-                _rename(links, name, (element_id, twin))
-                holders[twin] |= holders.pop(element_id)
-                mine = set(link.elements.get(name, {}).values())
-                changed = True
-    return changed
-
-
-def _rename(links: Sequence[Link], name: str, ids: tuple[str, str]) -> None:
-    old, new = ids
-    prefix, target = element_path(name, old), element_path(name, new)
-    for link in links:
-        known = link.elements.get(name, {})
-        for local, element_id in known.items():
-            if element_id == old:
-                known[local] = new
-        for path in [p for p in link.fields if p == prefix or p.startswith(prefix + "/")]:
-            link.fields[target + path[len(prefix) :]] = link.fields.pop(path)

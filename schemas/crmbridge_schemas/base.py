@@ -82,6 +82,10 @@ class FieldMeta:
     """Part of the natural key of a list element: elements that agree on it are one at first contact."""
     merge_as: tuple[tuple[str, str], ...] = ()
     """Values that count as another one in the natural key (`mobile` as `phone`)."""
+    merge_alike: bool = False
+    """May be missing, cut short or longer, as a street may: elements meet where what both say agrees so far."""
+    merge_apart: bool = False
+    """Elements that say different things here are two, whatever their key says (the role of an address)."""
     refers_to: str | None = None
     """The entity that a `Ref` points to."""
     computed: bool = False

@@ -135,10 +135,10 @@ class AddressParts(BaseModel):
 
     recipient: Annotated[Text | None, Meta(personal="name")] = None
     """Who is written above the address where it is not the party's name (UBL `MarkAttention`)."""
-    lines: Annotated[list[Text] | None, Meta(merge_key=True, personal="location")] = None
+    lines: Annotated[list[Text] | None, Meta(merge_key=True, merge_alike=True, personal="location")] = None
     """Street, number, building, floor: as many lines as there are, top first (UBL `AddressLine`; one
     value)."""
-    city: Annotated[Text | None, Meta(personal="location")] = None
+    city: Annotated[Text | None, Meta(merge_alike=True, personal="location")] = None
     """City, town or village; in China the 市 (UBL `CityName`)."""
     district: Annotated[Text | None, Meta(personal="location")] = None
     """Part of a city: in China the 区 or 县 (UBL `CitySubdivisionName`)."""
@@ -155,9 +155,13 @@ class AddressParts(BaseModel):
 
 
 class Address(AddressParts, Element):
-    """An address of a party. At first contact two are one where lines and postal code agree."""
+    """An address of a party. At first contact two are one where lines and postal code agree, or where one
+    only says less than the other and neither could be meant by a third."""
 
-    role: Literal["main", "billing", "shipping", "home", "work", "registered", "other"] | None = None
+    role: Annotated[
+        Literal["main", "billing", "shipping", "home", "work", "registered", "other"] | None,
+        Meta(merge_apart=True),
+    ] = None
     """What it is used for (UBL `AddressTypeCode`, and the document fields `DeliveryAddress`,
     `RegistrationAddress`)."""
 
