@@ -83,7 +83,7 @@ class FieldMeta:
     merge_as: tuple[tuple[str, str], ...] = ()
     """Values that count as another one in the natural key (`mobile` as `phone`)."""
     merge_alike: bool = False
-    """May be missing, cut short or longer, as a street may: elements meet where what both say agrees so far."""
+    """May be missing, cut short or longer, as a street may: elements meet where what both say agrees."""
     merge_apart: bool = False
     """Elements that say different things here are two, whatever their key says (the role of an address)."""
     refers_to: str | None = None
