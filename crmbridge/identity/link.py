@@ -199,7 +199,8 @@ def observe(link: Link, doc: Mapping[str, Any], reading: Reading) -> Observation
 def _observe_value(link: Link, path: str, value: Any, reading: Reading) -> None:
     state = link.fields.get(path)
     if state is None or (state.seen is UNSET and state.own is None and state.sent is None):
-        first = reading.new_mapping or reading.stamp.time == 0
+        # Where nothing was said, a null empties nothing: it is no edit that could win by its time.
+        first = reading.new_mapping or reading.stamp.time == 0 or value is None
         stamp = FIRST_CONTACT if first else reading.stamp
         link.fields[path] = FieldState(value, Statement(value, stamp.time, link.record_id, stamp.slack))
         reading.result.changed.append(path)

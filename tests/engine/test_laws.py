@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from crmbridge.connectors.memory import Behaviour
@@ -175,6 +175,7 @@ def test_any_interleaving_of_edits_converges_and_then_nothing_is_planned(
 
 @FEW
 @given(HABIT_LISTS, st.lists(EDITS, min_size=1, max_size=6))
+@example(["children", "file"], [Edit(1, 1, "note", None), Edit(0, 1, "note", "Ann")])
 def test_an_edit_that_nobody_contradicts_reaches_every_system(habits: list[str], edits: list[Edit]) -> None:
     made = world(habits)
     made.sync()
