@@ -30,11 +30,11 @@ from crmbridge.engine.find import titles_of
 from crmbridge.engine.flows import FlowMaker
 from crmbridge.engine.operations import Planned, signature
 from crmbridge.engine.planfile import SavedPlan, load_plan, save_plan
-from crmbridge.engine.run import Flow, Run, System, micros
+from crmbridge.engine.run import Flow, Run, System, micros, told
 from crmbridge.mapping.load import Mappings, load_mappings
 from crmbridge.plugins import Plugins
 from crmbridge.sdk.connector import Connector, Context
-from crmbridge.sdk.errors import ConfigError, CrmbridgeError, StateError
+from crmbridge.sdk.errors import ConfigError, CrmbridgeError, FatalError, StateError
 from crmbridge.sdk.hookspecs import RunEvent
 from crmbridge.sdk.http import HttpClient, Surroundings
 from crmbridge.sdk.redact import Redactor
@@ -133,11 +133,18 @@ class Bridge:
 
     def close(self) -> None:
         """Give back connections and the state."""
-        for connector in self._connectors.values():
-            self._exit.callback(connector.close)
+        for name, connector in self._connectors.items():
+            self._exit.callback(self._close, name, connector)
         self._connectors = {}
         self._exit.callback(self.store.close)
         self._exit.close()
+
+    def _close(self, name: str, connector: Connector) -> None:
+        try:
+            connector.close()
+        except Exception as error:  # noqa: BLE001 - a connector is foreign code, and the work is done
+            text = f"{told(error, name)}, when it was closed"
+            self._emit(RunEvent("finding", "", self.clock(), system=name, text=text))
 
     # -- systems -------------------------------------------------------------------------------
 
@@ -196,8 +203,8 @@ class Bridge:
                 found[name] = self.system(name)
             except ConfigError:
                 raise
-            except CrmbridgeError as error:
-                failed[name] = error
+            except Exception as error:  # noqa: BLE001 - a connector is foreign code; it may raise anything
+                failed[name] = told(error, name)
         return found, failed
 
     # -- runs ----------------------------------------------------------------------------------
@@ -260,6 +267,7 @@ class Bridge:
             full=options.full,
             allowed=options.allow,
             absent=failed,
+            trial=store is not self.store,
         )
         with store.transaction():
             run.id = store.begin_run(RunRow(command=command, started_at=run.now()))
@@ -310,10 +318,10 @@ class Bridge:
         for name, system in run.systems.items():
             if system.failure is not None:
                 continue
-            try:
-                mark = system.connector.fingerprint()
-            except CrmbridgeError as error:
-                run.fail(system, error)
+            mark = ""
+            with run.guard(system):
+                mark = _fingerprint(system)
+            if system.failure is not None:
                 continue
             row = known.get(name) or SystemRow(name)
             if row.fingerprint and mark and row.fingerprint != mark:
@@ -348,7 +356,7 @@ class Bridge:
         yield from self._check_mappings(opened)
 
     def _check_fingerprint(self, system: System) -> CheckLine:
-        mark = system.connector.fingerprint()
+        mark = _fingerprint(system)
         known = {row.name: row.fingerprint for row in self.store.systems()}.get(system.name)
         if not mark:
             text = "cannot tell which instance it is: a wrong address would not be noticed"
@@ -442,7 +450,7 @@ class Bridge:
         would be written there is looked at first."""
         row = self._known_system(name)
         system = self.system(name)
-        row.fingerprint = system.connector.fingerprint()
+        row.fingerprint = _fingerprint(system)
         with self.store.lock("systems rebind"), self.store.transaction():
             self.store.put_system(row)
             repair.start_over(self.store, self.config.settings.sync, name, system.streams)
@@ -500,6 +508,13 @@ def _shipped(config: Config, plugins: Plugins) -> dict[str, Path | None]:
         except ConfigError as error:
             raise config.document.error(("systems", name, "connector"), error.message, error.hint) from None
     return shipped
+
+
+def _fingerprint(system: System) -> str:
+    mark: object = system.connector.fingerprint()
+    if not isinstance(mark, str):
+        raise FatalError(f"{system.name}: the connector gave {mark!r} for a fingerprint")
+    return mark
 
 
 def _failed_check(system: str, error: Exception) -> CheckLine:

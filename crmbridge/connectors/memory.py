@@ -32,7 +32,13 @@ from crmbridge.sdk.connector import (
     Stream,
     Tombstone,
 )
-from crmbridge.sdk.errors import AnswerLostError, ConfigError, CursorExpiredError, RetryableError
+from crmbridge.sdk.errors import (
+    AnswerLostError,
+    ConfigError,
+    CursorExpiredError,
+    RecordError,
+    RetryableError,
+)
 
 __all__ = ["Behaviour", "Fault", "MemoryConnector", "MemorySettings", "MemorySystem", "Row"]
 
@@ -85,6 +91,8 @@ class Behaviour:
     closed_when: dict[str, frozenset[str]] = field(default_factory=dict)
     accepts_first: bool = False
     """Writes are accepted with a handle and done when polled."""
+    odd: dict[str, Literal["raises", "nonsense"]] = field(default_factory=dict)
+    """Method of the connector (`open` for its making) -> how it misbehaves, as foreign code may."""
     numbers: dict[str, str] = field(default_factory=dict)
     """Field -> prefix: given by the system on create, as an ERP gives customer numbers."""
     scopes: tuple[str, ...] = ()
@@ -295,10 +303,19 @@ class MemorySystem:
             return Result.done(operation, self.record(row))
         return self._update(row, operation)
 
+    def refuse_whole(self, operations: Sequence[Operation]) -> None:
+        """One bad operation, and nothing of the batch is carried out. Raises RecordError."""
+        for operation in operations:
+            if missing := self._missing(operation):
+                raise RecordError(f"{missing} must not be empty")
+
+    def _missing(self, operation: Operation) -> str:
+        names = self.behaviour.required if operation.kind == "create" else ()
+        return ", ".join(sorted(name for name in names if not operation.data.get(name)))
+
     def _create(self, stream: str, operation: Operation) -> Result:
-        missing = [name for name in self.behaviour.required if not operation.data.get(name)]
-        if missing:
-            return Result.rejected(operation, f"{', '.join(sorted(missing))} must not be empty")
+        if missing := self._missing(operation):
+            return Result.rejected(operation, f"{missing} must not be empty")
         if self.has_scopes(stream) and operation.scope not in self.behaviour.scopes:
             return Result.rejected(operation, f"there is no company {operation.scope!r}")
         data = dict(operation.data)
@@ -352,6 +369,17 @@ class MemoryConnector(Connector):
         if found is None:
             raise ConfigError(f"there is no memory system {settings.world!r} in this process")
         self.memory = found
+        self._oddly("open")
+
+    def _oddly(self, method: str) -> list[Any]:
+        """What a method gives where `Behaviour.odd` makes it misbehave."""
+        how = self.memory.behaviour.odd.get(method)
+        if how == "raises":
+            raise RuntimeError(f"{method} is broken")
+        return [object()] if how == "nonsense" else []
+
+    def close(self) -> None:
+        self._oddly("close")
 
     @classmethod
     def on(cls, memory: MemorySystem, context: Context) -> MemoryConnector:
@@ -364,6 +392,8 @@ class MemoryConnector(Connector):
 
     def streams(self) -> Sequence[Stream]:
         b = self.memory.behaviour
+        if odd := self._oddly("streams"):
+            return odd
         capabilities = Capabilities(
             operations=b.operations,
             changed_since=b.changed_since,
@@ -393,6 +423,7 @@ class MemoryConnector(Connector):
 
     def pull(self, stream: str, cursor: Cursor) -> Iterable[Page]:
         b = self.memory.behaviour
+        yield from self._oddly("pull")
         full = cursor is None or not b.changed_since
         if cursor is not None and b.cursor_life is not None and self._age(cursor) > b.cursor_life:
             raise CursorExpiredError(f"{stream}: the cursor is too old")
@@ -445,10 +476,15 @@ class MemoryConnector(Connector):
         )
 
     def list_ids(self, stream: str) -> Iterator[Sequence[tuple[str, str]]] | None:
+        if odd := self._oddly("list_ids"):
+            return iter(odd)
         rows = (row for row in self.memory.rows(stream) if not row.deleted and not self._hidden(row))
         return iter([[(row.scope, row.id) for row in rows]])
 
     def push(self, stream: str, operations: Sequence[Operation]) -> Iterable[Result]:
+        yield from self._oddly("push")
+        if self.memory.behaviour.batch_answers == "whole":
+            self.memory.refuse_whole(operations)
         for operation in operations:
             fault: Fault = self.memory.faults.pop(0) if self.memory.faults else ""
             if fault == "lost before":
@@ -477,12 +513,14 @@ class MemoryConnector(Connector):
         return result
 
     def poll(self, handles: Sequence[str]) -> Iterable[Result]:
+        yield from self._oddly("poll")
         for handle in handles:
             if handle in self.memory.accepted:
                 stream, operation = self.memory.accepted.pop(handle)
                 yield self.memory.carry_out(stream, operation)
 
     def get_many(self, stream: str, native_ids: Sequence[str]) -> Iterator[Record]:
+        yield from self._oddly("get_many")
         if self.memory.unread:
             self.memory.unread = False
             raise RetryableError("busy, come again")
@@ -491,6 +529,7 @@ class MemoryConnector(Connector):
         yield from (self.memory.record(row) for row in rows)
 
     def search(self, stream: str, key: str, value: str) -> Iterator[Record]:
+        yield from self._oddly("search")
         lag = self.memory.behaviour.search_lag
         for row in self.memory.rows(stream):
             visible = row.created_at is None or self.memory.clock() - row.created_at >= lag
@@ -502,7 +541,8 @@ class MemoryConnector(Connector):
         return {name: FieldInfo(required=name in self.memory.behaviour.required) for name in sorted(names)}
 
     def fingerprint(self) -> str:
-        return f"memory:{self.memory.name}"
+        odd: str | None = next(iter(self._oddly("fingerprint")), None)
+        return odd or f"memory:{self.memory.name}"
 
 
 def _place(scope: str, native_id: str) -> str:

@@ -16,7 +16,6 @@ from crmbridge.engine.results import Found, Results
 from crmbridge.engine.run import Run, System
 from crmbridge.mapping.errors import MappingError
 from crmbridge.sdk.connector import ListPatch, Record, Result
-from crmbridge.sdk.errors import CrmbridgeError
 from crmbridge.store.base import IntentRow, RecordRow
 
 __all__ = ["settle"]
@@ -29,14 +28,11 @@ SHORT_LAG = 60.0
 
 def settle(run: Run, system: System) -> None:
     """Find out what became of every operation that was sent and whose outcome is not known."""
-    rows = run.store.open_intents(system.name)
-    try:
-        for row in rows:
-            flow = run.flow(row.entity)
-            if flow is not None and row.stream in system.streams:
+    for row in run.store.open_intents(system.name):
+        flow = run.flow(row.entity)
+        if system.failure is None and flow is not None and row.stream in system.streams:
+            with run.guard(system, row.stream):
                 _LookUp(run, system, flow, row.stream, row.kind).look_up(row)
-    except CrmbridgeError as error:
-        run.fail(system, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +56,18 @@ class _LookUp(Results):
         """Settle one operation of unknown outcome."""
         planned = planned_of(row)
         if row.status == "accepted" and row.handle:
-            for result in self.system.connector.poll([row.handle]):
-                self.settle([(row, result, result.record)])
+            self._poll(row, row.handle)
         elif planned.kind == "create":
             self._look_up_create(row, planned)
         else:
             self._look_up_record(row, planned)
+
+    def _poll(self, row: IntentRow, handle: str) -> None:
+        if self.run.trial:  # a system may tell the outcome only once, and this run's memory is thrown away
+            return
+        for result in self.system.connector.poll([handle]):
+            if result.operation_id == row.id:
+                self.settle([(row, result, self.complete([result], {row.id: row}).get(row.id))])
 
     def _look_up_record(self, row: IntentRow, planned: Planned) -> None:
         record = self._read(planned.native_id or "", planned.scope)

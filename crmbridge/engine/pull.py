@@ -21,7 +21,7 @@ from crmbridge.mapping.apply import AlsoMapping
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.errors import MappingError
 from crmbridge.sdk.connector import Capabilities, Cursor, Page, Record
-from crmbridge.sdk.errors import CrmbridgeError, CursorExpiredError, FatalError, LimitError
+from crmbridge.sdk.errors import CursorExpiredError, LimitError
 from crmbridge.store.base import KnownRecord, RecordRow, StreamRow
 
 __all__ = ["pull_records", "pull_system"]
@@ -31,28 +31,21 @@ CHUNK = 1000
 
 def pull_system(run: Run, system: System) -> None:
     """Read every mapped stream of one system. A failure puts this system out of the run, no other."""
-    try:
-        for name in system.streams:
-            if _taken(run, system, name):
-                _Pull(run, system, name).read()
-    except LimitError as error:
-        if error.limit == rejects.LIMIT:
-            raise  # the mapping is wrong, not the system
-        run.stop(system, error)
-    except CrmbridgeError as error:
-        run.fail(system, error)
-    except Exception as error:  # noqa: BLE001 - a connector is foreign code; it may raise anything
-        run.fail(system, FatalError(f"{system.name}: the connector failed: {type(error).__name__}: {error}"))
+    for name in system.streams:
+        if system.failure is None and _taken(run, system, name):
+            try:
+                with run.guard(system, name):
+                    _Pull(run, system, name).read()
+            except LimitError as error:
+                if error.limit == rejects.LIMIT:
+                    raise  # the mapping is wrong, not the system
+                run.stop(system, error)
 
 
 def pull_records(run: Run, system: System, stream: str, native_ids: Sequence[str]) -> None:
     """Read these records again, wherever the stream's cursor stands; those that are gone are passed over."""
-    try:
+    with run.guard(system, stream):
         _Pull(run, system, stream).read_again(native_ids)
-    except CrmbridgeError as error:
-        run.fail(system, error)
-    except Exception as error:  # noqa: BLE001 - as above
-        run.fail(system, FatalError(f"{system.name}: the connector failed: {type(error).__name__}: {error}"))
 
 
 def _taken(run: Run, system: System, stream: str) -> list[StreamMapping]:

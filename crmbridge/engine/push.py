@@ -14,7 +14,7 @@ from crmbridge.engine.results import Results
 from crmbridge.engine.run import Flow, Run, System
 from crmbridge.identity.link import UNSET
 from crmbridge.mapping.errors import MappingError
-from crmbridge.sdk.connector import Operation, Record, Result, ResultStatus
+from crmbridge.sdk.connector import Operation, Result, ResultStatus
 from crmbridge.sdk.errors import (
     AnswerLostError,
     ConflictError,
@@ -35,14 +35,15 @@ def push(run: Run, system: System, flow: Flow) -> None:
     """Send what this run planned for one entity in one system; the parents' operations were sent before."""
     after = -1
     run.event("stage-started", system=system.name, entity=flow.entity, stage="push")
-    try:
-        while rows := run.store.intents(run.id, system.name, ["planned"], after, CHUNK):
-            after = rows[-1].position
-            mine = [row for row in rows if row.entity == flow.entity]
-            for (stream, kind), group in groupby(mine, key=lambda row: (row.stream, row.kind)):
-                _Push(run, system, flow, stream, kind).send_all(list(group))
-    except CrmbridgeError as error:
-        run.fail(system, error)
+    while system.failure is None and (
+        rows := run.store.intents(run.id, system.name, ["planned"], after, CHUNK)
+    ):
+        after = rows[-1].position
+        mine = [row for row in rows if row.entity == flow.entity]
+        for (stream, kind), group in groupby(mine, key=lambda row: (row.stream, row.kind)):
+            if system.failure is None:
+                with run.guard(system, stream):
+                    _Push(run, system, flow, stream, kind).send_all(list(group))
 
 
 @dataclass(slots=True)
@@ -107,28 +108,8 @@ class _Push(Results):
             waiting.clear()
 
     def _commit(self, waiting: dict[str, IntentRow], answered: Sequence[Result]) -> None:
-        records = self._complete_records(answered, waiting)
+        records = self.complete(answered, waiting)
         self.settle([(waiting.pop(r.operation_id), r, records.get(r.operation_id)) for r in answered])
-
-    def _complete_records(
-        self, answered: Sequence[Result], waiting: Mapping[str, IntentRow]
-    ) -> dict[str, Record]:
-        """Operation id -> the record as now held; re-read where the connector does not say."""
-        records = {r.operation_id: r.record for r in answered if r.status == "done" and r.record is not None}
-        if self.capabilities.returns_record or self.kind == "delete":
-            return records
-        done = [r.operation_id for r in answered if r.status == "done"]
-        keys = {_key(records.get(o), waiting[o]): o for o in done}
-        wanted = sorted({native_id for _, native_id in keys if native_id})
-        try:
-            for record in self.system.connector.get_many(self.stream, wanted) if wanted else ():
-                if (record.scope, record.native_id) in keys:
-                    records[keys[record.scope, record.native_id]] = record
-        except CrmbridgeError as error:
-            # They are done over there, and must not be sent again: without their record they are uncertain.
-            self.run.event("finding", system=self.system.name, text=f"written, but not read back: {error}")
-            records = {o: record for o, record in records.items() if record.data}
-        return records
 
     def _alone(
         self,
@@ -243,11 +224,6 @@ class _Push(Results):
             if key not in held and row is not None and row.status == "live":
                 self.bury(row)
         return held
-
-
-def _key(record: Record | None, row: IntentRow) -> tuple[str, str]:
-    """(scope, native id) of a record that was written."""
-    return (row.scope, row.native_id or "") if record is None else (record.scope, record.native_id)
 
 
 def _with_native_ref(change: Change, found: Mapping[str, RecordRow]) -> Change:

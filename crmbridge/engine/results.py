@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,6 +99,24 @@ class Results:
                 self._take(row, result, record, found)
             self._write()
 
+    def complete(self, answered: Sequence[Result], waiting: Mapping[str, IntentRow]) -> dict[str, Record]:
+        """Operation id -> the record as now held; re-read where the connector does not say."""
+        records = {r.operation_id: r.record for r in answered if r.status == "done" and r.record is not None}
+        if self.capabilities.returns_record or self.kind == "delete":
+            return records
+        done = [r.operation_id for r in answered if r.status == "done"]
+        keys = {_key(records.get(o), waiting[o]): o for o in done}
+        wanted = sorted({native_id for _, native_id in keys if native_id})
+        try:
+            for record in self.system.connector.get_many(self.stream, wanted) if wanted else ():
+                if (record.scope, record.native_id) in keys:
+                    records[keys[record.scope, record.native_id]] = record
+        except Exception as error:  # noqa: BLE001 - a connector is foreign code; it may raise anything
+            # They are done over there, and must not be sent again: without their record they are uncertain.
+            self.run.event("finding", system=self.system.name, text=f"written, but not read back: {error}")
+            records = {o: record for o, record in records.items() if record.data}
+        return records
+
     def _fetch(self, answers: Sequence[tuple[IntentRow, Result, Record | None]]) -> None:
         """The records that these answers are about, as far as they are known."""
         ids = [row.record_id for row, _, _ in answers if row.record_id]
@@ -109,6 +127,8 @@ class Results:
 
     def _take(self, row: IntentRow, result: Result, record: Record | None, found: Found | None) -> None:
         row.handle = result.handle or row.handle
+        if result.record is not None and not row.native_id:  # by it, it can be found again whatever comes
+            row.scope, row.native_id = result.record.scope, result.record.native_id
         if result.status == "done":
             self._done(row, record, found)
         elif result.status == "rejected":
@@ -410,3 +430,8 @@ def _past(kind: str) -> str:
 
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
+
+
+def _key(record: Record | None, row: IntentRow) -> tuple[str, str]:
+    """(scope, native id) of a record that was written."""
+    return (row.scope, row.native_id or "") if record is None else (record.scope, record.native_id)

@@ -6,7 +6,8 @@ The bridge builds these from config and plugins; the stages only use them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
@@ -15,11 +16,11 @@ from crmbridge.identity.policy import Policy
 from crmbridge.identity.shape import Shape
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.sdk.connector import Connector, Stream
-from crmbridge.sdk.errors import CrmbridgeError, LimitError
+from crmbridge.sdk.errors import CrmbridgeError, FatalError, LimitError, StateError
 from crmbridge.sdk.hookspecs import RunEvent
 from crmbridge.store.base import NoteRow, Store
 
-__all__ = ["Counts", "Flow", "Limits", "Run", "System", "micros"]
+__all__ = ["Counts", "Flow", "Limits", "Run", "System", "micros", "told"]
 
 Mode = Literal["live", "shadow", "read-only"]
 
@@ -101,6 +102,8 @@ class Run:
     """Default country of phone numbers, ISO 3166-1 alpha-2."""
     full: bool = False
     """Read without cursors."""
+    trial: bool = False
+    """On a copy of the state that is thrown away: nothing is asked that a system tells only once."""
     allowed: frozenset[str] = frozenset()
     """Limits that are lifted for this run."""
     absent: Mapping[str, CrmbridgeError] = field(default_factory=dict)
@@ -145,11 +148,31 @@ class Run:
         """The systems that were stopped for safety."""
         return frozenset(s.name for s in self.systems.values() if isinstance(s.failure, LimitError))
 
+    @contextmanager
+    def guard(self, system: System, stream: str = "") -> Iterator[None]:
+        """What a connector raises puts its system out of the run, and no other: it is foreign code, and may
+        raise anything. A limit and a broken state end the run."""
+        try:
+            yield
+        except (LimitError, StateError):
+            raise
+        except Exception as error:  # noqa: BLE001 - see above
+            self.fail(system, told(error, "/".join(part for part in (system.name, stream) if part)))
+
     def note(self, kind: str, system: str, entity: str, golden_id: str, path: str, text: str) -> None:
         """Keep something that a person should be able to look up."""
         row = NoteRow(self.id, kind, system, entity, golden_id, path, text, at=self.now())
         self.store.put_notes([row])
         self.count(system, entity, kind)
+
+
+def told(error: Exception, place: str) -> CrmbridgeError:
+    """What a connector raised, as an error that a person understands. place: `system` or `system/stream`."""
+    if isinstance(error, CrmbridgeError):
+        return error
+    failure = FatalError(f"{place}: the connector failed: {type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure
 
 
 def micros(moment: datetime) -> int:

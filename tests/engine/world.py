@@ -103,6 +103,7 @@ class World:
             self.events.append,
             self.clock.sleep,
             region="DE",
+            trial=store is not self.store,
             **options,
         )
         with store.transaction():
