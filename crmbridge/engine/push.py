@@ -19,7 +19,6 @@ from crmbridge.sdk.errors import (
     AnswerLostError,
     ConflictError,
     CrmbridgeError,
-    FatalError,
     RecordError,
 )
 from crmbridge.store.base import IntentRow, RecordRow
@@ -85,9 +84,7 @@ class _Push(Results):
             raise
         except Exception as error:
             self.mark_uncertain(waiting.values(), f"the connector failed: {type(error).__name__}")
-            raise FatalError(
-                f"{self.system.name}: the connector failed: {type(error).__name__}: {error}"
-            ) from error
+            raise
 
     def _take_results(self, waiting: dict[str, IntentRow], operations: Sequence[Operation]) -> None:
         """Commit answers as they come, those of one response together; what gets none is uncertain."""

@@ -9,8 +9,8 @@ import pytest
 
 from tests.scenarios.runner import Stage
 
-METHODS = ("open", "streams", "fingerprint", "pull", "list_ids", "get_many", "search", "poll", "push")
 OF_A_STREAM = ("pull", "list_ids", "get_many", "search", "poll", "push")
+METHODS = ("open", "streams", "fingerprint", *OF_A_STREAM)
 
 
 def stage(folder: Path, **behaviour: Any) -> Stage:
@@ -39,7 +39,7 @@ def test_a_connector_that_misbehaves_stops_its_own_system_only(tmp_path: Path, m
     built = stage(tmp_path, **({"accepts_first": True} if method == "poll" else {}))
     crm = built.memory["crm"]
     crm.behaviour.odd = {method: how}
-    place = "crm/customers: " if method in OF_A_STREAM and method != "push" else "crm"
+    place = "crm/customers: " if method in OF_A_STREAM else "crm"
     built.do_sync({"exit": 1, "tells": [place] if method not in ("open", "streams") else []})
     assert built.memory["shop"].live("customers")["shop"]["note"] == "VIP"
     assert crm.live("customers")["crm"].get("note") is None
