@@ -461,6 +461,19 @@ class StoreSuite:
             store.set_links([(one.id, "g2")])
         assert store.dirty_goldens("party", "", 9) == ["g1", "g2"]
 
+    def test_a_record_that_was_looked_at_and_stays_marks_nothing(self, store: Store) -> None:
+        one, two = put(store, record("1"), record("2"))
+        with store.transaction():
+            store.mark_resolved([one.id])
+        assert [row.id for row in store.unresolved("party", 0, 9)] == [two.id]
+        link(store, **{"1": "g1"})
+        with store.transaction():
+            store.clear_dirty(["g1"])
+            store.put_records([replace(stored(store, one), unresolved=True)])
+            store.mark_resolved([one.id])
+        assert [row.id for row in store.unresolved("party", 0, 9)] == [two.id]
+        assert (stored(store, one).golden_id, store.dirty_goldens("party", "", 9)) == ("g1", [])
+
     def test_golden_of_and_natives_of(self, store: Store) -> None:
         put(
             store,
@@ -705,6 +718,15 @@ class StoreSuite:
             store.drop_intents(["planned", "parked"], ids)
         assert {row.id for row in store.intents_with(["planned", "parked", "sent"], 9)} == left
         assert store.dirty_goldens("party", "", 9) == sorted(f"g-{name}" for name in set("abc") - left)
+
+    def test_operations_of_a_golden_record_that_joined_another_are_on_that_one(self, store: Store) -> None:
+        with store.transaction():
+            store.put_goldens(GoldenRow(g, "party", dirty=False) for g in ("g-a", "g-b"))
+            store.put_intents([intent("a", status="uncertain"), intent("b"), intent("c", golden_id="g-a")])
+            store.move_intents("g-a", "g-b")
+        found = {row.id: row.golden_id for row in store.intents_with(["planned", "uncertain"], 9)}
+        assert found == dict.fromkeys("abc", "g-b")
+        assert set(store.intent_goldens("shop", ["g-a", "g-b"], "create", ["uncertain"])) == {"g-b"}
 
     # what people look at
 
