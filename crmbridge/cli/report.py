@@ -23,7 +23,7 @@ PLAN = "crmbridge-plan.jsonl"
 """Where a sync that stopped saves its plan, beside the config."""
 NOTES = 100_000
 """How many notes of one run are looked at."""
-_READ = ("new", "changed", "gone")
+_READ = ("new", "changed", "gone", "out of scope", "waiting")
 _WRITTEN = ("created", "updated", "archived", "deleted", "moved on")
 _QUIET_NOTES = ("parked", "impossible", "unwritable")
 """Notes that are counted as open problems already."""

@@ -94,6 +94,8 @@ def join_goldens(store: Store, loser: str, survivor: str, why: str, now: int) ->
     if golden is not None:
         golden.merged_into, golden.dirty = survivor, False
         store.put_goldens([golden])
-    store.mark_dirty([survivor, *store.referring([loser])])
+    referring = store.referring([loser])
+    store.mark_unresolved(referring)  # their natural keys may hold it
+    store.mark_dirty([survivor, *referring])
     store.journal(survivor, "merged", f"{loser} joined: {why}", now)
     store.journal(loser, "merged", f"into {survivor}: {why}", now)

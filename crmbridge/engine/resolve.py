@@ -11,6 +11,7 @@ them only while one of them is a single record that nobody wrote anywhere; other
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,7 @@ __all__ = ["resolve"]
 
 CHUNK = 500
 DOUBT = "possible duplicate"
+WAITING = "waiting"
 
 
 def resolve(run: Run, flow: Flow) -> None:
@@ -32,12 +34,28 @@ def resolve(run: Run, flow: Flow) -> None:
     after = 0
     doubtful = _doubtful_streams(run, flow)
     run.event("stage-started", entity=flow.entity, stage="resolve")
+    waiting: Counter[str] = Counter()
     while rows := run.store.unresolved(flow.entity, after, CHUNK):
         after = rows[-1].id
         ready = [row for row in rows if row.golden_id or not _is_doubtful(run, row, doubtful)]
         with run.store.transaction():
-            _Batch(run, flow, ready).resolve()
+            batch = _Batch(run, flow, ready)
+            batch.resolve()
+        waiting.update(batch.waiting)
         run.event("progress", entity=flow.entity, stage="resolve", count=len(rows))
+    _tell_waiting(run, flow, waiting)
+
+
+def _tell_waiting(run: Run, flow: Flow, waiting: Mapping[str, int]) -> None:
+    """By system; a run resolves several times, and the last time counts."""
+    for name in run.systems:
+        before, now = run.counts.pop((name, flow.entity, WAITING), 0), waiting.get(name, 0)
+        if now:
+            run.count(name, flow.entity, WAITING, now)
+        if now and now != before:
+            keys = ", ".join(flow.shape.model.natural_key)
+            text = f"{now} {flow.entity} records wait for what they are known by ({keys}): it has not come"
+            run.event("finding", system=name, entity=flow.entity, text=text)
 
 
 def _is_doubtful(run: Run, row: RecordRow, streams: set[tuple[str, str]]) -> bool:
@@ -73,9 +91,12 @@ class _Batch:
     founded: list[GoldenRow] = field(default_factory=list)
     doubts: list[tuple[RecordRow, str, str]] = field(default_factory=list)
     """(record, golden id that it may belong to, why)"""
+    waiting: Counter[str] = field(default_factory=Counter)
+    """System -> records whose natural key refers to one that has not come yet: they stay unresolved."""
 
     def resolve(self) -> None:
         self._read_keys()
+        self.rows = [row for row in self.rows if row.id in self.keys]
         self._load_holders()
         for row in self.rows:
             self._place(row)
@@ -108,7 +129,15 @@ class _Batch:
                 self.keys[row.id] = sorted(set(identity_keys(doc, region=self.run.region)))
             else:
                 parts = {n: _key_part(row, doc.get(n), parents) for n in model.natural_key}
-                self.keys[row.id] = _natural_key(parts)
+                if any(parts[n] is None and self._is_to_come(row, doc.get(n)) for n in parts):
+                    self.waiting[row.system] += 1
+                else:
+                    self.keys[row.id] = _natural_key(parts)
+
+    def _is_to_come(self, row: RecordRow, ref: Any) -> bool:
+        """Under a key without it the record would be taken for another, and be made a second time."""
+        is_ref = isinstance(ref, dict) and "id" in ref
+        return is_ref and row.status == "live" and self.run.flow(ref["entity"]) is not None
 
     def _parents(self, names: Iterable[str]) -> dict[tuple[str, str, str, str], str]:
         """(system, entity, scope, native id) -> golden id, for references that are part of a natural key."""
@@ -219,8 +248,8 @@ class _Batch:
     def _meet(self, row: RecordRow, mine: str, met: Mapping[str, Sequence[str]]) -> str:
         """A linked record now shares a key with another golden record."""
         other = next(iter(met))
-        alone = len(self.run.store.records_of([mine]).get(mine, ())) == 1
-        if not alone:
+        others = self.run.store.records_of([mine]).get(mine, ())
+        if any(other.id != row.id and other.status in ("live", "out") for other in others):
             self._note_doubt(row, other, f"now shares {', '.join(map(_public, met[other]))}")
             return mine
         join_goldens(

@@ -48,7 +48,7 @@ class Outcome:
     titles: dict[str, str] = field(default_factory=dict)
     """Of a plan: golden id -> what people call that record."""
     open_problems: int = 0
-    """Dead letters, uncertain and parked operations that are open now."""
+    """Dead letters, waiting records, uncertain and parked operations that are open now."""
 
     @property
     def exit_code(self) -> int:
@@ -246,7 +246,7 @@ def _ended(run: Run, outcome: Outcome) -> Outcome:
     _forget(run, ["planned", "stale", "conflict"])
     outcome.failed = _failures(run)
     stuck = len(run.store.intents_with(["parked", "uncertain"], CHUNK))
-    outcome.open_problems = stuck + len(run.store.dead_letters("open"))
+    outcome.open_problems = stuck + run.counts.of("waiting") + len(run.store.dead_letters("open"))
     return outcome
 
 

@@ -13,7 +13,16 @@ from typing import Any
 
 import phonenumbers
 
-__all__ = ["VERSION", "email_form", "identity_keys", "is_han", "is_placeholder", "name_tokens", "phone_form"]
+__all__ = [
+    "KEY_FIELDS",
+    "VERSION",
+    "email_form",
+    "identity_keys",
+    "is_han",
+    "is_placeholder",
+    "name_tokens",
+    "phone_form",
+]
 
 VERSION = 1
 
@@ -21,6 +30,12 @@ PLACEHOLDER_MAILS = frozenset(
     {"na@na.com", "none@none.com", "test@test.com", "noemail@noemail.com", "a@a.com"}
 )
 PLACEHOLDER_TEXT = frozenset({"", "-", "n/a", "na", "none", "null", "unknown", "无", "暂无", "没有"})
+KEY_FIELDS = frozenset({"contact_points", "identifiers", "sku", "gtin"})
+"""Where `identity_keys` come from."""
+FOLDED = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th", "ħ": "h"}
+)
+"""Letters that Unicode does not take apart, as people without them on their keyboard write them."""
 MASKS = ("*", "•", "xxxx", "XXXX")
 
 
@@ -45,7 +60,7 @@ def phone_form(value: str, region: str | None = None) -> str:
 
 def name_tokens(name: str) -> frozenset[str]:
     """The words of a name, folded (NFKD, no accents, lower case); each Han character is a word."""
-    folded = unicodedata.normalize("NFKD", name).casefold()
+    folded = unicodedata.normalize("NFKD", name).casefold().translate(FOLDED)
     words = "".join(c if c.isalnum() else " " for c in folded if not unicodedata.combining(c))
     tokens: set[str] = set()
     for word in words.split():

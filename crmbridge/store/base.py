@@ -303,6 +303,10 @@ class Store(Protocol):
         """Their identity was looked at, and they stay where they are."""
         ...
 
+    def mark_unresolved(self, golden_ids: Iterable[str]) -> None:
+        """The identity of all records of these golden records has to be looked at again."""
+        ...
+
     def golden_of(
         self, system: str, entity: str, native_ids: Sequence[str], stream: str | None
     ) -> dict[tuple[str, str], str]:

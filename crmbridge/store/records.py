@@ -36,6 +36,7 @@ _KNOWN = {
 }
 _LINK = "UPDATE records SET golden_id = ?, unresolved = ? WHERE id = ?"
 _RESOLVED = "UPDATE records SET unresolved = ? WHERE id = ?"
+_UNRESOLVED = "UPDATE records SET unresolved = ? WHERE golden_id = ?"
 _MARK = "UPDATE goldens SET dirty = ? WHERE id = ? AND dirty <> ?"
 _MARK_LEFT = """
     UPDATE goldens SET dirty = ? WHERE id = (SELECT golden_id FROM records WHERE id = ? AND golden_id <> ?)
@@ -193,6 +194,9 @@ class Records:
 
     def mark_resolved(self, record_ids: Iterable[int]) -> None:
         self.database.write_many(_RESOLVED, ((False, record_id) for record_id in record_ids))
+
+    def mark_unresolved(self, golden_ids: Iterable[str]) -> None:
+        self.database.write_many(_UNRESOLVED, ((True, golden_id) for golden_id in golden_ids))
 
     def golden_of(
         self, system: str, entity: str, native_ids: Sequence[str], stream: str | None

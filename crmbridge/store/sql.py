@@ -98,6 +98,7 @@ class SqlStore:
         self.records_in = records.records_in
         self.set_links = records.set_links
         self.mark_resolved = records.mark_resolved
+        self.mark_unresolved = records.mark_unresolved
         self.golden_of = records.golden_of
         self.natives_of = records.natives_of
         self.count_records = records.count_records

@@ -474,6 +474,14 @@ class StoreSuite:
         assert [row.id for row in store.unresolved("party", 0, 9)] == [two.id]
         assert (stored(store, one).golden_id, store.dirty_goldens("party", "", 9)) == ("g1", [])
 
+    def test_the_records_of_a_golden_record_are_to_be_resolved_again(self, store: Store) -> None:
+        put(store, record("1"), record("2"), record("3"))
+        link(store, **{"1": "g1", "2": "g1", "3": "g3"})
+        assert store.unresolved("party", 0, 9) == []
+        with store.transaction():
+            store.mark_unresolved(["g1", "g9"])
+        assert [row.native_id for row in store.unresolved("party", 0, 9)] == ["1", "2"]
+
     def test_golden_of_and_natives_of(self, store: Store) -> None:
         put(
             store,

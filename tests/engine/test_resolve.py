@@ -1,0 +1,83 @@
+"""Which golden record a record belongs to, where keys change and ids come again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crmbridge.connectors.memory import MemorySystem
+from crmbridge.identity.policy import Policy
+from tests.engine.world import World
+
+CUSTOMERS = """
+stream: customers
+entity: party
+fields:
+  display_name: name
+  contact_points: [{slot: email, const: {type: email}, fields: {value: mail}}]
+  identifiers: [{slot: vat, const: {scheme: vat}, fields: {value: vat}}]
+"""
+PRODUCTS = """
+stream: products
+entity: product
+fields: {sku: sku, gtin: gtin, name: name}
+"""
+PRICES = """
+stream: prices
+entity: price
+fields:
+  product: {path: product, ref: products}
+  price_list: list
+  minimum_quantity: {fields: {value: from}, const: {unit: C62}}
+  amount: {fields: {amount: amount}, const: {currency: EUR}}
+"""
+
+
+def golden(made: World, system: str, native_id: str, stream: str = "customers") -> str | None:
+    (row,) = made.store.records(system, stream, [native_id])
+    return row.golden_id
+
+
+def test_a_record_is_found_by_what_we_wrote_into_it() -> None:
+    made = World({"erp": [CUSTOMERS], "crm": [CUSTOMERS]}, [Policy("party", ("erp", "crm"))])
+    made.memory["erp"].add("customers", "E1", name="Søren Øst", vat="DK1", mail="soren@example.dk")
+    made.memory["crm"].add("customers", "C1", name="Soren Ost", vat="DK1")
+    made.sync()
+    assert made.live("crm")["C1"]["mail"] == "soren@example.dk"
+    with made.store.transaction():
+        made.store.remove_system("erp")
+    (row,) = made.store.records("crm", "customers", ["C1"])
+    key = "email:soren@example.dk"
+    assert made.store.records_with_keys("party", [key]) == {key: [(row.id, row.golden_id)]}
+
+
+def test_a_rebuilt_system_gives_an_old_number_to_somebody_else() -> None:
+    made = World({"shop": [CUSTOMERS], "crm": [CUSTOMERS]}, [Policy("party", ("shop", "crm"))])
+    made.memory["shop"].add("customers", "1", name="Ann Lee", mail="ann@example.org")
+    made.sync()
+    ann = golden(made, "shop", "1")
+    with made.store.transaction():
+        made.store.remove_system("shop")
+    rebuilt = MemorySystem(["customers"], made.clock)
+    rebuilt.name = "shop"
+    rebuilt.add("customers", "1", name="王芳", mail="wang@example.cn")
+    made.memory["shop"] = rebuilt
+    made.sync()
+    assert golden(made, "shop", "1") not in (ann, None)
+    assert sorted(row["name"] for row in made.live("crm").values()) == ["Ann Lee", "王芳"]
+
+
+def test_what_is_known_by_two_records_that_become_one_is_looked_at_again() -> None:
+    mappings = {"erp": [PRODUCTS, PRICES], "shop": [PRODUCTS, PRICES]}
+    policies = [Policy("product", ("erp", "shop")), Policy("price", ("erp", "shop"))]
+    never: dict[str, dict[str, Any]] = {"product": {}, "price": {}}
+    made = World(mappings, policies, create=never)
+    made.memory["erp"].add("products", "P1", sku="TEE-88", name="龙井茶")
+    made.memory["erp"].add("prices", "a", product="P1", list="retail", amount="9.90", **{"from": "1"})
+    made.memory["shop"].add("products", "501", gtin="4006381333931", name="龙井茶")
+    made.memory["shop"].add("prices", "b", product="501", list="retail", amount="9.90", **{"from": "1"})
+    made.sync()
+    assert golden(made, "erp", "a", "prices") != golden(made, "shop", "b", "prices")
+    made.memory["shop"].edit("products", "501", sku="TEE-88")
+    made.sync()
+    assert golden(made, "erp", "P1", "products") == golden(made, "shop", "501", "products")
+    assert golden(made, "erp", "a", "prices") == golden(made, "shop", "b", "prices")
