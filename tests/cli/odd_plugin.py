@@ -43,11 +43,11 @@ class OddConnector(Connector):
             yield Page([Record(str(number), {"id": number, "name": f"Person {number}"})], cursor=number + 1)
 
     def push(self, stream: str, operations: Any) -> Any:
-        for number, one in enumerate(operations):
+        for one in operations:
             if one.data.get("name") == self.settings.refuses:
                 yield Result.rejected(one, "this name is refused here")
             else:
-                yield Result.done(one, Record(one.native_id or f"new{number}", {"id": 1, **one.data}))
+                yield Result.done(one, Record(one.native_id or f"new-{one.id}", {"id": 1, **one.data}))
 
     def fingerprint(self) -> str:
         return self.settings.instance
