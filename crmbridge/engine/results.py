@@ -169,8 +169,10 @@ class Results:
         link = link_of(saved, self.flow.shape)
         edited_since = found is not None and found.ours and self._edited_since(row, record)
         reading = self._reading(record, self._stamp(row, record, saved, found, edited_since=edited_since))
-        settled = adopt(planned, link, self._held(record), reading, edited_since=edited_since)
-        saved.version, saved.raw_hash = record.version, raw_hash(record)
+        held = self._held(record)
+        settled = adopt(planned, link, held, reading, edited_since=edited_since)
+        # What could not be mapped is tried again at the next reading: its letter stays open until then.
+        saved.version, saved.raw_hash = record.version, raw_hash(record) if held else b""
         saved.mapped_by, saved.read_at = self.mapping.fingerprint, self.run.now()
         saved.status = "live" if self._admits(record) else "out"
         model = self.flow.shape.model

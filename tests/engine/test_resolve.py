@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from crmbridge.connectors.memory import MemorySystem
+from crmbridge.connectors.memory import Behaviour, MemorySystem
 from crmbridge.identity.policy import Policy
 from tests.engine.world import World
 
@@ -81,3 +81,14 @@ def test_what_is_known_by_two_records_that_become_one_is_looked_at_again() -> No
     made.sync()
     assert golden(made, "erp", "P1", "products") == golden(made, "shop", "501", "products")
     assert golden(made, "erp", "a", "prices") == golden(made, "shop", "b", "prices")
+
+
+def test_what_a_system_makes_of_our_write_stays_a_dead_letter_while_it_cannot_be_read() -> None:
+    kinds = CUSTOMERS + "  kind: kind\n"
+    spoils = Behaviour(stores=lambda name, value: "alien" if name == "kind" else value)
+    made = World({"erp": [kinds], "crm": [kinds]}, [Policy("party", ("erp", "crm"))], {"crm": spoils})
+    made.memory["erp"].add("customers", "E1", name="Ann Lee", mail="ann@example.org", kind="person")
+    made.sync()
+    for _ in range(2):
+        assert ["kind" in letter.error for letter in made.store.dead_letters("open", "crm")] == [True]
+        made.sync()
