@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -18,7 +19,7 @@ from pydantic_core import ErrorDetails
 from crmbridge.mapping.errors import MappingError, ValueRefusedError
 from crmbridge.mapping.expressions import Expression
 from crmbridge.mapping.paths import UNSET, native_text, parse_path
-from crmbridge_schemas.base import canonical
+from crmbridge_schemas.base import Ref, canonical
 
 __all__ = ["FieldRule", "ListRule", "RuleSet", "Slot"]
 
@@ -26,6 +27,8 @@ Read = Callable[[Any], Any]
 """Native record -> UNSET, None or a value that the entity's field accepts. Raises ValueError."""
 Write = Callable[[dict[str, Any], Any], None]
 """(native record in the making, canonical value): puts it there. Raises ValueError."""
+_ANY_REF = {"entity": "any", "id": "any"}
+"""Stands for a reference that is checked elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +295,12 @@ class Slot:
         return native
 
 
+@cache
+def _needed_refs(model: type[BaseModel]) -> tuple[str, ...]:
+    fields = model.model_fields.items()
+    return tuple(name for name, field in fields if field.annotation is Ref and field.is_required())
+
+
 @dataclass(frozen=True, slots=True)
 class ListRule:
     """How a set-list is read and written: from a native child list, from slots, or read-only."""
@@ -370,13 +379,18 @@ class ListRule:
         return child if self.child_id is None else {**child, self.child_id: child_id}
 
     def project_element(self, element: Mapping[str, Any]) -> dict[str, Any]:
-        """What is read back after `element` was written, with the id that it came with."""
+        """What is read back after `element` was written, with the id that it came with.
+
+        `element` may lack its references, which are resolved apart from its values.
+        """
         try:
             back = self._read_back(element)
         except MappingError as error:
             raise error.inside(self.field) from error
-        result = self._checked(back)
-        result.pop("id", None)
+        elsewhere = {name: _ANY_REF for name in _needed_refs(self.model) if name not in back}
+        result = self._checked({**elsewhere, **back})
+        for name in ("id", *elsewhere):
+            result.pop(name, None)
         return {"id": element["id"], **result} if "id" in element else result
 
     def _checked(self, found: dict[str, Any]) -> dict[str, Any]:

@@ -61,6 +61,13 @@ class Role(Element):
     role: Annotated[Literal["customer", "supplier"], Meta(merge_key=True)]
 
 
+class Keeper(Element):
+    """Nothing but a reference."""
+
+    keeper: Annotated[Ref, Meta(refers_to="user", merge_key=True)]
+    since: Text | None = None
+
+
 class Thing(Entity):
     """An entity with every kind of field."""
 
@@ -83,6 +90,7 @@ class Thing(Entity):
     places: list[Place] | None = None
     roles: list[Role] | None = None
     identifiers: list[Identifier] | None = None
+    keepers: list[Keeper] | None = None
 
 
 class Firm(Entity):

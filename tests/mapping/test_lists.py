@@ -116,6 +116,13 @@ def test_an_element_is_projected_through_what_the_child_can_hold() -> None:
     assert rule.element_fields == {"type", "value"}
 
 
+def test_an_element_is_projected_without_the_references_that_it_needs() -> None:
+    rule = compiled("keepers: {each: k, fields: {keeper: {path: id, ref: users}, since: from}}").lists[
+        "keepers"
+    ]
+    assert rule.project_element({"id": "x1", "since": " May "}) == {"id": "x1", "since": " May "}
+
+
 def test_a_partial_element_is_written_partially() -> None:
     assert compiled(CHILDREN).lists["points"].write_element({"value": "new"}) == {"value": "new"}
 
