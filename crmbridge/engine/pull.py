@@ -19,6 +19,7 @@ from crmbridge.engine.run import Run, System, micros
 from crmbridge.identity.link import Reading, Stamp, observe
 from crmbridge.mapping.apply import AlsoMapping
 from crmbridge.mapping.apply import Mapping as StreamMapping
+from crmbridge.mapping.discovered import missing_columns
 from crmbridge.mapping.errors import MappingError
 from crmbridge.sdk.connector import Capabilities, Cursor, Page, Record
 from crmbridge.sdk.errors import CursorExpiredError, LimitError
@@ -191,7 +192,21 @@ class _Pull:
             return True
         return self.capabilities.deletes != "never" and self.row.read_started > 0
 
+    def _check_columns(self, page: Page) -> None:
+        """Refuse a table that lacks a mapped column: taken as unset, edits would silently stop flowing."""
+        if page.columns is None:
+            return
+        missing = [each for mapping in self.mappings for each in missing_columns(mapping, page.columns)]
+        if missing:
+            place = self.system.streams[self.stream].label or "the table"
+            told = "; ".join(finding.text for finding in missing)
+            raise FatalError(
+                f"{self.system.name}/{self.stream}: {place} lacks columns that are mapped: {told}",
+                hint=f"{missing[0].hint}; name the column as before, or correct the mapping",
+            )
+
     def _take_page(self, page: Page, *, sweeping: bool) -> None:
+        self._check_columns(page)
         store, name = self.run.store, self.system.name
         self._measure_clock(page)
         self.read_at = self.run.now()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 
+from crmbridge.mapping.apply import AlsoMapping
 from crmbridge.mapping.apply import Mapping as CompiledMapping
 from crmbridge.mapping.rules import FieldRule, ListRule
 from crmbridge.sdk.connector import FieldInfo, Finding
 
-__all__ = ["check_against"]
+__all__ = ["check_against", "missing_columns"]
 
 
 def check_against(mapping: CompiledMapping, discovered: Mapping[str, FieldInfo]) -> list[Finding]:
@@ -36,6 +37,36 @@ def check_against(mapping: CompiledMapping, discovered: Mapping[str, FieldInfo])
     return findings
 
 
+def missing_columns(mapping: CompiledMapping, columns: Collection[str]) -> list[Finding]:
+    """Which columns the mapping speaks of that a table with these columns does not have."""
+    wanted: dict[str, str] = {}
+    for one in (*mapping.also, mapping):
+        rules: list[FieldRule | ListRule] = [*one.fields.values(), *one.lists.values()]
+        keys = [one.content_key] if isinstance(one, AlsoMapping) else [one.when]
+        wanted |= {name: one.position for key in keys if key is not None for name in key.names}
+        wanted |= {path: rule.position for rule in rules for path in rule.sources}
+    return [
+        Finding("error", f"{path!r} ({position})", _nearest(path, columns))
+        for path, position in sorted(wanted.items())
+        if not _has(columns, path)
+    ]
+
+
+def _has(columns: Collection[str], path: str) -> bool:
+    if path in columns:
+        return True
+    parts = path.split(".")
+    above = (".".join(parts[:length]) for length in range(1, len(parts)))
+    return any(
+        name in columns and not any(column.startswith(f"{name}.") for column in columns) for name in above
+    )
+
+
+def _nearest(name: str, there: Collection[str]) -> str:
+    close = get_close_matches(name, there, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(there)[:20])}"
+
+
 def _written(mapping: CompiledMapping) -> Iterator[str]:
     for rule in mapping.fields.values():
         if rule.write is not None:
@@ -54,8 +85,7 @@ def _check_path(
             return
         info = fields.get(name)
         if info is None:
-            close = get_close_matches(name, fields, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(fields)[:20])}"
+            hint = _nearest(name, fields)
             field = rule.field if isinstance(rule, ListRule) else rule.name
             text = f"{rule.position}: {field}: {mapping.stream} has no field {path!r}"
             yield Finding("error", text, hint)

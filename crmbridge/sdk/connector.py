@@ -58,7 +58,7 @@ Rules that the engine relies on, each with its reason:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -168,6 +168,10 @@ class Page:
     """How many records the whole pull will bring, if known: for the progress bar only."""
     server_time: datetime | None = None
     """The system's clock when it answered; corrects its times for skew."""
+    columns: Collection[str] | None = None
+    """Of a table: its columns, `lines.sku` for those of a child list. A mapping that reads another one stops
+    the stream, since a column that was renamed would look like a value that nobody knows. None: each record
+    has fields of its own."""
     high_water: int | str | None = None
     """Where the system's own counter of changes stands (a sequence, a log position), if it has one that
     deletes don't lower. Where it is lower than last time the system was set back: the engine stops it."""

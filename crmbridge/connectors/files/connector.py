@@ -34,6 +34,7 @@ from crmbridge.connectors.files.table import DamagedError, Table
 from crmbridge.connectors.files.xlsxfile import XlsxTable
 from crmbridge.sdk import (
     Capabilities,
+    ConfigError,
     Connector,
     Context,
     CrmbridgeError,
@@ -185,7 +186,7 @@ class FilesConnector(Connector):
         try:
             table = _open(source._replace(path=fresh))
             listing = Listing(table, source.settings)
-        except DamagedError as error:
+        except (DamagedError, ConfigError) as error:
             raise FatalError(
                 f"{source.path}: our changed copy cannot be read back, so it was not used",
                 hint=f"declare `encoding:` and `delimiter:` for it (so far read as {old.dialect})",
@@ -320,7 +321,7 @@ def _check_keys(source: Source, listing: Listing) -> Iterator[Finding]:
             f"{name}: has no key, so it is read-only, and a changed row counts as another record",
             f"declare the column that tells rows apart: `files: {name}: key: COLUMN`, or `add_id: true`",
         )
-    for column in keys:
+    for column in source.settings.key:
         if listing.columns and column not in listing.columns and not source.settings.add_id:
             yield Finding("error", f"{name}: the key column {column!r} is not in {source.path.name}")
     if count := listing.reject_count():

@@ -8,6 +8,7 @@ file.
 
 from __future__ import annotations
 
+import difflib
 import json
 import sqlite3
 import weakref
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple
 from crmbridge.connectors.files.exactjson import dumps
 from crmbridge.connectors.files.settings import FileSettings
 from crmbridge.connectors.files.table import Row, Table
-from crmbridge.sdk import Page, Record, Reject
+from crmbridge.sdk import ConfigError, Page, Record, Reject
 
 __all__ = ["Entry", "Listing", "join_key"]
 
@@ -64,15 +65,16 @@ class Listing:
         self._position = table.position
         self._key_columns = settings.key_columns
         self._add_id = settings.add_id
+        self._fixed_columns = None if table.free_names or settings.create else self.columns
         # An empty name means a temporary database on disk.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._closer = weakref.finalize(self, self._database.close)
         self._database.executescript(_TABLES)
-        self._fill(table)
+        self._fill(table, settings)
 
     # -- making
 
-    def _fill(self, table: Table) -> None:
+    def _fill(self, table: Table, settings: FileSettings) -> None:
         batch: list[tuple[Any, ...]] = []
         for row in table.rows():
             batch.append(self._stored(row))
@@ -80,9 +82,29 @@ class Listing:
                 self._insert(batch)
         self._insert(batch)
         self._database.execute("CREATE INDEX row_key ON row (key)")
+        self._check_key(table, settings)
         if self._key_columns:
             self._tell_copies_apart() if self._add_id else None
             self._refuse_duplicates()
+
+    def _check_key(self, table: Table, settings: FileSettings) -> None:
+        """Refuse rows whose declared key is not there: each would be another record than before."""
+        if not settings.key or not self.count():
+            return
+        names = self.columns
+        if table.free_names:
+            some = self._database.execute("SELECT 1 FROM row WHERE has_key LIMIT 1").fetchone()
+            if some or not settings.add_id:
+                return
+            found = self._database.execute("SELECT DISTINCT each.key FROM row, json_each(row.data) AS each")
+            names = [name for (name,) in found if isinstance(name, str)]
+        for column in settings.key:
+            if column not in names:
+                raise ConfigError(
+                    f"{table.position(settings.header)}: there is no column {column!r}, which is declared as "
+                    f"key, only {', '.join(names)}",
+                    hint=_key_hint(column, names, settings),
+                )
 
     def _stored(self, row: Row) -> tuple[Any, ...]:
         data = _dumps(row.raw if row.problem else row.data)
@@ -103,8 +125,6 @@ class Listing:
 
     def _missing_key(self, parts: list[str]) -> str:
         column = next(name for name, part in zip(self._key_columns, parts, strict=True) if not part)
-        if self.columns and column not in self.columns:
-            return f"the file has no column {column!r}, which is declared as key"
         return f"the key column {column!r} is empty; fill it in, or declare `add_id: true`"
 
     def _insert(self, batch: list[tuple[Any, ...]]) -> None:
@@ -155,7 +175,13 @@ class Listing:
                     rejects.append(Reject(self._position(number), problem, _loads(data)))
                 else:
                     records.append(Record(key, _loads(data), version))
-            yield Page(records, rejects=rejects, complete=complete and not following, total=total)
+            yield Page(
+                records,
+                rejects=rejects,
+                complete=complete and not following,
+                total=total,
+                columns=self._fixed_columns,
+            )
             if not following:
                 return
             chunk = following
@@ -211,6 +237,16 @@ class Listing:
     def last_row(self) -> int:
         """The number of the last row; 0 when there is none."""
         return int(self._database.execute("SELECT ifnull(max(number), 0) FROM row").fetchone()[0])
+
+
+def _key_hint(column: str, names: list[str], settings: FileSettings) -> str:
+    close = difflib.get_close_matches(column, names, n=1)
+    hints = [f"did you mean {close[0]!r}?"] if close else []
+    if not close:
+        hints.append("`header:` tells in which row the names of the columns are")
+    if settings.add_id:
+        hints.append("without `key`, `add_id` makes a column of its own")
+    return "; ".join(hints)
 
 
 def _loads(data: str) -> Any:

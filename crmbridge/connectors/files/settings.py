@@ -43,7 +43,7 @@ class FileSettings(BaseModel):
     create: bool = False
     """Make the file, the sheet and missing columns with the first write. Until then the stream is empty."""
     absent_means: Literal["unset", "null"] = "unset"
-    """What it says when a JSON Lines row lacks a key, or a file lost a column: nothing, or "empty"."""
+    """What it says when a JSON Lines row lacks a key: nothing, or "empty"."""
 
     @field_validator("encoding")
     @classmethod

@@ -276,6 +276,7 @@ class _Pull:
             tombstones=[item for item in items if isinstance(item, Tombstone)],
             rejects=[item for item in items if isinstance(item, Reject)],
             server_time=self._now,
+            columns=self._source.names,
         )
 
     def _refuse_duplicates(self, rows: Sequence[Row], items: list[Record | Tombstone | Reject]) -> None:

@@ -67,6 +67,12 @@ class Source:
         return [field.column for field in self.fields.values()]
 
     @property
+    def names(self) -> list[str]:
+        """All that a record has, with the columns of its child lists."""
+        inner = [f"{child.name}.{field.name}" for child in self.children for field in child.shown]
+        return [*self.fields, *(child.name for child in self.children), *inner]
+
+    @property
     def time_texts(self) -> set[str]:
         """The names of columns of texts that hold times, by the settings: `cursor` and `touch`."""
         names = {self.cursor.name if self.cursor else "", *self.settings.touch}
