@@ -268,6 +268,7 @@ class Bridge:
             allowed=options.allow,
             absent=failed,
             trial=store is not self.store,
+            patience=int(self.config.settings.limits.parked_hours * 3_600_000_000),
         )
         with store.transaction():
             run.id = store.begin_run(RunRow(command=command, started_at=run.now()))
@@ -437,7 +438,17 @@ class Bridge:
                 f"{self.config.path.name} names no system {new!r}", hint="rename it there first, then here"
             )
         with self.store.lock("systems rename"), self.store.transaction():
-            repair.rename_system(self.store, self.config.settings.sync, old, new)
+            repair.rename_system(self.store, self._renamed_flows(old, new), old, new)
+
+    def _renamed_flows(self, old: str, new: str) -> list[tuple[Flow, str]]:
+        """Each flow, and the fingerprint that it would have with the system's old name."""
+        maker, sync = self._flow_maker(), self.config.settings.sync
+        return [
+            (flow, maker.fingerprint(flow.entity, sync[flow.entity], {new: old}))
+            if flow.entity in sync
+            else (flow, flow.fingerprint)
+            for flow in maker.flows()
+        ]
 
     def remove_system(self, name: str) -> None:
         """Forget a system and its links. Nothing changes in the system itself."""
@@ -496,8 +507,11 @@ class Bridge:
 
     def flows(self, only_into: str | None = None) -> list[Flow]:
         """How each entity travels, parents before children."""
+        return self._flow_maker().flows(only_into)
+
+    def _flow_maker(self) -> FlowMaker:
         rules = self.plugins.survivorship()
-        return FlowMaker(self.config, self.entities, self._written, self.mappings, rules).flows(only_into)
+        return FlowMaker(self.config, self.entities, self._written, self.mappings, rules)
 
 
 def _shipped(config: Config, plugins: Plugins) -> dict[str, Path | None]:

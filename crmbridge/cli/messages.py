@@ -107,7 +107,9 @@ class SummaryMessage(Message):
     failed: dict[str, str] = {}
     """System: why it dropped out."""
     open_problems: int = 0
-    """Dead letters, uncertain and parked operations that are open now."""
+    """Dead letters, uncertain operations and what is parked too long, as of now."""
+    waiting: list[str] = []
+    """What is parked too long, and what it waits for: the longest first, at most 100."""
     plan: str | None = None
     """The file in which the plan was saved."""
     command_to_apply: str | None = None

@@ -25,6 +25,8 @@ NOTES = 100_000
 """How many notes of one run are looked at."""
 _READ = ("new", "changed", "gone", "out of scope", "waiting")
 _WRITTEN = ("created", "updated", "archived", "deleted", "moved on")
+_LEFT = ("dead letter", "uncertain", "parked")
+_PLURALS = {"possible duplicate": "possible duplicates", "request": "requests"}
 _QUIET_NOTES = ("parked", "impossible", "unwritable")
 """Notes that are counted as open problems already."""
 
@@ -126,6 +128,7 @@ def report_run(
     else:
         _tell_counts(session, "Read", _some(watch.counts, _READ))
         _tell_counts(session, "Written", _some(watch.counts, _WRITTEN))
+        _tell_counts(session, "Not written", _some(watch.counts, _LEFT))
     _emit_notes(session, watch)
     known = {"run": watch.run, "counts": watch.counts, "plan": str(saved) if saved else None}
     summary = _summary(command, outcome, outcome.exit_code)
@@ -141,7 +144,7 @@ def _apply_command(session: Session, saved: Path, outcome: Outcome) -> str:
         saved = saved.relative_to(Path.cwd())
     except ValueError:
         saved = saved.resolve()
-    allow = ["--allow", outcome.limit.limit.removeprefix("limits.")] if outcome.limit else []
+    allow = outcome.limit.flag.split() if outcome.limit else []
     return session.command("apply", str(saved), *allow)
 
 
@@ -176,7 +179,10 @@ def _emit_notes(session: Session, watch: Watch) -> None:
 
 def _tell_findings(session: Session, kinds: Counter[str], run: int | None = None) -> None:
     if kinds:
-        found = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items()))
+        found = ", ".join(
+            f"{count:,} {_PLURALS.get(kind, kind) if count > 1 else kind}"
+            for kind, count in sorted(kinds.items())
+        )
         where = f" (see {session.command('runs', 'show', str(run))})" if run else ""
         session.output.say(f"Found: {found}{where}")
 
@@ -191,12 +197,13 @@ def _tell_stale(session: Session, outcome: Outcome) -> None:
 
 
 def _tell_failed(session: Session, outcome: Outcome) -> None:
-    from crmbridge.sdk.errors import CrmbridgeError
+    from crmbridge.sdk.errors import CrmbridgeError, LimitError
 
     for system, error in outcome.failed.items():
         hint = error.hint if isinstance(error, CrmbridgeError) else None
         text = error.message if isinstance(error, CrmbridgeError) else str(error)
-        session.output.warn(f"{system} dropped out: {text}", hint)
+        how = "was stopped for safety" if isinstance(error, LimitError) else "dropped out"
+        session.output.warn(f"{system} {how}: {text}", hint)
 
 
 def _tell_end(session: Session, outcome: Outcome, apply: str | None) -> None:
@@ -217,9 +224,20 @@ def _tell_end(session: Session, outcome: Outcome, apply: str | None) -> None:
     if outcome.open_problems:
         shows, retries = session.command("dead-letters", "list"), session.command("retry")
         output.warn(
-            f"open: {outcome.open_problems:,} (dead letters, parked and uncertain operations)",
+            f"open: {outcome.open_problems:,} (dead letters, uncertain operations, parked for too long)",
             f"{shows} shows them, {retries} tries them again",
         )
+        for one in _waiting(outcome)[:10]:
+            output.say(f"  {one}")
+
+
+def _waiting(outcome: Outcome) -> list[str]:
+    from crmbridge.cli.values import instant
+
+    return [
+        f"{one.entity} {one.golden_id} waits for {one.system} since {instant(one.since)}: {one.detail}"
+        for one in outcome.waiting
+    ]
 
 
 def _summary(command: str, outcome: Outcome, code: int) -> SummaryMessage:
@@ -232,4 +250,5 @@ def _summary(command: str, outcome: Outcome, code: int) -> SummaryMessage:
         stale=outcome.stale,
         failed={name: str(error) for name, error in outcome.failed.items()},
         open_problems=outcome.open_problems,
+        waiting=_waiting(outcome),
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 __all__ = ["FirstLimits", "Limit", "Limits"]
@@ -90,7 +90,7 @@ class Limits(BaseModel):
     updates: Limit = Limit.parse("max(50%, 200)")
     """Records that are changed."""
     deletes: Limit = Limit.parse("max(5%, 20)")
-    """Records that are archived or deleted."""
+    """Records that are archived or deleted there, since they were deleted elsewhere."""
     clears: Limit = Limit.parse("max(5%, 20)")
     """Values that are emptied, per field."""
     reverts: Limit = Limit.parse("max(5%, 20)")
@@ -99,6 +99,8 @@ class Limits(BaseModel):
     """Records that cannot be read: beyond it the mapping is wrong, not the data."""
     vanished: Limit = Limit.parse("max(50%, 5)")
     """Records that a complete reading of a stream lacks: beyond it the source is broken, not emptied."""
+    parked_hours: Annotated[float, Field(ge=0)] = 24
+    """Hours that a record may wait for one that it refers to; after that a run ends with exit code 3."""
     first: FirstLimits = FirstLimits()
     """Limits at first contact."""
 

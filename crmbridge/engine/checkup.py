@@ -64,7 +64,12 @@ def examine(
         if system.mode == "live" and written and stream.capabilities.operations:
             yield from _protection(system, stream)
         for mapping in mappings:
-            for finding in check_against(mapping, discovered):
+            creates = (
+                system.mode != "read-only"
+                and system.name in by_entity[mapping.entity].create
+                and "create" in stream.capabilities.operations
+            )
+            for finding in check_against(mapping, discovered, creates=creates):
                 yield _line(finding, "mapping", system.name, name)
         for mapping in written:
             yield from _precision(system, mapping, stream, discovered)

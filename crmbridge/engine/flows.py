@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,23 +46,38 @@ class FlowMaker:
     def _flow(self, entity: str, sync: EntitySync, only_into: str | None) -> Flow:
         model = self.entities[entity]
         targets = [name for name in sync.targets if only_into in (None, name)]
-        create = {name: functools.partial(self._may_create, entity, name) for name in targets}
+        create = {
+            name: functools.partial(self._may_create, entity, name)
+            for name in targets
+            if sync.create_in(name) != "never"
+        }
         policy = _policy(entity, sync, model, self.rules)
         elsewhere = [name for name in sync.targets if name not in targets]
-        fingerprint = self._fingerprint(entity, sync)
+        fingerprint = self.fingerprint(entity, sync)
         return Flow(entity, shape_of(model), policy, targets, create, fingerprint, elsewhere)
 
     def _may_create(self, entity: str, system: str, doc: Mapping[str, Any]) -> bool:
         return self.mappings.may_create(self.config, entity, system, doc)
 
-    def _fingerprint(self, entity: str, sync: EntitySync) -> str:
-        """Of all that may change what is written: policy, mappings, the kind of the connectors."""
-        parts = [sync.model_dump_json()]
+    def fingerprint(self, entity: str, sync: EntitySync, called: Mapping[str, str] = {}) -> str:
+        """Of all that may change what is written: policy, mappings, the kind of the connectors.
+
+        called: system -> the name that it shall have in the fingerprint.
+        """
+        parts = [json.dumps(_renamed(sync.model_dump(mode="json"), called), sort_keys=True)]
         for system in sync.systems:
             parts.append(self.config.systems[system].connector)
             # As written, not as bound to what a system can do: one that is away just now changes nothing.
             parts.extend(m.fingerprint for m in self.written.of_entity(system, entity))
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def _renamed(value: Any, called: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {called.get(key, key): _renamed(part, called) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_renamed(part, called) for part in value]
+    return called.get(value, value) if isinstance(value, str) else value
 
 
 def _policy(

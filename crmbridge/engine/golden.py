@@ -17,7 +17,7 @@ import msgspec
 from crmbridge.engine import insights, stock
 from crmbridge.engine.facts import golden_refs
 from crmbridge.engine.links import awaited, link_of, save_link
-from crmbridge.engine.operations import Planned, encode
+from crmbridge.engine.operations import Planned, decode, encode, signature
 from crmbridge.engine.plan import Note, PlanInput, RefState, Target, plan
 from crmbridge.engine.run import Flow, Run, System
 from crmbridge.identity.link import Link
@@ -25,11 +25,13 @@ from crmbridge.identity.policy import HUB
 from crmbridge.identity.search import search_terms
 from crmbridge.identity.survive import Conflict, Golden, merge, primaries
 from crmbridge.mapping.apply import Mapping as StreamMapping
-from crmbridge.store.base import ConflictRow, DeadLetterRow, GoldenRow, IntentRow, RecordRow
+from crmbridge.store.base import ConflictRow, DeadLetterRow, GoldenRow, IntentRow, OwedRow, RecordRow
 
 __all__ = ["Summary", "canonical_refs", "merge_one", "plan_dirty"]
 
 CHUNK = 500
+OPEN = ("sent", "accepted", "uncertain")
+"""Of intents whose outcome is not known: nothing else is planned where one of them is."""
 
 
 @dataclass(slots=True)
@@ -128,12 +130,17 @@ class _Batch:
     """Golden id -> its canonical document."""
     natives: dict[str, dict[str, dict[str, RecordRow]]] = field(default_factory=dict)
     """System -> golden id -> scope -> the record there."""
-    coming: dict[str, dict[str, str]] = field(default_factory=dict)
+    coming: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """System -> golden id that this plan creates there -> in which scope."""
-    uncertain: dict[str, dict[str, str]] = field(default_factory=dict)
-    """System -> golden id whose create there has an unknown outcome -> in which scope."""
-    parked: set[str] = field(default_factory=set)
-    """Golden ids that wait for a reference: they stay dirty."""
+    expected: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    """System -> golden ids whose create there is open or was rejected: they may still come."""
+    open: dict[tuple[str, str], set[tuple[str, str]]] = field(default_factory=dict)
+    """(golden id, system) -> (stream, scope) of operations whose outcome is not known."""
+    rejected: dict[str, str] = field(default_factory=dict)
+    """Id -> signature of operations that were refused."""
+    owed: list[OwedRow] = field(default_factory=list)
+    waiting: set[tuple[str, str]] = field(default_factory=set)
+    """(golden id, system) whose operation waits for one that is planned as well."""
 
     def plan(self) -> int:
         if self.flow.entity == insights.SUMMARY and self.flow.policy.source == HUB:
@@ -143,17 +150,28 @@ class _Batch:
         intents: list[IntentRow] = []
         for golden_id in self.ids:
             operations, notes = plan(self._input(golden_id))
-            intents.extend(self._intent(operation) for operation in operations)
+            intents.extend(self._intent(one) for one in operations if self._is_sendable(one))
             self._keep_notes(golden_id, notes)
         self.run.store.put_intents(intents)
-        if not self._leaves_out():
-            self.run.store.clear_dirty([g for g in self.ids if g not in self.parked])
+        self.run.store.put_owed(self.ids, self.owed, self.waiting)
+        self.run.store.clear_dirty(self.ids)
         return self.position
 
-    def _leaves_out(self) -> bool:
-        """Whether some target takes no part in this run: what it lacks is planned once it is back."""
-        working = {system.name for system in self.run.working()}
-        return bool(self.flow.elsewhere) or not working.issuperset(self.flow.targets)
+    def _is_sendable(self, planned: Planned) -> bool:
+        """Not what was refused just so, and nothing that a system says which was stopped for safety."""
+        if self.rejected.get(planned.id) == signature(planned):
+            return False
+        stopped = sorted({c.source for c in planned.changes} & self.run.stopped())
+        if stopped:
+            why = f"{stopped[0]} says so, and was stopped for safety"
+            self._owe(planned.golden_id, planned.system, "held", why)
+            return False
+        if planned.waits_for:
+            self.waiting.add((planned.golden_id, planned.system))
+        return True
+
+    def _owe(self, golden_id: str, system: str, why: Any, detail: str) -> None:
+        self.owed.append(OwedRow(golden_id, system, self.flow.entity, why, detail, self.run.now()))
 
     # merging
 
@@ -230,10 +248,22 @@ class _Batch:
         referred = sorted(set().union(*map(golden_refs, self.docs.values())))
         for name in self.flow.targets:
             self.natives[name] = store.natives_of(name, referred) if referred else {}
-            planned = ("planned", "sent", "accepted", "uncertain")
-            self.coming[name] = store.intent_goldens(name, referred, "create", planned) if referred else {}
-            unsettled = ("sent", "accepted", "uncertain")
-            self.uncertain[name] = store.intent_goldens(name, list(self.ids), "create", unsettled)
+            self.coming[name] = self._being_created(name, referred, ["planned"])
+            self.expected[name] = self._being_created(name, referred, [*OPEN, "rejected"])
+        for row in store.intents_of(self.ids, [*OPEN, "rejected"]):
+            if row.status != "rejected":
+                places = self.open.setdefault((row.golden_id, row.system), set())
+                places.add((row.stream, row.scope))
+            elif self.flow.entity not in self.run.changed_config:
+                self.rejected[row.id] = signature(decode(row.payload))
+
+    def _being_created(
+        self, system: str, golden_ids: Sequence[str], statuses: Sequence[str]
+    ) -> Mapping[str, str]:
+        """Golden id -> the scope in which a create of one of these statuses is to be."""
+        if not golden_ids:
+            return {}
+        return self.run.store.intent_goldens(system, golden_ids, "create", statuses)
 
     def _native_ref(self, system: str, scope: str, ref: Any) -> RefState:
         """What a record of this scope may refer to: one of the same scope, or one that all scopes share."""
@@ -247,7 +277,8 @@ class _Batch:
                 return RefState("native", {"entity": row.entity, "stream": row.stream, "id": row.native_id})
         if self.coming[system].get(golden_id) in (scope, ""):
             return RefState("pending")
-        if any(row.status == "out" for row in rows):  # it may come back into scope
+        may_return = any(row.status == "out" for row in rows)
+        if may_return or golden_id in self.expected[system]:
             return RefState("unknown")
         return RefState("impossible")
 
@@ -268,10 +299,16 @@ class _Batch:
         golden = self.goldens[golden_id]
         doc = self.docs[golden_id]
         targets: list[Target] = []
-        for name in self.flow.targets:
-            system = self.run.systems.get(name)
-            if system is not None and system.failure is None and system.mode != "read-only":
-                targets.extend(self._targets(system, golden_id, doc))
+        for name in (*self.flow.targets, *self.flow.elsewhere):
+            system = self.run.systems.get(name) if name in self.flow.targets else None
+            if system is None or not self.run.plans_for(system):
+                self._owe(golden_id, name, "away", "")
+                continue
+            for target in self._targets(system, golden_id, doc):
+                if self._is_open(golden_id, target):
+                    self._owe(golden_id, name, "open", "an operation of unknown outcome")
+                else:
+                    targets.append(target)
         return PlanInput(
             golden_id,
             golden,
@@ -281,6 +318,11 @@ class _Batch:
             self.flow.policy,
             self._native_ref,
         )
+
+    def _is_open(self, golden_id: str, target: Target) -> bool:
+        """A create is one wherever it was to be: while it is open, no other one is planned."""
+        places = self.open.get((golden_id, target.system), set())
+        return (target.mapping.stream, target.scope) in places or (target.create and bool(places))
 
     def _targets(self, system: System, golden_id: str, doc: Mapping[str, Any]) -> Iterator[Target]:
         """Each scope in which the golden record has a record; where it has none at all, the one in which it
@@ -298,7 +340,7 @@ class _Batch:
         able = [m for m in system.mappings_of(self.flow.entity) if _creates(system, m)]
         mapping = next((m for m in able if m.fits(doc)), None)
         rule = self.flow.create.get(system.name)
-        if mapping is None or rule is None or golden_id in self.uncertain[system.name] or not rule(doc):
+        if mapping is None or rule is None or not rule(doc):
             return
         capabilities = system.streams[mapping.stream].capabilities
         scope = self._scope_of_new(system.name, capabilities.scopes, doc)
@@ -351,7 +393,7 @@ class _Batch:
             self.summary.notes[note.kind] += 1
             self.run.note(note.kind, note.system, self.flow.entity, golden_id, note.path, note.text)
             if note.kind == "parked":
-                self.parked.add(golden_id)
+                self._owe(golden_id, note.system, "parked", f"{note.path} {note.text}")
             elif note.kind in ("impossible", "unwritable"):
                 self._dead_letter(golden_id, note)
 

@@ -16,7 +16,7 @@ import msgspec
 
 from crmbridge.engine.links import link_of, save_link
 from crmbridge.engine.pull import pull_records
-from crmbridge.engine.run import Run
+from crmbridge.engine.run import Flow, Run
 from crmbridge.identity.link import FieldState, Statement
 from crmbridge.store.base import DeadLetterRow, RecordRow, Store, WriteRow
 
@@ -38,20 +38,30 @@ def replay(run: Run, letters: Iterable[DeadLetterRow]) -> None:
         if records and system is not None and system.failure is None and stream in system.streams:
             pull_records(run, system, stream, records)
         with run.store.transaction():
-            run.store.mark_dirty([one.golden_id for one in members if one.golden_id])
+            goldens = [one.golden_id for one in members if one.golden_id]
+            refused = run.store.intents_of(goldens, ["rejected"])
+            run.store.drop_intents(["rejected"], [row.id for row in refused if row.system == name])
+            run.store.mark_dirty(goldens)
 
 
 # -- systems -----------------------------------------------------------------------------------
 
 
-def rename_system(store: Store, entities: Iterable[str], old: str, new: str) -> None:
-    """All that is known of `old` is known of `new`; golden records, which name origins, are merged anew."""
+def rename_system(store: Store, flows: Iterable[tuple[Flow, str]], old: str, new: str) -> None:
+    """All that is known of `old` is known of `new`; golden records, which name origins, are merged anew.
+
+    flows: each with the fingerprint that it had under the old name: where that was agreed to, it still is.
+    """
     store.rename_system(old, new)
-    for entity in entities:
-        approved = store.setting(f"approved:{entity}:{old}")
-        store.put_setting(f"approved:{entity}:{old}", None)
-        store.put_setting(f"approved:{entity}:{new}", approved)
-        store.mark_all_dirty(entity)
+    for flow, before in flows:
+        for what in ("approved", "config"):
+            known = store.setting(f"{what}:{flow.entity}:{old}")
+            store.put_setting(f"{what}:{flow.entity}:{old}", None)
+            store.put_setting(f"{what}:{flow.entity}:{new}", known)
+        for name in flow.policy.systems:
+            if store.setting(f"config:{flow.entity}:{name}") == before:
+                store.put_setting(f"config:{flow.entity}:{name}", flow.fingerprint)
+        store.mark_all_dirty(flow.entity)
 
 
 def remove_system(store: Store, entities: Iterable[str], name: str) -> None:
@@ -61,6 +71,7 @@ def remove_system(store: Store, entities: Iterable[str], name: str) -> None:
         store.settle_dead_letter(letter.id, "dropped")
     for entity in entities:
         store.put_setting(f"approved:{entity}:{name}", None)
+        store.put_setting(f"config:{entity}:{name}", None)
         store.mark_all_dirty(entity)
 
 

@@ -110,6 +110,10 @@ class Run:
     """Systems of the config that could not be opened, and why."""
     candidates: set[tuple[str, str, str, str]] = field(default_factory=set)
     """(system, stream, scope, native id) of records that may be what a create of unknown outcome made."""
+    patience: int = 24 * 3600 * 1_000_000
+    """Microseconds that something may be parked before somebody has to look."""
+    changed_config: frozenset[str] = frozenset()
+    """Entities whose policy, mapping or connectors are others than in the run before."""
     counts: Counts = field(default_factory=Counts)
     planned: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(system, entity) -> operations that shall be sent in this run: for showing how far it is."""
@@ -125,6 +129,10 @@ class Run:
     def working(self) -> list[System]:
         """The systems that have not failed in this run."""
         return [system for system in self.systems.values() if system.failure is None]
+
+    def plans_for(self, system: System) -> bool:
+        """Whether operations are planned for it: it works, and it may be written or is in shadow."""
+        return system.failure is None and system.mode != "read-only"
 
     def count(self, system: str, entity: str, what: str, number: int = 1) -> None:
         """Add to the account."""

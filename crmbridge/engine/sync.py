@@ -13,21 +13,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from crmbridge.engine import insights
+from crmbridge.engine import consent, insights
 from crmbridge.engine.golden import Summary, plan_dirty
 from crmbridge.engine.lookup import settle
 from crmbridge.engine.operations import Planned, decode, signature
 from crmbridge.engine.pull import pull_system
 from crmbridge.engine.push import push
 from crmbridge.engine.resolve import resolve
-from crmbridge.engine.run import Run
+from crmbridge.engine.run import Flow, Run
 from crmbridge.sdk.errors import AuthError, LimitError
+from crmbridge.store.base import OwedRow
 
 __all__ = ["Outcome", "Verdict", "apply", "link", "operations", "plan", "read", "sync", "would_apply"]
 
 ROUNDS = 4
 """A write can bring news (a number that the target gave); what follows from it is sent in the same run."""
 CHUNK = 500
+SHOWN = 100
+"""So many of what is parked too long are listed."""
 
 Verdict = Literal["done", "approval", "limit"]
 
@@ -48,7 +51,9 @@ class Outcome:
     titles: dict[str, str] = field(default_factory=dict)
     """Of a plan: golden id -> what people call that record."""
     open_problems: int = 0
-    """Dead letters, waiting records, uncertain and parked operations that are open now."""
+    """Dead letters, waiting records, uncertain operations and what is parked too long, as of now."""
+    waiting: list[OwedRow] = field(default_factory=list)
+    """What is parked too long, the longest first: the first of them."""
 
     @property
     def exit_code(self) -> int:
@@ -65,20 +70,29 @@ class Outcome:
 
 
 def sync(run: Run, *, accept_config: bool = False, keep: Callable[[Run], None] | None = None) -> Outcome:
-    """Bring all systems into agreement. `keep` saves the plan where a person has to look first."""
-    summary = read(run)
-    outcome = _checked(run, summary, accept_config=accept_config)
-    if outcome.verdict == "done":
-        _agree(run)
-        _push_rounds(run, summary)
-    elif keep is not None:
-        keep(run)
+    """Bring all systems into agreement. `keep` saves the plan where a person has to look first.
+
+    A write can bring news, so that more is planned: that is looked at as the first of it was.
+    """
+    outcome = Outcome(read(run))
+    for _ in range(ROUNDS):
+        _check(run, outcome, accept_config=accept_config)
+        if outcome.verdict != "done":
+            if keep is not None:
+                keep(run)
+            break
+        consent.agree_to_config(run)
+        _push_all(run)
+        _set_parked_aside(run)
+        if not _plan_again(run, outcome.summary):
+            break
     return _ended(run, outcome)
 
 
 def plan(run: Run) -> Outcome:
     """What `sync` would write. The run works on a copy of the state; nothing is sent."""
-    outcome = _checked(run, read(run), accept_config=False)
+    outcome = Outcome(read(run))
+    _check(run, outcome, accept_config=False)
     outcome.failed = _failures(run)
     return outcome
 
@@ -95,8 +109,11 @@ def apply(run: Run, approved: set[str], *, strict: bool = False) -> Outcome:
         with run.store.transaction():
             run.store.drop_intents(["planned"], [found[s].id for s in found.keys() - approved])
         run.planned = Counter((found[s].system, found[s].entity) for s in found.keys() & approved)
-        _agree(run)
+        consent.agree_to_config(run)
+        consent.approve_applied(run, {(found[s].entity, found[s].system) for s in found.keys() & approved})
         _push_all(run)
+        _set_parked_aside(run)
+        consent.approve_equal(run)
     return _ended(run, outcome)
 
 
@@ -108,7 +125,8 @@ def would_apply(run: Run, approved: set[str], *, strict: bool = False) -> Outcom
 
 def _compared(run: Run, approved: set[str], *, strict: bool) -> tuple[Outcome, dict[str, Planned]]:
     """What there is to write now, by signature, beside what was approved."""
-    outcome = _checked(run, read(run), accept_config=True, first_ok=True)
+    outcome = Outcome(read(run))
+    _check(run, outcome, accept_config=True, first_ok=True)
     found = {signature(operation): operation for operation in operations(run)}
     gone = approved - found.keys()
     outcome.stale = sorted(f"no longer true: {one.split(':')[0]}" for one in gone)
@@ -126,12 +144,27 @@ def read(run: Run) -> Summary:
         pull_system(run, system)
     for flow in run.flows:
         resolve(run, flow)
-        if run.store.setting(f"config:{flow.entity}") != flow.fingerprint:
-            with run.store.transaction():
-                run.store.mark_all_dirty(flow.entity)
-            if flow.entity == insights.SUMMARY:
-                insights.begin(run)
-    return plan_dirty(run)
+        _take_config(run, flow)
+    with run.store.transaction():
+        for system in run.working():
+            if run.plans_for(system):
+                run.store.release_owed(system.name)
+    summary = plan_dirty(run)
+    consent.stop_reverted(run, summary)
+    return summary
+
+
+def _take_config(run: Run, flow: Flow) -> None:
+    """With another mapping or policy every golden record of an entity may be another."""
+    key = f"merged:{flow.entity}"
+    if run.store.setting(key) == flow.fingerprint:
+        return
+    run.changed_config |= {flow.entity}
+    with run.store.transaction():
+        run.store.mark_all_dirty(flow.entity)
+        run.store.put_setting(key, flow.fingerprint)
+    if flow.entity == insights.SUMMARY:
+        insights.begin(run)
 
 
 def operations(run: Run) -> Iterator[Planned]:
@@ -145,88 +178,28 @@ def operations(run: Run) -> Iterator[Planned]:
 # -- before the first write --------------------------------------------------------------------
 
 
-def _checked(run: Run, summary: Summary, *, accept_config: bool, first_ok: bool = False) -> Outcome:
-    outcome = Outcome(summary)
-    limit = _exceeded(run, summary)
-    if limit is not None:
-        outcome.verdict, outcome.limit, outcome.reasons = "limit", limit, [str(limit)]
-        return outcome
-    for entity, system in sorted(_live_pairs(run, summary)):
-        if not first_ok and not run.store.setting(f"approved:{entity}:{system}"):
-            outcome.reasons.append(f"{entity} -> {system} would be written for the first time")
-    for flow in run.flows:
-        known = run.store.setting(f"config:{flow.entity}")
-        if known not in (None, flow.fingerprint) and not accept_config and _writes(summary, flow.entity):
-            outcome.reasons.append(f"mapping, policy or connector of {flow.entity} changed")
-    if outcome.reasons:
-        outcome.verdict = "approval"
-    return outcome
-
-
-def _live_pairs(run: Run, summary: Summary) -> set[tuple[str, str]]:
-    """Without systems in shadow: what is planned for them is only shown."""
-    return {(e, name) for e, name in summary.pairs() if run.systems[name].mode == "live"}
-
-
-def _writes(summary: Summary, entity: str) -> bool:
-    return any(planned == entity for planned, _ in summary.pairs())
-
-
-def _exceeded(run: Run, summary: Summary) -> LimitError | None:
-    names = {"create": "creates", "update": "updates", "archive": "deletes", "delete": "deletes"}
-    for (system, entity, kind), count in sorted(summary.operations.items()):
-        name = names.get(kind)
-        if name and (error := _over(run, name, (system, entity, ""), count)):
-            return error
-    for key, count in sorted(summary.clears.items()):
-        if error := _over(run, "clears", key, count):
-            return error
-    for (system, entity), count in sorted(summary.reverts.items()):
-        if error := _over(run, "reverts", (system, entity, ""), count):
-            return error
-    return None
-
-
-def _over(run: Run, name: str, where: tuple[str, str, str], count: int) -> LimitError | None:
-    system, entity, path = where
-    first = not run.store.setting(f"approved:{entity}:{system}")
-    total = run.store.count_records(system, entity)
-    if name in run.allowed or run.limits.allows(name, count, total, first=first):
-        return None
-    place = f"{entity}.{path}" if path else entity
-    allowed = run.limits.describe(name, first=first)
-    return LimitError(
-        f"{count} {name} of {place} in {system} ({total} records there); the limit is {allowed}",
-        limit=f"limits.{name}",
-        flag=f"--allow {name}",
-    )
-
-
-def _agree(run: Run) -> None:
-    """What is sent now has been agreed to: from here on it needs no second look."""
-    with run.store.transaction():
-        for flow in run.flows:
-            run.store.put_setting(f"config:{flow.entity}", flow.fingerprint)
-            for system in flow.targets:
-                found = run.systems.get(system)
-                if found is not None and found.failure is None and found.mode == "live":
-                    run.store.put_setting(f"approved:{flow.entity}:{system}", str(run.id))
+def _check(run: Run, outcome: Outcome, *, accept_config: bool, first_ok: bool = False) -> None:
+    """Decide whether what is planned may be sent."""
+    outcome.limit = consent.exceeded(run, outcome.summary)
+    if outcome.limit is not None:
+        outcome.verdict, outcome.reasons = "limit", [str(outcome.limit)]
+        return
+    outcome.reasons = consent.reasons(run, accept_config=accept_config, first_ok=first_ok)
+    outcome.verdict = "approval" if outcome.reasons else "done"
 
 
 # -- writing -----------------------------------------------------------------------------------
 
 
-def _push_rounds(run: Run, summary: Summary) -> None:
-    for _ in range(ROUNDS):
-        _push_all(run)
-        _forget(run, ["parked", "stale", "conflict"])
-        for flow in run.flows:
-            resolve(run, flow)
-        more = plan_dirty(run)
-        summary.operations.update(more.operations)
-        summary.clears.update(more.clears)
-        if not more.total or _exceeded(run, more):
-            return
+def _plan_again(run: Run, summary: Summary) -> bool:
+    """What follows from what was sent; whether there is anything."""
+    _forget(run, ["stale", "conflict"])
+    for flow in run.flows:
+        resolve(run, flow)
+    more = plan_dirty(run)
+    summary.operations.update(more.operations)
+    summary.clears.update(more.clears)
+    return more.total > 0
 
 
 def _push_all(run: Run) -> None:
@@ -242,11 +215,30 @@ def _forget(run: Run, statuses: list[str]) -> None:
         run.store.drop_intents(statuses)
 
 
+def _set_parked_aside(run: Run) -> None:
+    """What waits for another record is remembered with its age, and planned anew."""
+    while rows := run.store.intents_with(["parked"], CHUNK):
+        with run.store.transaction():
+            run.store.add_owed(
+                OwedRow(row.golden_id, row.system, row.entity, "parked", row.reason, run.now())
+                for row in rows
+            )
+            run.store.drop_intents(["parked"], [row.id for row in rows])
+
+
 def _ended(run: Run, outcome: Outcome) -> Outcome:
     _forget(run, ["planned", "stale", "conflict"])
+    with run.store.transaction():
+        run.store.settle_owed(run.id)
+    long_ago = run.now() - run.patience
     outcome.failed = _failures(run)
-    stuck = len(run.store.intents_with(["parked", "uncertain"], CHUNK))
-    outcome.open_problems = stuck + run.counts.of("waiting") + len(run.store.dead_letters("open"))
+    outcome.waiting = run.store.owed("parked", long_ago, SHOWN)
+    outcome.open_problems = (
+        len(run.store.intents_with(["uncertain"], CHUNK))
+        + run.counts.of("waiting")
+        + len(run.store.dead_letters("open"))
+        + run.store.count_owed("parked", long_ago)
+    )
     return outcome
 
 

@@ -13,8 +13,13 @@ from crmbridge.sdk.connector import FieldInfo, Finding
 __all__ = ["check_against", "missing_columns"]
 
 
-def check_against(mapping: CompiledMapping, discovered: Mapping[str, FieldInfo]) -> list[Finding]:
-    """What does not fit between a mapping and what `discover` found; nothing where nothing is known."""
+def check_against(
+    mapping: CompiledMapping, discovered: Mapping[str, FieldInfo], *, creates: bool = True
+) -> list[Finding]:
+    """What does not fit between a mapping and what `discover` found; nothing where nothing is known.
+
+    creates: whether records are created by this mapping, so that required fields have to be written.
+    """
     if not discovered:
         return []
     findings: list[Finding] = []
@@ -27,7 +32,7 @@ def check_against(mapping: CompiledMapping, discovered: Mapping[str, FieldInfo])
             findings += _check_writable(mapping, field, discovered)
     written = {name.split(".")[0] for name in _written(mapping)} | set(mapping.on_create)
     for name, info in discovered.items():
-        if info.required and info.on_create and name not in written:
+        if creates and info.required and info.on_create and name not in written:
             text = (
                 f"{mapping.position}: {mapping.stream} requires {name!r}, which this mapping does not write"
             )

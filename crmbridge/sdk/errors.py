@@ -178,10 +178,10 @@ class HttpStatusError(FatalError):
 
 
 class LimitError(CrmbridgeError):
-    """A safety limit stopped the run before the first write.
+    """A safety limit stopped the run, or one system, before the first write that would go beyond it.
 
     limit: the setting's name, as in `limits.deletes`.
-    flag: the command-line flag that allows it once, as in `--allow deletes=40`.
+    flag: the command-line flag that allows it once, as in `--allow deletes`.
     """
 
     exit_code: ClassVar[int] = 5

@@ -12,7 +12,7 @@ The promise (held by the suite in tests/store, which each backend passes):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
@@ -24,6 +24,7 @@ __all__ = [
     "IntentRow",
     "KnownRecord",
     "NoteRow",
+    "OwedRow",
     "RecordRow",
     "RunRow",
     "Store",
@@ -150,6 +151,21 @@ class IntentRow:
     updated_at: int = 0
     position: int = 0
     """Order within the run: parents before children."""
+
+
+@dataclass(slots=True)
+class OwedRow:
+    """What a target lacks of a golden record and cannot be given yet. Unique: (golden_id, system)."""
+
+    golden_id: str
+    system: str
+    entity: str
+    why: Literal["away", "open", "parked", "held"]
+    """away: the target took no part; open: an operation of unknown outcome is in the way; parked: it waits
+    for a record that it refers to; held: it carries what a system says that was stopped for safety."""
+    detail: str = ""
+    """For people: what it waits for."""
+    since: int = 0
 
 
 @dataclass(slots=True)
@@ -400,19 +416,54 @@ class Store(Protocol):
         status after `since` -> the intent's scope."""
         ...
 
+    def intents_of(self, golden_ids: Sequence[str], statuses: Sequence[str]) -> list[IntentRow]:
+        """Of these golden records, of any run."""
+        ...
+
+    def count_intents(self, run: int) -> dict[tuple[str, str, str], int]:
+        """(system, entity, kind) -> the operations of a run, sent or to be sent; not those that were set
+        aside."""
+        ...
+
     def open_intents(self, system: str | None) -> list[IntentRow]:
         """Sent, accepted or uncertain, of any run: to be settled before anything else."""
         ...
 
     def intents_with(self, statuses: Sequence[str], limit: int) -> list[IntentRow]: ...
     def move_intents(self, loser: str, survivor: str) -> None:
-        """Operations on one golden record are on another from now on."""
+        """Operations on one golden record are on another from now on, which is owed anew what it lacks."""
         ...
 
     def drop_intents(self, statuses: Sequence[str], ids: Sequence[str] | None = None) -> None:
         """Delete those with one of these statuses (of any run; only `ids` where given) and mark their golden
         records dirty: they will be planned again."""
         ...
+
+    # what targets are owed
+    def put_owed(
+        self, golden_ids: Sequence[str], rows: Iterable[OwedRow], keep: Collection[tuple[str, str]] = ()
+    ) -> None:
+        """These golden records are owed this and nothing else, but for what is owed to the pairs of golden id
+        and system in `keep`. What was owed for the same reason before is owed since then."""
+        ...
+
+    def add_owed(self, rows: Iterable[OwedRow]) -> None:
+        """Owed besides what is; changes `since` of the rows to when that began."""
+        ...
+
+    def release_owed(self, system: str) -> None:
+        """Mark the golden records dirty of which this system is owed something: they are planned again."""
+        ...
+
+    def settle_owed(self, run: int) -> None:
+        """What this run has sent waits no more."""
+        ...
+
+    def owed(self, why: str, before: int, limit: int) -> list[OwedRow]:
+        """What is owed since `before` or longer, the oldest first."""
+        ...
+
+    def count_owed(self, why: str, before: int) -> int: ...
 
     # what people look at
     def put_dead_letter(self, row: DeadLetterRow) -> int:

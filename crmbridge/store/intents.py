@@ -9,13 +9,14 @@ import sqlalchemy as sa
 
 from crmbridge.store.base import IntentRow
 from crmbridge.store.database import Database, columns_of, upsert
-from crmbridge.store.tables import goldens, intents
+from crmbridge.store.tables import goldens, intents, owed
 
 __all__ = ["Intents"]
 
 _INTENT = columns_of(IntentRow)
 _VALUES = attrgetter(*_INTENT)
 _PUT = upsert(intents, _INTENT, ("id",))
+_ASIDE = ("parked", "stale", "conflict")
 _OPEN = ("sent", "accepted", "uncertain")
 
 
@@ -55,6 +56,24 @@ class Intents:
         rows = self.database.rows(wanted, {"ids": self.database.ids(golden_ids)})
         return {row.golden_id: row.scope for row in rows}
 
+    def intents_of(self, golden_ids: Sequence[str], statuses: Sequence[str]) -> list[IntentRow]:
+        c = intents.c
+        chosen = sa.select(*(c[name] for name in _INTENT)).where(
+            self.database.among(c.golden_id), c.status.in_(statuses)
+        )
+        rows = self.database.rows(
+            chosen.order_by(c.run, c.position, c.id), {"ids": self.database.ids(golden_ids)}
+        )
+        return [IntentRow(*row) for row in rows]
+
+    def count_intents(self, run: int) -> dict[tuple[str, str, str], int]:
+        c = intents.c
+        counted = sa.select(c.system, c.entity, c.kind, sa.func.count()).where(
+            c.run == run, c.status.not_in(_ASIDE)
+        )
+        rows = self.database.rows(counted.group_by(c.system, c.entity, c.kind))
+        return {(system, entity, kind): count for system, entity, kind, count in rows}
+
     def open_intents(self, system: str | None) -> list[IntentRow]:
         return self._find(intents.c.status.in_(_OPEN), *_of(system))
 
@@ -64,6 +83,7 @@ class Intents:
     def move_intents(self, loser: str, survivor: str) -> None:
         mine = intents.c.golden_id == loser
         self.database.write(sa.update(intents).where(mine).values(golden_id=survivor), {})
+        self.database.write(sa.delete(owed).where(owed.c.golden_id == loser))
 
     def drop_intents(self, statuses: Sequence[str], ids: Sequence[str] | None = None) -> None:
         chosen: list[sa.ColumnElement[bool]] = [intents.c.status.in_(statuses)]

@@ -15,6 +15,7 @@ from crmbridge.store.database import Database
 from crmbridge.store.goldens import Goldens
 from crmbridge.store.intents import Intents
 from crmbridge.store.migrations import NEWEST, upgrade
+from crmbridge.store.owed import Owed
 from crmbridge.store.postgres import Postgres
 from crmbridge.store.records import Records
 from crmbridge.store.reports import DeadLetters, Reports
@@ -132,10 +133,20 @@ class SqlStore:
         self.put_intents = intents.put_intents
         self.intents = intents.intents
         self.intent_goldens = intents.intent_goldens
+        self.intents_of = intents.intents_of
+        self.count_intents = intents.count_intents
         self.open_intents = intents.open_intents
         self.intents_with = intents.intents_with
         self.move_intents = intents.move_intents
         self.drop_intents = intents.drop_intents
+
+        owed = Owed(database)
+        self.put_owed = owed.put_owed
+        self.add_owed = owed.add_owed
+        self.release_owed = owed.release_owed
+        self.settle_owed = owed.settle_owed
+        self.owed = owed.owed
+        self.count_owed = owed.count_owed
 
         letters = DeadLetters(database, now)
         self.put_dead_letter = letters.put_dead_letter

@@ -16,6 +16,7 @@ from crmbridge.store.tables import (
     intents,
     listing,
     notes,
+    owed,
     records,
     sessions,
     settings,
@@ -72,12 +73,12 @@ class Systems:
         self.database.write(sa.delete(identity_keys).where(identity_keys.c.record_id.in_(theirs)))
         self.database.write(sa.delete(records).where(records.c.stream_id.in_(numbers)))
         self.database.write(sa.delete(listing).where(listing.c.stream_id.in_(numbers)))
-        for table in (streams, sessions, intents):
+        for table in (streams, sessions, intents, owed):
             self.database.write(sa.delete(table).where(table.c.system == name))
         self.database.write(sa.delete(systems).where(systems.c.name == name))
 
     def rename_system(self, old: str, new: str) -> None:
-        for table in (streams, sessions, intents, dead_letters, writes, notes):
+        for table in (streams, sessions, intents, owed, dead_letters, writes, notes):
             self.database.write(sa.update(table).where(table.c.system == old).values(system=new))
         self.database.write(sa.update(systems).where(systems.c.name == old).values(name=new))
 

@@ -18,6 +18,7 @@ __all__ = [
     "listing",
     "metadata",
     "notes",
+    "owed",
     "records",
     "references",
     "runs",
@@ -167,6 +168,18 @@ intents = sa.Table(
     _integer("created_at"),
     _integer("updated_at"),
     _integer("position"),
+)
+
+# What a target lacks and cannot be given yet.
+owed = sa.Table(
+    "owed",
+    metadata,
+    _text("golden_id", key=True),
+    _text("system", key=True),
+    _text("entity"),
+    _text("why"),
+    _text("detail"),
+    _integer("since"),
 )
 
 dead_letters = sa.Table(

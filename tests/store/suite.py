@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from crmbridge.store.base import (
     IntentRow,
     KnownRecord,
     NoteRow,
+    OwedRow,
     RecordRow,
     RunRow,
     StreamRow,
@@ -713,6 +715,56 @@ class StoreSuite:
         wanted = ["g-1", "g-2", "g-3", "g-4", "g-5"]
         found = store.intent_goldens("shop", wanted, "create", ["planned", "sent"])
         assert found == {"g-1": "", "g-5": "de"}
+
+        assert [row.id for row in store.intents_of(wanted, ["planned", "done"])] == list("12345")
+        assert [row.id for row in store.intents_of(["g-3", "g-4"], ["planned"])] == ["4"]
+        with store.transaction():
+            store.put_intents([intent("6", status="parked"), intent("7", run=2)])
+        counted = {
+            ("shop", "party", "create"): 3,
+            ("shop", "party", "update"): 1,
+            ("crm", "party", "create"): 1,
+        }
+        assert store.count_intents(1) == counted
+
+    def test_what_is_owed_keeps_its_age_for_the_same_reason(self, store: Store) -> None:
+        def row(golden_id: str, system: str, why: Any, since: int) -> OwedRow:
+            return OwedRow(golden_id, system, "party", why, "S9", since)
+
+        with store.transaction():
+            store.put_owed(["g-1", "g-2"], [row("g-1", "crm", "parked", 5), row("g-2", "crm", "parked", 6)])
+            store.add_owed([row("g-1", "shop", "away", 7)])
+        assert [r.golden_id for r in store.owed("parked", 9, 9)] == ["g-1", "g-2"]
+        with store.transaction():
+            store.put_owed(["g-1"], [row("g-1", "crm", "parked", 8)], {("g-1", "shop")})
+            store.put_owed(["g-2"], [row("g-2", "crm", "open", 8)])
+        assert store.owed("parked", 9, 9) == [row("g-1", "crm", "parked", 5)]
+        assert store.owed("open", 9, 9) == [row("g-2", "crm", "open", 8)]
+        assert store.owed("away", 9, 9) == [row("g-1", "shop", "away", 7)]
+        assert (store.owed("parked", 4, 9), store.count_owed("parked", 5)) == ([], 1)
+        with store.transaction():
+            store.put_owed(["g-1"], [])
+        assert [store.count_owed(why, 9) for why in ("parked", "open", "away")] == [0, 1, 0]
+
+    def test_what_is_owed_to_a_system_is_planned_again(self, store: Store) -> None:
+        with store.transaction():
+            store.put_goldens(GoldenRow(f"g-{name}", "party", dirty=False) for name in "abc")
+            store.add_owed([OwedRow(f"g-{name}", f"s{name}", "party", "parked") for name in "abc"])
+            store.release_owed("sa")
+        assert store.dirty_goldens("party", "", 9) == ["g-a"]
+        with store.transaction():
+            store.put_intents(
+                [intent("a", system="sa", status="done"), intent("b", system="sb", status="done", run=2)]
+            )
+            store.settle_owed(1)
+            store.move_intents("g-c", "g-b")
+        assert [row.golden_id for row in store.owed("parked", 9, 9)] == ["g-b"]
+        with store.transaction():
+            store.rename_system("sb", "sx")
+        assert [row.system for row in store.owed("parked", 9, 9)] == ["sx"]
+        with store.transaction():
+            store.remove_system("sx")
+        assert store.owed("parked", 9, 9) == []
 
     @pytest.mark.parametrize(
         ("ids", "left"), [(None, {"c"}), (["a", "c"], {"b", "c"}), ([], {"a", "b", "c"})]

@@ -61,6 +61,12 @@ STATEMENTS = (
     "CREATE INDEX intents_run ON intents (run, position)",
     "CREATE INDEX intents_status ON intents (status, run, position)",
     "CREATE INDEX intents_golden ON intents (golden_id)",
+    """CREATE TABLE owed (
+        golden_id {text} NOT NULL, system {text} NOT NULL, entity {text} NOT NULL, why {text} NOT NULL,
+        detail {text} NOT NULL, since BIGINT NOT NULL, PRIMARY KEY (golden_id, system)
+    ) {rowless}""",
+    "CREATE INDEX owed_system ON owed (system)",
+    "CREATE INDEX owed_why ON owed (why, since)",
     """CREATE TABLE dead_letters (
         kind {text} NOT NULL, system {text} NOT NULL, stream {text} NOT NULL, native_id {text} NOT NULL,
         error {text} NOT NULL, raw {text} NOT NULL, entity {text} NOT NULL, golden_id {text},
