@@ -60,7 +60,8 @@ def _opened(session: Session, system: str) -> System:
         return session.bridge().system(system)
     except ConfigError as error:
         found = session.bridge(mapped=False).system(system)
-        session.output.say(f"The mappings are not in order yet: {error.where or ''} {error.message}")
+        where = f"{error.where}: " if error.where else ""
+        session.output.say(f"Not in order yet: {where}{error.message.splitlines()[0]}")
         return found
 
 
@@ -151,11 +152,19 @@ def _emit(session: Session, system: str, stream: str, one: Preview) -> None:
             native=one.native,
             canonical=one.canonical,
             back=one.back,
-            lost=[f"{name}: {old!r} -> {new!r}" for name, old, new in one.lost],
+            lost=[_change(one) for one in one.lost],
+            rewritten=[_change(one) for one in one.rewritten],
             unread=one.unread,
             error=one.error,
         )
     )
+
+
+def _change(change: tuple[str, Any, Any]) -> str:
+    from crmbridge.mapping.paths import native_text
+
+    name, old, new = change
+    return f"{name}: {native_text(old)} -> {native_text(new)}"
 
 
 def _show(session: Session, one: Preview) -> None:
@@ -170,8 +179,10 @@ def _show(session: Session, one: Preview) -> None:
         return
     _block(session, "canonical", one.canonical)
     _block(session, "written back", one.back)
-    for name, old, new in one.lost:
-        output.print(output.text(f"  lost: {name} was {old!r} and comes back as {new!r}", "yellow"))
+    for change in one.lost:
+        output.print(output.text(f"  lost: {_change(change)}", "bold yellow"))
+    for change in one.rewritten:
+        output.print(output.text(f"  written in another form: {_change(change)}", "dim"))
     if one.unread:
         output.print(output.text(f"  not read by any mapping: {', '.join(one.unread)}", "dim"))
     if not one.lost:

@@ -15,7 +15,7 @@ import typer
 from crmbridge.cli.interrupt import Interrupted
 from crmbridge.cli.session import GlobalOptions, Session
 
-__all__ = ["ending"]
+__all__ = ["INTERRUPTED", "ending"]
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from crmbridge.cli.failing import INTERRUPTED
 from crmbridge.cli.session import CONFIG, Session
 
 if TYPE_CHECKING:
@@ -50,7 +51,11 @@ def init(
     if path.exists() and not force:
         raise ConfigError(f"{path} exists already", hint="edit it, or pass --force to write over it")
     connectors = load_plugins().connectors()
-    answers = _ask(connectors)
+    try:
+        answers = _ask(connectors, folder)
+    except typer.Abort:  # Ctrl-C, or the end of what is typed
+        output.say_always("stopped: nothing was written")
+        raise typer.Exit(INTERRUPTED) from None
     folder.mkdir(parents=True, exist_ok=True)
     schemas = json_schemas()
     for name, schema in ((SCHEMA, "crmbridge"), (MAPPING_SCHEMA, "mapping")):
@@ -65,11 +70,12 @@ def init(
                     f"Before you go on, set the environment variable {reference}: the secret of {name}."
                 )
     output.say(
-        "Next: crmbridge check, then crmbridge discover SYSTEM, and a mapping for each stream in mappings/."
+        "Next: crmbridge discover SYSTEM STREAM shows the columns; say in mappings/SYSTEM.yaml what they "
+        "mean; then crmbridge check."
     )
 
 
-def _ask(connectors: Mapping[str, type[Connector]]) -> Answers:
+def _ask(connectors: Mapping[str, type[Connector]], folder: Path) -> Answers:
     typer.echo("Which systems shall agree? There are connectors for " + ", ".join(sorted(connectors)) + ".")
     answers: Answers = {}
     while True:
@@ -84,7 +90,7 @@ def _ask(connectors: Mapping[str, type[Connector]]) -> Answers:
         connector = typer.prompt(f"The connector of {name}")
         while connector not in connectors:
             connector = typer.prompt(f"  One of {', '.join(sorted(connectors))}")
-        answers[name] = connector, dict(_ask_settings(name, connectors[connector].settings_model))
+        answers[name] = connector, _ask_settings(name, connectors[connector].settings_model, folder)
 
 
 def _ask_name(what: str, *, last: bool) -> str:
@@ -93,16 +99,36 @@ def _ask_name(what: str, *, last: bool) -> str:
     return str(answer)
 
 
-def _ask_settings(system: str, model: type[BaseModel]) -> Iterator[tuple[str, str]]:
-    """(setting, YAML) of what the connector cannot do without, and of its secrets."""
+def _ask_settings(system: str, model: type[BaseModel], folder: Path) -> dict[str, str]:
+    """Setting -> YAML of what the connector cannot do without, and of its secrets."""
+    found: dict[str, str] = {}
     for name, field in model.model_fields.items():
         key = field.alias or name
+        if _is_secret(field) and found.get("url", "").startswith(("sqlite:", "file:")):
+            continue  # a file has no login
         if _is_secret(field):
             variable = f"{system}_{key}".upper()
             asked = typer.prompt(f"  {key}: the environment variable that holds it", default=variable)
-            yield key, json.dumps("${env:" + asked + "}")
+            found[key] = "${env:" + asked + "}"
         elif field.is_required():
-            yield key, json.dumps(typer.prompt(f"  {key}"), ensure_ascii=False)
+            found[key] = _ask_value(key, folder)
+    return {key: json.dumps(value, ensure_ascii=False) for key, value in found.items()}
+
+
+def _ask_value(key: str, folder: Path) -> str:
+    """A setting; one that names a file or folder which is not there is asked for once more."""
+    value = str(typer.prompt(f"  {key}"))
+    missing = _missing(key, value, folder)
+    if missing is not None:
+        typer.echo(f"  {missing} does not exist.")
+        value = str(typer.prompt(f"  {key} (enter: take it as it is)", default=value))
+    return value
+
+
+def _missing(key: str, value: str, folder: Path) -> Path | None:
+    name = value if key == "path" else value.removeprefix("sqlite:///") if "sqlite:///" in value else ""
+    place = Path(os.path.normpath(folder.absolute() / name))
+    return place if name and not place.exists() else None
 
 
 def _is_secret(field: FieldInfo) -> bool:
@@ -117,7 +143,7 @@ def config_text(answers: Answers, connectors: Mapping[str, type[Connector]]) -> 
     return "\n".join(
         [
             f"# yaml-language-server: $schema=./{SCHEMA}",
-            "# The reference of all settings: docs/configuration.md; crmbridge check looks whether it works.",
+            f"# All settings are in {SCHEMA}, which editors complete by. crmbridge check looks at it.",
             "",
             "# What crmbridge knows is kept here. Back it up; it holds data of your customers.",
             'state: "sqlite:///crmbridge.db"',
@@ -129,7 +155,6 @@ def config_text(answers: Answers, connectors: Mapping[str, type[Connector]]) -> 
             *(line for name in answers for line in _system(name, answers, connectors)),
             "",
             "# How each kind of record travels.",
-            "sync:",
             *_sync(list(answers)),
             "",
             "# How much may happen in one run before you are asked. These are the defaults.",
@@ -160,9 +185,11 @@ def _default(field: FieldInfo) -> str:
 def _sync(names: list[str]) -> Iterator[str]:
     both = ", ".join(names)
     if len(names) < 2:
-        yield "  # party:  # customers and suppliers, once there is a second system"
+        yield "sync: {}"
+        yield "  # party:  # customers and suppliers, once there is a second system, in place of the {}"
         yield f"  #   between: [{both}, SECOND]"
         return
+    yield "sync:"
     yield "  party:                    # customers, suppliers, people and companies"
     yield f"    between: [{both}]   # where nothing else decides, the first one wins at first contact"
     yield "    create: always          # or never, or one rule by system: {" + names[0] + ": never}"

@@ -216,6 +216,8 @@ class PreviewMessage(Message):
     """What writing that would set."""
     lost: list[str] = []
     """Native fields that do not come back as they were."""
+    rewritten: list[str] = []
+    """Native fields that come back in another form, with nothing of them lost."""
     unread: list[str] = []
     """Native fields that no mapping looks at."""
     error: str | None = None

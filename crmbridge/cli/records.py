@@ -128,10 +128,15 @@ def _write(path: Path, text: str) -> None:
     """A page about a person: for its owner's eyes."""
     import os
 
-    with os.fdopen(
-        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-    ) as file:
-        file.write(text)
+    from crmbridge.sdk.errors import ConfigError
+
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        hint = "give the name of a file in a folder that is there and that you may write in"
+        raise ConfigError(f"{path} cannot be written: {error.strerror or error}", hint=hint) from error
 
 
 def _show(session: Session, found: Customer360) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -52,7 +53,17 @@ def _system_name(name: str) -> str:
 
 SystemName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$"), AfterValidator(_system_name)]
 """Small letters, digits and _; appears in every message, so keep it short: `erp`, `shop`."""
-Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+
+
+def _country(value: str) -> str:
+    if re.fullmatch("[A-Z]{2}", value) is None:
+        raise ValueError(
+            f"{value!r} is no country code: two capital letters as in ISO 3166-1, such as DE or CN"
+        )
+    return value
+
+
+Country = Annotated[str, AfterValidator(_country), Field(json_schema_extra={"pattern": "^[A-Z]{2}$"})]
 Zone = Annotated[str, AfterValidator(_zone)]
 
 

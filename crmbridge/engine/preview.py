@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ class Preview:
     back: Mapping[str, Any] = field(default_factory=dict)
     """What writing the canonical record would set."""
     lost: list[Lost] = field(default_factory=list)
+    rewritten: list[Lost] = field(default_factory=list)
+    """What comes back in another form, with every letter and digit that it had: a phone number, a date."""
     unread: list[str] = field(default_factory=list)
     """Native fields that no mapping looks at."""
     error: str | None = None
@@ -74,7 +77,8 @@ def _preview(record: Record, mappings: Sequence[StreamMapping], key: str) -> Pre
     except (MappingError, ValueError, RecursionError) as error:
         one.error = str(error)
         return one
-    one.lost = list(_lost(one.back, record.data, ""))
+    for item in _lost(one.back, record.data, ""):
+        (one.rewritten if _only_form(*item[1:]) else one.lost).append(item)
     known = _looked_at(mapping) | {key}
     one.unread = [name for name in record.data if name not in known]
     return one
@@ -123,6 +127,14 @@ def _lost(back: Any, native: Any, path: str) -> Iterator[Lost]:
             yield from _lost(new, old, f"{path}[{number}]")
     elif not (_empty(back) and _empty(native)) and back != native and str(back) != str(native):
         yield path, native, back
+
+
+def _only_form(old: Any, new: Any) -> bool:
+    """Whether a text or number keeps all that it says: letters and digits in any order, zeros in front."""
+    if any(value is None or isinstance(value, dict | list) for value in (old, new)):
+        return False
+    before, after = (re.sub(r"[\W_]", "", str(value)).casefold().lstrip("0") for value in (old, new))
+    return before in after or sorted(before) == sorted(after)
 
 
 def _empty(value: Any) -> bool:

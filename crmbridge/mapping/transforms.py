@@ -119,7 +119,10 @@ def _email(value: Any) -> str:
     """Without blanks and `mailto:`, its domain in lower case (RFC 5321, 2.3.11: the local part stays)."""
     address = _text(value).strip().removeprefix("mailto:")
     local, at, domain = address.rpartition("@")
-    if not at or not local or not domain or any(character.isspace() for character in address):
+    labels = domain.split(".")
+    # An @ in the local part has to be quoted (RFC 5321, 4.1.2).
+    doubled = "@" in local and not (local.startswith('"') and local.endswith('"'))
+    if not at or not local or doubled or not all(labels) or any(map(str.isspace, address)):
         raise ValueError(f"is no e-mail address: {native_text(value)}")
     return f"{local}@{domain.lower()}"
 
@@ -132,7 +135,8 @@ _E164 = re.compile(r"\+[1-9][0-9]{7,14}")
 def _phone(region: Any, *, keep: bool) -> Codec:
     """`e164` refuses what is no phone number, `phone` keeps it as it is.
 
-    Numbers without a country code are of the argument's country, else of the config's `country`.
+    Numbers without a country code are of the argument's country, else of the config's `country`, if numbers
+    like this are given out there: the mobile phone of a customer abroad gets no wrong country code.
     """
     if region is not None and (not isinstance(region, str) or not re.fullmatch("[A-Z]{2}", region)):
         raise ValueError(f"expected a country as ISO 3166-1 alpha-2 (DE, CN), found {native_text(region)}")
@@ -159,11 +163,14 @@ def _parsed_phone(text: str, region: str | None) -> str | None:
     if _MASKED.search(text):
         return None
     try:
-        number = phonenumbers.parse(text, region)
+        number = phonenumbers.parse(text, region, keep_raw_input=True)
     except phonenumbers.NumberParseException:
         return None
     # With an extension it is no E.164 number, and without it another one.
     if number.extension or not phonenumbers.is_possible_number(number):
+        return None
+    assumed = number.country_code_source == phonenumbers.CountryCodeSource.FROM_DEFAULT_COUNTRY
+    if assumed and not phonenumbers.is_valid_number(number):
         return None
     formatted: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     return formatted if _E164.fullmatch(formatted) else None
@@ -361,6 +368,10 @@ def _iso_date(argument: Any) -> Codec:
     if argument is None:
         return Codec(_plain_date, lambda value: date.fromisoformat(_text(value)).isoformat())
     form = _text(argument)
+    said = set(re.findall("%[-_^#0-9]*([A-Za-z])", form.replace("%%", "")))
+    if said & set("dmbBj") and not said & set("yYGxcDF"):
+        # Newer Pythons complain about a form without year in ways of their own.
+        raise ValueError(f"the date format {form!r} must say day, month and year")
     sample = date(2031, 12, 28)
     try:
         back = datetime.strptime(sample.strftime(form), form).date()  # noqa: DTZ007 - a day has no zone

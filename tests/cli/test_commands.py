@@ -243,7 +243,7 @@ def test_check_says_which_fields_a_system_stores_otherwise(agreed: Place) -> Non
 
 def test_preview_shows_what_gets_lost(place: Place) -> None:
     first, second, _ = place.run("map", "preview", "sales", "customers", "--json").lines
-    assert first["lost"] == ["Phone: '030 1234567' -> '+49301234567'"]
+    assert (first["lost"], first["rewritten"]) == ([], ["Phone: '030 1234567' -> '+49301234567'"])
     assert first["unread"] == ["Extra"]
     assert second["back"] == {"Name": "王小明", "Mail": "wang@x.example"}
     place.customers(CUSTOMERS.replace("030 1234567", "?"))
@@ -321,13 +321,19 @@ def test_schemas_are_printed(agreed: Place) -> None:
 
 
 def test_init_asks_and_what_it_writes_is_understood(place: Place) -> None:
-    typed = "List\nlist\nfiles\n./sales\nerp\nodd\nsql\nsqlite:///shop.db\n\n\n"
+    typed = (
+        "List\nlist\nfiles\n./sales\n../sales\nerp\nodd\nsql\npostgresql://erp@db/erp\n\n"
+        "shop\nsql\nsqlite:///../shop.db\n\n"
+    )
     done = place.run("init", "fresh", typed=typed)
     assert done.code == 0, done.out + done.err
     text = (place.folder / "fresh" / "crmbridge.yaml").read_text()
     assert text.splitlines()[0] == "# yaml-language-server: $schema=./crmbridge.schema.json"
     assert '    password: "${env:ERP_PASSWORD}"' in text
-    assert "between: [list, erp]" in text
+    assert "SHOP_PASSWORD" not in text
+    assert 'path: "../sales"' in text
+    assert "sales does not exist" in done.out
+    assert "between: [list, erp, shop]" in text
     schema = json.loads((place.folder / "fresh" / "crmbridge.schema.json").read_text())
     assert "systems" in schema["properties"]
     checked = place.run("--config", "fresh/crmbridge.yaml", "check")
@@ -335,6 +341,30 @@ def test_init_asks_and_what_it_writes_is_understood(place: Place) -> None:
     again = place.run("init", "fresh", typed=typed)
     assert again.code == 2
     assert "--force" in again.err
+
+
+def test_init_with_one_system_is_a_config_and_an_end_of_input_is_an_interruption(place: Place) -> None:
+    assert place.run("init", "one", typed="list\nfiles\n../sales\n\n").code == 0
+    listed = place.run("--config", "one/crmbridge.yaml", "discover", "list")
+    assert (listed.code, "customers" in listed.out) == (0, True), listed.err
+    left = place.run("init", "none", typed="list\n")
+    assert left.code == 130
+    assert not (place.folder / "none").exists()
+
+
+def test_a_page_that_cannot_be_written_is_the_callers_mistake(agreed: Place) -> None:
+    for name in ("nowhere/page.html", "."):
+        done = agreed.run("show", "ann@x.example", "--html", name)
+        assert done.code == 2
+        assert f"{name} cannot be written" in done.err
+
+
+def test_a_country_that_is_no_code_is_explained(place: Place) -> None:
+    place.config((place.folder / "crmbridge.yaml").read_text().replace("country: DE", "country: Germany"))
+    done = place.run("check")
+    assert done.code == 2
+    assert "two capital letters" in done.err
+    assert "crmbridge.yaml:2:" in done.err
 
 
 def test_the_demo_folder_can_be_planned(place: Place) -> None:

@@ -34,7 +34,7 @@ def codec(name: str, argument: Any = None) -> Codec:
         ("split", None, "a, b,,c", ["a", "b", "c"]),
         ("split", "; ", "a;b ; c", ["a", "b", "c"]),
         ("email", None, " mailto:Ann@Example.ORG", "Ann@example.org"),
-        ("email", None, "a@b@EXAMPLE.org", "a@b@example.org"),
+        ("email", None, '"a@b"@EXAMPLE.org', '"a@b"@example.org'),
         ("e164", None, 493012345678, "+493012345678"),
         ("e164", None, "+493012345678", "+493012345678"),
         ("e164", "CN", "138 0013 8000", "+8613800138000"),

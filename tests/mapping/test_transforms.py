@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -139,6 +140,27 @@ def test_codecs_that_tidy_up_have_a_normal_form(name: str, text: str) -> None:
 def test_phone_numbers_become_e164(text: str, found: str) -> None:
     assert codec("e164").decode(text) == found
     assert codec("phone").decode(text) == found
+
+
+def test_a_number_that_the_default_country_does_not_give_out_gets_no_wrong_country_code() -> None:
+    assert codec("phone").decode("13812345678") == "13812345678"
+    with pytest.raises(ValueError, match="no phone number"):
+        codec("e164").decode("13812345678")
+    assert codec("phone", "CN").decode("13812345678") == "+8613812345678"
+
+
+@pytest.mark.parametrize("text", ["zoe@@broken.example", "a@b@c.example", "zoe@.example", "zoe@x..example"])
+def test_what_is_no_email_address_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no e-mail address"):
+        codec("email").decode(text)
+    assert codec("email").decode('"a@b"@C.example') == '"a@b"@c.example'
+
+
+def test_a_date_format_without_year_is_refused_by_our_own_rule() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match="must say day, month and year"):
+            codec("iso_date", "%d.%m. %%Y")
 
 
 @pytest.mark.parametrize("text", ["138****1234", "call Ann", "12", "030 123456 ext. 7"])

@@ -12,6 +12,7 @@ import difflib
 import json
 import sqlite3
 import weakref
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from hashlib import blake2b
@@ -59,7 +60,7 @@ class Listing:
     def __init__(self, table: Table, settings: FileSettings) -> None:
         self.columns = table.columns
         self.no_creates = table.no_creates
-        self.computed_columns: set[str] = set()
+        self._computed: Counter[str] = Counter()
         self.missing_ids = False
         """Whether rows lack the id that `add_id` promises."""
         self._position = table.position
@@ -119,7 +120,7 @@ class Listing:
             elif not self._add_id:
                 problem = self._missing_key(parts)
         self.missing_ids |= not has_key and not problem and self._add_id
-        self.computed_columns.update(row.computed)
+        self._computed.update(row.computed)
         computed = json.dumps(row.computed, ensure_ascii=False) if row.computed else ""
         return (row.number, None if problem else key, data, version, computed, has_key, problem)
 
@@ -185,6 +186,12 @@ class Listing:
             if not following:
                 return
             chunk = following
+
+    @property
+    def computed_columns(self) -> set[str]:
+        """Columns with a formula in every row. Where only some have one, each such cell is refused alone."""
+        rows = self.count()
+        return {column for column, count in self._computed.items() if count == rows}
 
     def find(self, keys: Iterable[str]) -> dict[str, Entry]:
         """The records with these native ids; those that are not there, or there twice, are left out."""

@@ -174,6 +174,18 @@ def test_formulas_are_computed_anew_when_a_person_opens_the_file(stream, workboo
     assert b'fullCalcOnLoad="1"' in read_parts(workbook)["xl/workbook.xml"]
 
 
+def test_one_formula_protects_its_cell_and_not_the_column(files):
+    book = Workbook()
+    for row in (["No", "Note", "Sum"], ["1", "=1+1", "=2+2"], ["2", "plain", "=3+3"]):
+        book.active.append(row)
+    book.save(files.root / "p.xlsx")
+    stream = files.stream("p", key="No")
+    fields = stream.connector.discover("p")
+    assert (fields["Note"].on_update, fields["Sum"].on_update) == (True, False)
+    assert "'Note' holds a formula" in stream.update("1", Note="x").reason
+    assert stream.update("2", Note="x").status == "done"
+
+
 def test_a_cell_with_a_formula_is_not_overwritten(stream):
     result = stream.update("K1", Total=99)
     assert (result.status, result.reason) == (
