@@ -1,6 +1,7 @@
 """Generated documentation and schemas: `python -m crmbridge.cli.gendocs`, with --check to see what is stale.
 
-It writes docs/cli.md, docs/configuration.md, docs/mapping-reference.md, docs/hooks.md, docs/errors.md and
+It writes docs/cli.md, docs/configuration.md, docs/lists-and-databases.md,
+docs/mapping-reference.md, docs/hooks.md, docs/errors.md and
 schemas/json/{crmbridge,mapping,output}.schema.json. None of them is edited by hand.
 """
 
@@ -22,6 +23,8 @@ from crmbridge.cli.app import app
 from crmbridge.cli.schemas import output_schema
 from crmbridge.config import model as config_model
 from crmbridge.config.limits import FirstLimits, Limits
+from crmbridge.connectors.files import FileSettings, FilesSettings
+from crmbridge.connectors.sql.settings import ChildSettings, DeletedSettings, SqlSettings, StreamSettings
 from crmbridge.mapping import spec
 from crmbridge.mapping.functions import FUNCTIONS
 from crmbridge.mapping.jsonschema import json_schemas
@@ -42,6 +45,7 @@ def files() -> dict[str, str]:
     makers: dict[str, Callable[[], Iterable[str]]] = {
         "cli": _cli,
         "configuration": _configuration,
+        "lists-and-databases": _connectors,
         "mapping-reference": _mapping,
         "hooks": _hooks,
         "errors": _errors,
@@ -141,8 +145,24 @@ def _configuration() -> Iterator[str]:
         ("`log:`", config_model.LogSettings),
     )
     yield "A limit is a share and a floor, `max(20%, 200)`: the larger of both; or `2%`, `50`, `unlimited`.\n"
-    yield "What a connector wants below its system is in its own documentation; `crmbridge init` asks for"
-    yield "what it cannot do without.\n"
+    yield "What `connector: files` and `connector: sql` want below their systems: [lists and"
+    yield "databases](lists-and-databases.md). That of others is in their own documentation;"
+    yield "`crmbridge schema CONNECTOR` prints it for each that is installed,"
+    yield "and `crmbridge init` asks for what it cannot do without.\n"
+
+
+def _connectors() -> Iterator[str]:
+    yield "# Lists and databases: the settings of `files` and `sql`\n"
+    yield "They stand below `systems: NAME:` in crmbridge.yaml. `crmbridge schema files` and"
+    yield "`crmbridge schema sql` print them as JSON Schemas.\n"
+    yield from _models(
+        ("`connector: files`", FilesSettings),
+        ("`files: STREAM:`", FileSettings),
+        ("`connector: sql`", SqlSettings),
+        ("`streams: STREAM:`", StreamSettings),
+        ("`deleted:`", DeletedSettings),
+        ("`children: NAME:`", ChildSettings),
+    )
 
 
 def _mapping() -> Iterator[str]:

@@ -17,10 +17,13 @@ def register(app: typer.Typer) -> None:
 def schema(
     ctx: typer.Context,
     name: str | None = typer.Argument(
-        None, metavar="[NAME]", help="An entity, `config`, `mapping` or `output`; without: list them."
+        None,
+        metavar="[NAME]",
+        help="An entity, a connector, `config`, `mapping` or `output`; without: list them.",
     ),
 ) -> None:
-    """Print a JSON Schema: of an entity (custom fields included), of crmbridge.yaml, of mapping files."""
+    """Print a JSON Schema: of an entity (custom fields included), of crmbridge.yaml, of mapping files, of the
+    settings of a connector."""
     import json
 
     from crmbridge.cli.schemas import FILES, entities, find

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crmbridge.cli.session import Session
+    from crmbridge.sdk.connector import Connector
     from crmbridge_schemas.base import Entity
 
 __all__ = ["FILES", "entities", "find", "output_schema"]
@@ -50,9 +51,26 @@ def find(session: Session, name: str) -> dict[str, Any]:
     known = entities(session)
     if name in known:
         return json_schema(known[name])
-    close = get_close_matches(name, [*known, *FILES], n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join([*known, *FILES])}"
+    connectors = _connectors(session)
+    if name in connectors:
+        return connectors[name].settings_model.model_json_schema(by_alias=True)
+    names = [*known, *FILES, *connectors]
+    close = get_close_matches(name, names, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
     raise ConfigError(f"there is no schema {name!r}", hint=hint)
+
+
+def _connectors(session: Session) -> Mapping[str, type[Connector]]:
+    """Those that are installed, and those of the config's plugins where there is a config."""
+    from crmbridge.bridge import load_plugins
+    from crmbridge.sdk.errors import ConfigError
+
+    try:
+        session.config_path()
+    except ConfigError:
+        return load_plugins().connectors()
+    config = session.load_config()
+    return load_plugins(tuple(config.root / one for one in config.settings.plugins)).connectors()
 
 
 def output_schema() -> dict[str, Any]:

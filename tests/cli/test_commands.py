@@ -316,6 +316,8 @@ def test_schemas_are_printed(agreed: Place) -> None:
     assert output["discriminator"]["mapping"].keys() >= {"operation", "summary", "error", "note"}
     assert json.loads(agreed.run("schema", "party").out)["$id"] == "urn:crmbridge:entity:party"
     assert json.loads(agreed.run("schema", "config").out)["$schema"].endswith("draft-07/schema#")
+    assert "add_id" in agreed.run("schema", "files").out
+    assert "mark_column" in agreed.run("schema", "sql").out
     assert "did you mean 'product'?" in agreed.run("schema", "produkt").err
     assert "mapping" in agreed.run("schema").out
 

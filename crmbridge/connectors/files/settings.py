@@ -19,9 +19,12 @@ def _as_list(value: object) -> object:
 
 
 class FileSettings(BaseModel):
-    """One stream: a CSV, TSV or JSON Lines file, or one sheet of a workbook."""
+    """One stream: a CSV, TSV or JSON Lines file, or one sheet of a workbook.
 
-    model_config = ConfigDict(extra="forbid")
+    A list with a title above the names of its columns wants `header`: the row in which the names are.
+    """
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     file: str | None = None
     """Path below `path`. Default: the file whose name without ending is the stream's name."""
@@ -30,8 +33,8 @@ class FileSettings(BaseModel):
     key: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
     """The column, or columns, that tell one row from all others. Without it the stream is read-only."""
     add_id: bool = False
-    """Give an id to rows that have none, in the `key` column or else in a column `crmbridge_id`, which is
-    hidden in workbooks. It happens with our first write to the file, never when reading."""
+    """Give an id to rows that have none, in the `key` column, which has to be there, or without `key` in a
+    column `crmbridge_id`, which is hidden in workbooks. It happens with our first write, not when reading."""
     encoding: str | None = None
     """As Python names it: `utf-8`, `gb18030`, `cp1252`. Default: byte order mark, UTF-8, or a guess."""
     delimiter: str | None = None
@@ -83,7 +86,7 @@ class FileSettings(BaseModel):
 class FilesSettings(BaseModel):
     """A folder, or one file. Nothing outside it is read or written."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     path: Path
     """Relative to the folder of crmbridge.yaml."""

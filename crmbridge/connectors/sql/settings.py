@@ -49,14 +49,18 @@ Columns = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
 
 class ChildSettings(_Settings):
     """Rows of another table that are part of a record: order lines, addresses."""
 
     table: str
+    """The table of the child rows."""
     db_schema: str | None = Field(None, alias="schema")
+    """Where it is, if not in the parent's schema."""
     foreign_key: Columns
     """The child's columns that hold the parent's key, in the order of that key."""
     key: str
@@ -70,6 +74,7 @@ class DeletedSettings(_Settings):
     """A column that marks rows as deleted instead of removing them."""
 
     column: str
+    """Its name."""
     values: tuple[Any, ...] = ()
     """The values that mean deleted. Without them: anything but NULL, false, 0 and empty text. The
     first one is what an archive writes; without one: true, 1 or the present time, by the type."""
@@ -79,13 +84,16 @@ class StreamSettings(_Settings):
     """One table, view or query as a stream."""
 
     table: str | None = None
+    """A table or view. Either this or `query`."""
     db_schema: str | None = Field(None, alias="schema")
+    """Where the table is, if not in the system's `schema`."""
     query: str | None = None
     """A single SELECT; read-only. Its columns need names."""
     key: Columns = ()
     """The column or columns that identify a row; without it, the primary key."""
     cursor: str | None = None
-    """A column that grows with every change: a time, date or number. Without it, each pull reads all."""
+    """A column that grows with every change: a time, date or number. Without it, each pull reads all. Times
+    in a column of texts have to be ISO 8601 and of one style; our writes keep to it."""
     overlap: Annotated[int, Field(ge=0)] | None = None
     """How far back every pull reads again, for changes that were committed late: seconds for a time,
     days for a date, steps for a number. Default: 10 seconds, 1 day, 1000 steps."""
@@ -95,7 +103,9 @@ class StreamSettings(_Settings):
     touch: Columns = ()
     """Columns that our writes set as the application would: a time to now, a number to one more."""
     children: dict[str, ChildSettings] = {}
+    """Name of a list -> the table whose rows are its elements."""
     write: bool = False
+    """Whether crmbridge may write. The login needs the rights as well."""
     upsert: bool = False
     """A create whose key exists already becomes an update."""
     mark_column: str | None = None
