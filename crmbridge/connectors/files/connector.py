@@ -140,7 +140,7 @@ class FilesConnector(Connector):
         yield from (Finding("warning", f"{name}: {text}") for text in table.warnings)
         if listing.no_creates:
             yield Finding("warning", f"{name}: no row can be added: {listing.no_creates}")
-        yield from _check_keys(source, listing)
+        yield from _check_keys(source, listing, declared=name in self.settings.files)
         if _capabilities(source).operations and not _writable(source.path):
             yield Finding(
                 "error", f"{name}: {source.path} or its folder is write-protected", "change its rights"
@@ -313,11 +313,11 @@ def _type_of(values: Iterable[Any]) -> str:
     return "object" if types == {dict} else "string"
 
 
-def _check_keys(source: Source, listing: Listing) -> Iterator[Finding]:
+def _check_keys(source: Source, listing: Listing, *, declared: bool) -> Iterator[Finding]:
     name, keys = source.stream, source.settings.key_columns
     if not keys:
         yield Finding(
-            "warning",
+            "warning" if declared else "ok",
             f"{name}: has no key, so it is read-only, and a changed row counts as another record",
             f"declare the column that tells rows apart: `files: {name}: key: COLUMN`, or `add_id: true`",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -15,6 +16,11 @@ from crmbridge.connectors.sql.values import Field
 from crmbridge.sdk import CrmbridgeError, Finding
 
 __all__ = ["check"]
+
+_MANY_ROWS = 10_000
+"""From here on a scan of a table is worth an index."""
+_LARGE_FILE = 10 << 20
+"""From here on, in bytes, reading an SQLite file takes long enough that others notice."""
 
 
 def check(database: Database, sources: Sources) -> Iterator[Finding]:
@@ -44,7 +50,8 @@ def _connection(database: Database, connection: Connection) -> Iterator[Finding]
             f"crmbridge cannot read {database.dialect} in one snapshot: deleted rows are not noticed",
             "use a column that marks deleted rows: `deleted`",
         )
-    if database.dialect == "sqlite" and connection.exec_driver_sql("PRAGMA journal_mode").scalar() != "wal":
+    large = database.dialect == "sqlite" and Path(str(database.url.database)).stat().st_size >= _LARGE_FILE
+    if large and connection.exec_driver_sql("PRAGMA journal_mode").scalar() != "wal":
         yield Finding(
             "warning",
             "other programs wait with their writes while crmbridge reads",
@@ -106,7 +113,8 @@ class _Check:
                 f"{empty} rows have no {cursor.name}: their changes show in full reads only",
                 f"fill {cursor.name} by a default and a trigger",
             )
-        if source.settings.query is None and cursor.name not in source.indexed:
+        scans = source.settings.query is None and cursor.name not in source.indexed
+        if scans and self._count(sa.true()) >= _MANY_ROWS:
             names = ", ".join([cursor.name, *(field.name for field in source.key)])
             yield self._finding(
                 "warning", f"no index serves {cursor.name}: every pull scans the table", f"index ({names})"
@@ -142,7 +150,9 @@ class _Check:
                 )
             first = {index.columns.keys()[0] for index in child.table.indexes if index.columns}
             first |= {column.name for column in list(child.table.primary_key)[:1]}
-            if child.foreign_key[0].name not in first:
+            rows = sa.select(sa.func.count()).select_from(child.table)
+            many = self._connection.execute(rows).scalar_one() >= _MANY_ROWS
+            if many and child.foreign_key[0].name not in first:
                 yield self._finding(
                     "warning",
                     f"no index serves {child.name}.{child.foreign_key[0].name}: every page scans that table",

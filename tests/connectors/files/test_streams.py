@@ -235,3 +235,11 @@ def test_the_fingerprint_names_the_place_and_survives_edits_and_moves(files, tmp
 def test_wrong_settings_are_refused(files, wrong):
     with pytest.raises(ValidationError):
         files.connect(files={"s": wrong})
+
+
+def test_check_warns_of_missing_keys_only_in_lists_that_somebody_named(files):
+    files.write("notes.csv", "text\nhello\n")
+    files.write("customers.csv", "No,name\n1,Ann\n")
+    found = files.connect(files={"customers": {}}).check()
+    levels = {finding.text.split(":")[0]: finding.level for finding in found if "has no key" in finding.text}
+    assert levels == {"customers": "warning", "notes": "ok"}
