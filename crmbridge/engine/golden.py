@@ -17,6 +17,7 @@ import msgspec
 from crmbridge.engine import insights, stock
 from crmbridge.engine.facts import golden_refs
 from crmbridge.engine.links import awaited, link_of, save_link
+from crmbridge.engine.openletters import OpenLetters
 from crmbridge.engine.operations import Planned, decode, encode, signature
 from crmbridge.engine.plan import Note, PlanInput, RefState, Target, plan
 from crmbridge.engine.run import Flow, Run, System
@@ -59,14 +60,14 @@ class Summary:
 def plan_dirty(run: Run) -> Summary:
     """Merge and plan every dirty golden record; the operations become intents of this run."""
     summary = Summary()
-    position = 0
+    position, letters = 0, OpenLetters(run)
     for flow in run.flows:
         after = ""
         run.event("stage-started", entity=flow.entity, stage="plan")
         while ids := run.store.dirty_goldens(flow.entity, after, CHUNK):
             after = ids[-1]
             with run.store.transaction():
-                position = _Batch(run, flow, ids, summary, position).plan()
+                position = _Batch(run, flow, ids, summary, letters, position).plan()
             run.event("progress", entity=flow.entity, stage="plan", count=len(ids))
     return summary
 
@@ -122,6 +123,7 @@ class _Batch:
     flow: Flow
     ids: Sequence[str]
     summary: Summary
+    letters: OpenLetters
     position: int
     rows: dict[str, list[RecordRow]] = field(default_factory=dict)
     links: dict[str, list[Link]] = field(default_factory=dict)
@@ -141,6 +143,8 @@ class _Batch:
     owed: list[OwedRow] = field(default_factory=list)
     waiting: set[tuple[str, str]] = field(default_factory=set)
     """(golden id, system) whose operation waits for one that is planned as well."""
+    twins: dict[str, list[Note]] = field(default_factory=dict)
+    """Golden id -> why it is not created somewhere for now."""
 
     def plan(self) -> int:
         if self.flow.entity == insights.SUMMARY and self.flow.policy.source == HUB:
@@ -150,6 +154,8 @@ class _Batch:
         intents: list[IntentRow] = []
         for golden_id in self.ids:
             operations, notes = plan(self._input(golden_id))
+            notes.extend(self.twins.get(golden_id, ()))
+            self._settle_letters(golden_id, operations, notes)
             intents.extend(self._intent(one) for one in operations if self._is_sendable(one))
             self._keep_notes(golden_id, notes)
         self.run.store.put_intents(intents)
@@ -172,6 +178,13 @@ class _Batch:
 
     def _owe(self, golden_id: str, system: str, why: Any, detail: str) -> None:
         self.owed.append(OwedRow(golden_id, system, self.flow.entity, why, detail, self.run.now()))
+
+    def _settle_letters(self, golden_id: str, operations: Iterable[Planned], notes: Iterable[Note]) -> None:
+        """What was given up on in a system where nothing is left to write is settled."""
+        stuck = {n.system for n in notes if n.kind in ("impossible", "unwritable", "parked")}
+        busy = stuck | {one.system for one in operations}
+        able = {s.name for s in self.run.working() if s.mode != "read-only" and s.name in self.flow.targets}
+        self.letters.settle(golden_id, able - busy)
 
     # merging
 
@@ -341,6 +354,11 @@ class _Batch:
         mapping = next((m for m in able if m.fits(doc)), None)
         rule = self.flow.create.get(system.name)
         if mapping is None or rule is None or not rule(doc):
+            return
+        twin = self.letters.twin(system.name, self.flow, doc)
+        if twin is not None:
+            text = f"may be {twin}, which is a dead letter: it is not created before that one is mended"
+            self.twins.setdefault(golden_id, []).append(Note("parked", system.name, "", text))
             return
         capabilities = system.streams[mapping.stream].capabilities
         scope = self._scope_of_new(system.name, capabilities.scopes, doc)

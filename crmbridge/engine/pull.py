@@ -264,6 +264,9 @@ class _Pull:
         except (MappingError, ValueError, RecursionError) as error:
             self.rejects.add((record.scope, record.native_id), str(error), record.data)
             return []
+        for row in taken:
+            if not row.id:
+                self.run.count(self.system.name, row.entity, "new")
         return taken
 
     def _map(
@@ -327,7 +330,6 @@ class _Pull:
         part: str = "",
     ) -> RecordRow:
         if row is None:
-            self.run.count(self.system.name, mapping.entity, "new")
             return RecordRow(
                 self.system.name,
                 self.stream,

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from crmbridge.engine.facts import current_id
 from crmbridge.engine.links import link_of, save_link
 from crmbridge.engine.pull import pull_records
 from crmbridge.engine.run import Flow, Run
@@ -38,7 +39,7 @@ def replay(run: Run, letters: Iterable[DeadLetterRow]) -> None:
         if records and system is not None and system.failure is None and stream in system.streams:
             pull_records(run, system, stream, records)
         with run.store.transaction():
-            goldens = [one.golden_id for one in members if one.golden_id]
+            goldens = [current_id(run.store, one.golden_id) for one in members if one.golden_id]
             refused = run.store.intents_of(goldens, ["rejected"])
             run.store.drop_intents(["rejected"], [row.id for row in refused if row.system == name])
             run.store.mark_dirty(goldens)

@@ -76,6 +76,17 @@ class Mapping:
             return json.dumps(canonical(model), ensure_ascii=False, separators=(",", ":")).encode()
         return self.model.__pydantic_serializer__.to_json(model, exclude_unset=True)
 
+    def read_sound(self, native: dict[str, Any]) -> Document:
+        """As much of the document as can be read, without what is wrong: who a bad record is."""
+        raw = self.rules.read_sound(native)
+        while raw:
+            try:
+                return canonical(self.model.model_validate(raw))
+            except ValidationError as error:
+                wrong = {part["loc"][0] for part in error.errors() if part["loc"]} & raw.keys()
+                raw = {name: value for name, value in raw.items() if name not in wrong} if wrong else {}
+        return {}
+
     def unsaid_slots(self, native: dict[str, Any]) -> dict[str, frozenset[str]]:
         """List field -> ids of the slots of which this record says nothing: their elements stay."""
         unsaid = {}

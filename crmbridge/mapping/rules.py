@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -130,6 +131,14 @@ class RuleSet:
                 found.update(zip(rule.parts, value or [None] * len(rule.parts), strict=True))
             else:
                 found[name] = value
+        return found
+
+    def read_sound(self, native: dict[str, Any]) -> dict[str, Any]:
+        """The canonical fields that can be read; the others are left out."""
+        found: dict[str, Any] = {}
+        for rule in self.rules.values():
+            with suppress(Exception):
+                found.update(RuleSet({rule.name: rule}, self._absent).read(native))
         return found
 
     def writes(self, name: str) -> bool:
