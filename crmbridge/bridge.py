@@ -235,7 +235,7 @@ class Bridge:
     def apply(self, path: Path, options: Options = Options(), *, strict: bool = False) -> pipeline.Outcome:
         """Send what a saved plan holds and is still true."""
         saved = load_plan(path)
-        approved = {signature(operation) for operation in saved.operations}
+        approved = {signature(operation): operation for operation in saved.operations}
         if saved.undo is not None:
             return self._apply_undo(saved, approved, options, strict=strict)
         with self._running("apply", self.store, options) as run:
@@ -412,7 +412,7 @@ class Bridge:
             return outcome, operations, undo
 
     def _apply_undo(
-        self, saved: SavedPlan, approved: set[str], options: Options, *, strict: bool
+        self, saved: SavedPlan, approved: pipeline.Approved, options: Options, *, strict: bool
     ) -> pipeline.Outcome:
         """As `apply`; tried on a copy first, so that values are only said again where they will be sent."""
         assert saved.undo is not None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from crmbridge.engine.operations import Planned
     from crmbridge.engine.sync import Outcome
     from crmbridge.sdk.hookspecs import RunEvent
+    from crmbridge.store.base import NoteRow
 
 __all__ = ["PLAN", "Watch", "report_plan", "report_run"]
 
@@ -27,6 +28,11 @@ _READ = ("new", "changed", "gone", "out of scope", "waiting")
 _WRITTEN = ("created", "updated", "archived", "deleted", "moved on")
 _LEFT = ("dead letter", "uncertain", "parked")
 _PLURALS = {"possible duplicate": "possible duplicates", "request": "requests"}
+DIFFERENT = ("apart", "closed", "computed", "held", "kept", "not-cleared", "possible duplicate", "request")
+"""Notes after which not all systems agree."""
+_LOUD_NOTES = ("possible duplicate", "reverted")
+LOUD = 10
+"""So many of them are told one by one."""
 _QUIET_NOTES = ("parked", "impossible", "unwritable")
 """Notes that are counted as open problems already."""
 
@@ -74,11 +80,12 @@ def report_plan(
     saved = {"plan": str(out) if out else None, "command_to_apply": command}
     output.emit(_summary("plan", outcome, code).model_copy(update=saved))
     if not operations:
-        output.print("Nothing would be written: all systems agree.")
+        output.print(f"Nothing would be written{_unless_open(outcome)}")
     else:
         _tell_counts(
             session, "Planned", {"/".join(k): n for k, n in sorted(outcome.summary.operations.items())}
         )
+    _tell_doubtful(session, outcome, most)
     _tell_findings(session, outcome.summary.notes)
     _tell_failed(session, outcome)
     if outcome.limit is not None:
@@ -90,6 +97,39 @@ def report_plan(
     if operations:
         output.say(f"To write it: {command or session.command('plan', '--out', PLAN)}")
     return code
+
+
+def _unless_open(outcome: Outcome) -> str:
+    """Whether all systems agree, or what stands against it."""
+    open_now = [
+        f"{count:,} {what}{'s' if count != 1 else ''}"
+        for count, what in (
+            (len(outcome.letters), "dead letter"),
+            (outcome.open_problems - len(outcome.letters), "parked, waiting or uncertain piece"),
+            (len(outcome.doubts), "possible duplicate"),
+        )
+        if count
+    ]
+    if open_now:
+        return f"; open: {', '.join(open_now)}."
+    differ = any(outcome.summary.notes[kind] for kind in DIFFERENT)
+    return "; some values differ and are left as they are." if differ else ": all systems agree."
+
+
+def _tell_doubtful(session: Session, outcome: Outcome, most: int) -> None:
+    """What a person should know before this is written."""
+    letters = [f"{one.system}/{one.stream}/{one.native_id}: {one.error}" for one in outcome.letters]
+    for title, lines in (
+        ("Possible duplicates, which are not joined", outcome.doubts),
+        ("Dead letters", letters),
+    ):
+        if lines:
+            session.output.warn(f"{title}: {len(lines):,}")
+            shown = lines[:most] if most else lines
+            for line in shown:
+                session.output.say(f"  {line}")
+            if len(lines) > len(shown):
+                session.output.say(f"  and {len(lines) - len(shown):,} more (--show 0 shows all)")
 
 
 def _plan_code(outcome: Outcome, operations: int, *, detailed: bool) -> int:
@@ -129,13 +169,13 @@ def report_run(
         _tell_counts(session, "Read", _some(watch.counts, _READ))
         _tell_counts(session, "Written", _some(watch.counts, _WRITTEN))
         _tell_counts(session, "Not written", _some(watch.counts, _LEFT))
-    _emit_notes(session, watch)
+    kinds = _emit_notes(session, watch)
     known = {"run": watch.run, "counts": watch.counts, "plan": str(saved) if saved else None}
     summary = _summary(command, outcome, outcome.exit_code)
     session.output.emit(summary.model_copy(update={**known, "command_to_apply": apply}))
     _tell_stale(session, outcome)
     _tell_failed(session, outcome)
-    _tell_end(session, outcome, apply)
+    _tell_end(session, outcome, apply, differ=any(kinds[kind] for kind in DIFFERENT))
     return outcome.exit_code
 
 
@@ -158,9 +198,10 @@ def _tell_counts(session: Session, title: str, counts: dict[str, int]) -> None:
         session.output.print(session.output.table(("System", "Entity", title, "#Count"), rows))
 
 
-def _emit_notes(session: Session, watch: Watch) -> None:
+def _emit_notes(session: Session, watch: Watch) -> Counter[str]:
+    """Tell what was found; returns how many of each kind."""
     if watch.run is None:
-        return
+        return Counter()
     rows = session.bridge().store.notes(watch.run, None, NOTES)
     for row in rows if session.output.json else ():
         session.output.emit(
@@ -174,7 +215,21 @@ def _emit_notes(session: Session, watch: Watch) -> None:
                 text=row.text,
             )
         )
-    _tell_findings(session, Counter(row.kind for row in rows if row.kind not in _QUIET_NOTES), watch.run)
+    kinds = Counter(row.kind for row in rows)
+    _tell_findings(session, Counter({k: n for k, n in kinds.items() if k not in _QUIET_NOTES}), watch.run)
+    _tell_loud(session, [row for row in rows if row.kind in _LOUD_NOTES])
+    return kinds
+
+
+def _tell_loud(session: Session, rows: Sequence[NoteRow]) -> None:
+    """What somebody may have meant otherwise: told even where little is to be said."""
+    if rows:
+        session.output.warn(f"Please look at {len(rows):,} of these:")
+        for row in rows[:LOUD]:
+            where = f"{row.system} {row.path}: " if row.path else ""
+            session.output.say_always(f"  {row.kind}: {where}{row.text}")
+        if len(rows) > LOUD:
+            session.output.say_always(f"  and {len(rows) - LOUD:,} more")
 
 
 def _tell_findings(session: Session, kinds: Counter[str], run: int | None = None) -> None:
@@ -192,8 +247,10 @@ def _tell_stale(session: Session, outcome: Outcome) -> None:
         session.output.warn(
             f"{len(outcome.stale):,} operations of the plan are no longer true and were left out"
         )
-        for line in outcome.stale[:10]:
+        for line in outcome.stale[:LOUD]:
             session.output.say(f"  {line}")
+        if len(outcome.stale) > LOUD:
+            session.output.say(f"  and {len(outcome.stale) - LOUD:,} more")
 
 
 def _tell_failed(session: Session, outcome: Outcome) -> None:
@@ -206,7 +263,7 @@ def _tell_failed(session: Session, outcome: Outcome) -> None:
         session.output.warn(f"{system} {how}: {text}", hint)
 
 
-def _tell_end(session: Session, outcome: Outcome, apply: str | None) -> None:
+def _tell_end(session: Session, outcome: Outcome, apply: str | None, *, differ: bool) -> None:
     output = session.output
     paused = [row.name for row in session.bridge().store.systems() if row.paused]
     if paused:
@@ -217,6 +274,8 @@ def _tell_end(session: Session, outcome: Outcome, apply: str | None) -> None:
         output.print(output.text("Nothing was written yet; please look at the plan first:", "bold"))
         for reason in outcome.reasons:
             output.print(f"  {reason}")
+    elif differ and not outcome.failed and not outcome.open_problems:
+        output.say("Done; what the systems do not agree on is named above.")
     elif not outcome.failed and not outcome.open_problems:
         output.say("All systems agree." if not paused else "The others agree.")
     if apply is not None:

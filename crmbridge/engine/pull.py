@@ -28,6 +28,10 @@ from crmbridge.store.base import KnownRecord, RecordRow, StreamRow
 __all__ = ["pull_records", "pull_system"]
 
 CHUNK = 1000
+OLD_COPY = (
+    "the value from before our last write came back, as from an old copy, and is written over; if somebody "
+    "meant it: change it in another system, or here to something else, sync, then to this"
+)
 
 
 def pull_system(run: Run, system: System) -> None:
@@ -350,9 +354,7 @@ class _Pull:
             row.unresolved = True
             self._touch(row, dirty, revived=news.revived)
         for path in news.reverted:
-            self.run.note(
-                "reverted", self.system.name, row.entity, row.golden_id or "", path, "an old copy came back"
-            )
+            self.run.note("reverted", self.system.name, row.entity, row.golden_id or "", path, OLD_COPY)
         return row
 
     def _observe(self, row: RecordRow, record: Record, digest: bytes, mapping: StreamMapping) -> News:

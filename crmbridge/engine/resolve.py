@@ -16,16 +16,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from crmbridge.engine.find import title_of
 from crmbridge.engine.links import awaited, golden_id_for, join_goldens
 from crmbridge.engine.run import Flow, Run
 from crmbridge.identity.match import Verdict, compare
 from crmbridge.identity.normalize import identity_keys
 from crmbridge.store.base import GoldenRow, RecordRow
 
-__all__ = ["resolve"]
+__all__ = ["DOUBT", "resolve"]
 
 CHUNK = 500
 DOUBT = "possible duplicate"
+"""The kind of note about two records that may be one."""
 WAITING = "waiting"
 
 
@@ -191,7 +193,7 @@ class _Batch:
                 if verdict is Verdict.SAME:
                     met.setdefault(golden, []).append(key)
                 elif verdict is Verdict.REVIEW and golden != row.golden_id:
-                    self._note_doubt(row, golden, f"shares {_public(key)} but differs in name or kind")
+                    self._note_doubt(row, golden, f"shares {_public(key)} but differs in name or kind from")
         return dict(sorted(met.items(), key=lambda item: (-len(item[1]), item[0])))
 
     def _taken_by_other_scopes(self, row: RecordRow) -> set[str]:
@@ -220,7 +222,7 @@ class _Batch:
             chosen, *others = met
             self.run.store.journal(chosen, "joined", f"{who} by {', '.join(map(_public, met[chosen]))}", now)
             for other in others:
-                self._note_doubt(row, other, f"also shares {', '.join(map(_public, met[other]))}")
+                self._note_doubt(row, other, f"also shares {', '.join(map(_public, met[other]))} with")
             self._supersede_deletes(chosen)
             return chosen
         golden_id = self._new_id(row)
@@ -250,7 +252,7 @@ class _Batch:
         other = next(iter(met))
         others = self.run.store.records_of([mine]).get(mine, ())
         if any(other.id != row.id and other.status in ("live", "out") for other in others):
-            self._note_doubt(row, other, f"now shares {', '.join(map(_public, met[other]))}")
+            self._note_doubt(row, other, f"now shares {', '.join(map(_public, met[other]))} with")
             return mine
         join_goldens(
             self.run.store, mine, other, f"{row.system}/{row.native_id} shares a key", self.run.now()
@@ -259,20 +261,31 @@ class _Batch:
         return other
 
     def _note_doubt(self, row: RecordRow, golden: str, text: str) -> None:
-        self.doubts.append((row, golden, f"{row.native_id} {text}"))
+        self.doubts.append((row, golden, text))
 
     def _note_doubts(self) -> None:
         """Once each; a record that another key brought to the same golden record is in no doubt."""
         told: dict[str, set[tuple[str, str]]] = {}
-        for row, golden, text in self.doubts:
+        for row, golden, why in self.doubts:
             if self.golden[row.id] == golden:
                 continue
+            text = f"{self._called(row)} {why} {self._other(golden)}"
             if golden not in told:
                 notes = self.run.store.notes(None, golden, 1000)
                 told[golden] = {(n.system, n.text) for n in notes if n.kind == DOUBT}
             if (row.system, text) not in told[golden]:
                 told[golden].add((row.system, text))
                 self.run.note(DOUBT, row.system, self.flow.entity, golden, "", text)
+
+    def _other(self, golden: str) -> str:
+        """A record of a golden record, as people know it."""
+        rows = self.run.store.records_of([golden]).get(golden, [])
+        shown = sorted(rows, key=lambda one: (one.status != "live", one.part != "", one.id))
+        return self._called(shown[0]) if shown else golden
+
+    def _called(self, row: RecordRow) -> str:
+        name = title_of(row.entity, self.docs.get(row.id) or json.loads(row.seen))
+        return f"{row.system} {row.native_id}" + (f" ({name})" if name else "")
 
 
 def _key_part(row: RecordRow, value: Any, parents: Mapping[tuple[str, str, str, str], str]) -> Any:

@@ -9,30 +9,46 @@ link    the same up to the plan, and nothing is sent: records only find each oth
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from crmbridge.engine import consent, insights
+from crmbridge.engine.find import titles_of
 from crmbridge.engine.golden import Summary, plan_dirty
 from crmbridge.engine.lookup import settle
 from crmbridge.engine.operations import Planned, decode, signature
 from crmbridge.engine.pull import pull_system
 from crmbridge.engine.push import push
-from crmbridge.engine.resolve import resolve
+from crmbridge.engine.resolve import DOUBT, resolve
 from crmbridge.engine.run import Flow, Run
 from crmbridge.sdk.errors import AuthError, LimitError
-from crmbridge.store.base import OwedRow
+from crmbridge.store.base import DeadLetterRow, OwedRow
 
-__all__ = ["Outcome", "Verdict", "apply", "link", "operations", "plan", "read", "sync", "would_apply"]
+__all__ = [
+    "Approved",
+    "Outcome",
+    "Verdict",
+    "apply",
+    "link",
+    "operations",
+    "plan",
+    "read",
+    "sync",
+    "would_apply",
+]
 
 ROUNDS = 4
 """A write can bring news (a number that the target gave); what follows from it is sent in the same run."""
 CHUNK = 500
 SHOWN = 100
 """So many of what is parked too long are listed."""
+NOTES = 100_000
+"""So many notes are looked through for what is doubtful."""
 
 Verdict = Literal["done", "approval", "limit"]
+Approved = Mapping[str, Planned]
+"""The operations that a person agreed to, by their signatures."""
 
 
 @dataclass(slots=True)
@@ -54,6 +70,10 @@ class Outcome:
     """Dead letters, waiting records, uncertain operations and what is parked too long, as of now."""
     waiting: list[OwedRow] = field(default_factory=list)
     """What is parked too long, the longest first: the first of them."""
+    doubts: list[str] = field(default_factory=list)
+    """Of a plan: pairs of records that may be one and would be created beside each other, a line each."""
+    letters: list[DeadLetterRow] = field(default_factory=list)
+    """Of a plan: what could not be taken, or cannot be written."""
 
     @property
     def exit_code(self) -> int:
@@ -94,7 +114,18 @@ def plan(run: Run) -> Outcome:
     outcome = Outcome(read(run))
     _check(run, outcome, accept_config=False)
     outcome.failed = _failures(run)
+    outcome.letters = run.store.dead_letters("open")
+    outcome.open_problems = len(outcome.letters) + _stuck(run)
+    outcome.doubts = _doubts(run)
     return outcome
+
+
+def _doubts(run: Run) -> list[str]:
+    """What was found doubtful now, and earlier about what would be created now."""
+    created = {one.golden_id for one in operations(run) if one.kind == "create"}
+    notes = run.store.notes(None, None, NOTES)
+    found = (n.text for n in notes if n.kind == DOUBT and (n.run == run.id or n.golden_id in created))
+    return list(dict.fromkeys(found))
 
 
 def link(run: Run) -> Outcome:
@@ -102,37 +133,48 @@ def link(run: Run) -> Outcome:
     return _ended(run, Outcome(read(run)))
 
 
-def apply(run: Run, approved: set[str], *, strict: bool = False) -> Outcome:
-    """Send what a saved plan holds (signatures of its operations) and is still true."""
+def apply(run: Run, approved: Approved, *, strict: bool = False) -> Outcome:
+    """Send what a saved plan holds (its operations by their signatures) and is still true."""
     outcome, found = _compared(run, approved, strict=strict)
     if outcome.verdict == "done":
         with run.store.transaction():
-            run.store.drop_intents(["planned"], [found[s].id for s in found.keys() - approved])
-        run.planned = Counter((found[s].system, found[s].entity) for s in found.keys() & approved)
+            run.store.drop_intents(["planned"], [found[s].id for s in found.keys() - approved.keys()])
+        run.planned = Counter((found[s].system, found[s].entity) for s in found.keys() & approved.keys())
         consent.agree_to_config(run)
-        consent.approve_applied(run, {(found[s].entity, found[s].system) for s in found.keys() & approved})
+        consent.approve_applied(run, {(found[s].entity, found[s].system) for s in found.keys() & approved.keys()})
         _push_all(run)
         _set_parked_aside(run)
         consent.approve_equal(run)
     return _ended(run, outcome)
 
 
-def would_apply(run: Run, approved: set[str], *, strict: bool = False) -> Outcome:
+def would_apply(run: Run, approved: Approved, *, strict: bool = False) -> Outcome:
     """Whether `apply` would send it. The run works on a copy of the state."""
     outcome, _ = _compared(run, approved, strict=strict)
     return _ended(run, outcome)
 
 
-def _compared(run: Run, approved: set[str], *, strict: bool) -> tuple[Outcome, dict[str, Planned]]:
+def _compared(run: Run, approved: Approved, *, strict: bool) -> tuple[Outcome, dict[str, Planned]]:
     """What there is to write now, by signature, beside what was approved."""
     outcome = Outcome(read(run))
     _check(run, outcome, accept_config=True, first_ok=True)
     found = {signature(operation): operation for operation in operations(run)}
-    gone = approved - found.keys()
-    outcome.stale = sorted(f"no longer true: {one.split(':')[0]}" for one in gone)
+    gone = [approved[one] for one in sorted(approved.keys() - found.keys())]
+    titles = titles_of(gone, run.store)
+    outcome.stale = sorted(f"no longer true: {_described(one, titles)}" for one in gone)
     if strict and gone and outcome.verdict == "done":
         outcome.verdict, outcome.reasons = "approval", ["the plan no longer fits (--strict)"]
+    elif found and approved and not approved.keys() & found.keys() and outcome.verdict == "done":
+        outcome.verdict = "approval"
+        outcome.reasons = ["nothing of this plan is still true, and other changes wait: make a new plan"]
     return outcome, found
+
+
+def _described(planned: Planned, titles: Mapping[str, str]) -> str:
+    name = titles.get(planned.golden_id) or planned.golden_id
+    fields = sorted({change.path.partition("/")[0] for change in planned.changes})
+    where = f"{planned.system} {planned.native_id or ''}".strip()
+    return f"{planned.kind} {name} in {where}" + (f" ({', '.join(fields)})" if fields else "")
 
 
 def read(run: Run) -> Summary:
@@ -233,13 +275,14 @@ def _ended(run: Run, outcome: Outcome) -> Outcome:
     long_ago = run.now() - run.patience
     outcome.failed = _failures(run)
     outcome.waiting = run.store.owed("parked", long_ago, SHOWN)
-    outcome.open_problems = (
-        len(run.store.intents_with(["uncertain"], CHUNK))
-        + run.counts.of("waiting")
-        + len(run.store.dead_letters("open"))
-        + run.store.count_owed("parked", long_ago)
-    )
+    outcome.open_problems = _stuck(run) + len(run.store.dead_letters("open"))
     return outcome
+
+
+def _stuck(run: Run) -> int:
+    """Records that wait, operations of unknown outcome, and what is parked too long."""
+    uncertain = len(run.store.intents_with(["uncertain"], CHUNK))
+    return uncertain + run.counts.of("waiting") + run.store.count_owed("parked", run.now() - run.patience)
 
 
 def _failures(run: Run) -> dict[str, Exception]:

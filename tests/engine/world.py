@@ -131,7 +131,7 @@ class World:
     def apply(self, planned: Iterable[Planned], **options: Any) -> pipeline.Outcome:
         """Apply a saved plan."""
         self.clock.sleep(60)
-        return pipeline.apply(self.run(), {signature(p) for p in planned}, **options)
+        return pipeline.apply(self.run(), {signature(p): p for p in planned}, **options)
 
     def live(self, system: str, stream: str = "customers") -> dict[str, dict[str, Any]]:
         """What is in a system now."""
