@@ -36,9 +36,11 @@ def compare(one: Mapping[str, Any], other: Mapping[str, Any], key: str) -> Verdi
 
 
 def _names(doc: Mapping[str, Any]) -> list[frozenset[str]]:
-    found = [name_tokens(doc[field]) for field in NAME_FIELDS if isinstance(doc.get(field), str)]
+    """Each name in both ways of writing umlauts: with one letter and with two."""
+    found = [doc[field] for field in NAME_FIELDS if isinstance(doc.get(field), str)]
     parts = " ".join(doc[field] for field in ("given_name", "family_name") if isinstance(doc.get(field), str))
-    return [tokens for tokens in (*found, name_tokens(parts)) if tokens]
+    tokens = {name_tokens(name, spelled_out=out): None for name in (*found, parts) for out in (False, True)}
+    return [one for one in tokens if one]
 
 
 def _names_agree(ours: list[frozenset[str]], theirs: list[frozenset[str]]) -> bool:

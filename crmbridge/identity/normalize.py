@@ -22,6 +22,7 @@ __all__ = [
     "is_placeholder",
     "name_tokens",
     "phone_form",
+    "plain",
 ]
 
 VERSION = 1
@@ -36,6 +37,8 @@ FOLDED = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th", "ħ": "h"}
 )
 """Letters that Unicode does not take apart, as people without them on their keyboard write them."""
+SPELLED_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
+"""Letters that some write as two: Müller is written Muller and Mueller."""
 MASKS = ("*", "•", "xxxx", "XXXX")
 
 
@@ -58,10 +61,17 @@ def phone_form(value: str, region: str | None = None) -> str:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
-def name_tokens(name: str) -> frozenset[str]:
-    """The words of a name, folded (NFKD, no accents, lower case); each Han character is a word."""
-    folded = unicodedata.normalize("NFKD", name).casefold().translate(FOLDED)
-    words = "".join(c if c.isalnum() else " " for c in folded if not unicodedata.combining(c))
+def plain(text: str, *, spelled_out: bool = False) -> str:
+    """Without accents, in lower case (NFKD). spelled_out: an umlaut is two letters, as in Mueller."""
+    if spelled_out:
+        text = unicodedata.normalize("NFC", text).casefold().translate(SPELLED_OUT)
+    folded = unicodedata.normalize("NFKD", text).casefold().translate(FOLDED)
+    return "".join(c for c in folded if not unicodedata.combining(c))
+
+
+def name_tokens(name: str, *, spelled_out: bool = False) -> frozenset[str]:
+    """The words of a name, without accents; each Han character is a word."""
+    words = "".join(c if c.isalnum() else " " for c in plain(name, spelled_out=spelled_out))
     tokens: set[str] = set()
     for word in words.split():
         if any(is_han(c) for c in word):

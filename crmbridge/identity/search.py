@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from crmbridge.identity.normalize import email_form, is_han, phone_form
+from crmbridge.identity.normalize import email_form, is_han, phone_form, plain
 
 __all__ = ["query_terms", "search_terms"]
 
@@ -23,6 +23,7 @@ def _terms(doc: Mapping[str, Any], region: str | None) -> Iterator[str]:
     for field in NAME_FIELDS:
         if isinstance(doc.get(field), str):
             yield from words(doc[field])
+            yield from words(doc[field], spelled_out=True)
     for field in CODE_FIELDS:
         if isinstance(doc.get(field), str):
             yield _folded(doc[field]).strip()
@@ -37,9 +38,9 @@ def _terms(doc: Mapping[str, Any], region: str | None) -> Iterator[str]:
             yield email_form(value)
 
 
-def words(text: str) -> Iterator[str]:
+def words(text: str, *, spelled_out: bool = False) -> Iterator[str]:
     """Folded words; of a run of Han characters every ending, so that any part of a name is a beginning."""
-    for word in _folded(text).split():
+    for word in _folded(text, spelled_out=spelled_out).split():
         start = 0
         for index, char in enumerate(word):
             if is_han(char):
@@ -53,15 +54,14 @@ def query_terms(text: str, region: str | None = None) -> list[list[str]]:
     """What a person typed as alternatives, each a list of terms that all have to be met."""
     stripped = text.strip()
     digits = "".join(c for c in stripped if c.isdigit())
-    spoken = [_folded(word) for word in stripped.split() if _folded(word).strip()]
-    alternatives = [[word for part in spoken for word in part.split()]]
+    alternatives = [_folded(stripped).split(), _folded(stripped, spelled_out=True).split()]
     if "@" in stripped:
         return [[email_form(stripped)]]
     if len(digits) >= 4 and not any(c.isalpha() for c in stripped):
         alternatives.append([_dialled(stripped, digits, region)])
         alternatives.append([digits.lstrip("0")])
     alternatives.append([unicodedata.normalize("NFKC", stripped).casefold()])
-    return [a for a in alternatives if a and all(a)]
+    return [a for number, a in enumerate(alternatives) if a and all(a) and a not in alternatives[:number]]
 
 
 def _dialled(text: str, digits: str, region: str | None) -> str:
@@ -81,6 +81,5 @@ def _phone_terms(value: str, region: str | None) -> Iterator[str]:
             yield stripped[skip:]
 
 
-def _folded(text: str) -> str:
-    folded = unicodedata.normalize("NFKD", text).casefold()
-    return "".join(c if c.isalnum() or c in "-_./" else " " for c in folded if not unicodedata.combining(c))
+def _folded(text: str, *, spelled_out: bool = False) -> str:
+    return "".join(c if c.isalnum() or c in "-_./" else " " for c in plain(text, spelled_out=spelled_out))
