@@ -71,6 +71,7 @@ class Behaviour:
     page_size: int = 100
     batch_size: int = 50
     batch_answers: Literal["item", "whole"] = "item"
+    computes: bool = True
     returns_record: bool = True
     search_mark: str | None = "bridge_mark"
     search_keys: tuple[str, ...] = ()
@@ -406,6 +407,7 @@ class MemoryConnector(Connector):
             batch_size=b.batch_size,
             batch_answers=b.batch_answers,
             returns_record=b.returns_record,
+            computes=b.computes,
             child_lists=b.child_lists,
             child_ids=b.child_ids,
             absent_means=b.absent_means,

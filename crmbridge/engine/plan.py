@@ -196,7 +196,7 @@ class _Step:
         decision = self._decision(name)
         if decision is None:
             return
-        if self.given.shape.meta(name).computed and self.link.record_id:
+        if self.given.shape.meta(name).computed and self._computes():
             self._compare_computed(name, decision)
             return
         if self._clear_is_ignored(name, decision):
@@ -210,6 +210,10 @@ class _Step:
             return
         projected = desired if desired is None else self.target.mapping.project(name, desired)
         yield from self._change(name, decision, desired, projected)
+
+    def _computes(self) -> bool:
+        """Whether totals are this record's own business: a plain list has nobody to add them up."""
+        return bool(self.link.record_id) and self.target.capabilities.computes
 
     def _compare_computed(self, name: str, decision: Decision) -> None:
         held = self.link.holds(name)
@@ -239,9 +243,8 @@ class _Step:
         for inner in sorted(rule.element_fields):
             path = element_path(name, element_id, inner)
             decision = self._decision(path)
-            if decision is None or (
-                self.given.shape.lists[name].fields[inner].meta.computed and self.link.record_id
-            ):
+            computed = self.given.shape.lists[name].fields[inner].meta.computed
+            if decision is None or (computed and self._computes()):
                 continue
             desired = decision.winner.value
             if self.given.shape.lists[name].fields[inner].is_ref and desired is not None:

@@ -289,6 +289,9 @@ class Capabilities:
     """How many operations one `push` takes at most."""
     batch_answers: Literal["item", "whole"] = "item"
     """`whole`: one bad operation refuses the batch; the engine then bisects it."""
+    computes: bool = True
+    """It computes totals and taxes itself, so that they are compared and never written into a record that is
+    there; a plain list holds what it is given."""
     returns_record: bool = True
     """`Result.done` carries the record as now held. Otherwise the engine calls `get_many`."""
     child_lists: Mapping[str, Literal["replace", "patch"]] = field(default_factory=dict)

@@ -287,6 +287,7 @@ def _capabilities(source: Source) -> Capabilities:
     settings = source.settings
     keys = settings.key_columns
     return Capabilities(
+        computes=False,
         operations={"create", "update", "delete"} if keys and settings.write else set(),
         deletes="sweep" if keys else "never",
         versions=True,

@@ -37,6 +37,7 @@ def describe(source: Source, database: Database, batch_size: int, sample: object
         source.name,
         key=", ".join(key_names),
         capabilities=Capabilities(
+            computes=False,
             operations=operations,
             changed_since=source.cursor is not None,
             deletes="flag" if source.deleted is not None else "sweep" if database.snapshots else "never",
