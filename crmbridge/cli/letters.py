@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -50,8 +51,15 @@ def list_(
         output.print("There are no dead letters.")
         return
     columns = ("#Id", "Kind", "Record", "Error", "#Tried", "Last", *(("Status",) if every else ()))
-    output.print(output.table(columns, [_cells(session, row, with_status=every) for row in rows]))
-    output.say(f"{session.command('dead-letters', 'show', 'ID')} shows one whole.")
+    alike: dict[tuple[str, ...], list[DeadLetterRow]] = {}
+    for row in rows:
+        alike.setdefault((row.kind, row.system, row.stream, row.error, row.status), []).append(row)
+    output.print(output.table(columns, [_cells(session, some, with_status=every) for some in alike.values()]))
+    output.say(
+        f"{session.command('dead-letters', 'show', 'ID')} shows one whole. Mend the cause, in the system or in "
+        f"the mapping: the next sync settles what it reads again, {session.command('retry')} tries all of them "
+        f"now, {session.command('dead-letters', 'drop', 'ID')} gives one up for good."
+    )
 
 
 @letters.command()
@@ -110,11 +118,14 @@ def _place(row: DeadLetterRow) -> str:
     return "/".join((row.system, row.stream, row.native_id))
 
 
-def _cells(session: Session, row: DeadLetterRow, *, with_status: bool) -> list[Any]:
+def _cells(session: Session, rows: Sequence[DeadLetterRow], *, with_status: bool) -> list[Any]:
+    """One line for letters of one error."""
     from crmbridge.cli.values import local
 
-    last = local(row.last_at, session.zone())
-    cells = [row.id, row.kind, _place(row), row.error, row.attempts, last]
+    row, last = rows[0], local(max(one.last_at for one in rows), session.zone())
+    more = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
+    ids = ", ".join(str(one.id) for one in rows[:3]) + (" …" if len(rows) > 3 else "")
+    cells = [ids, row.kind, _place(row) + more, row.error, max(one.attempts for one in rows), last]
     return [*cells, row.status] if with_status else cells
 
 

@@ -129,10 +129,8 @@ def _show_writes(session: Session, run: int, number: int) -> None:
     from crmbridge.cli.messages import WriteMessage
     from crmbridge.cli.values import parsed, value
 
-    shown: list[tuple[str, ...]] = []
-    total = 0
+    shown: dict[tuple[str, ...], list[tuple[str, Any, Any]]] = {}
     for row in _writes(session, run):
-        total += 1
         before, after, created = parsed(row.before), parsed(row.after), not row.record_id
         session.output.emit(
             WriteMessage(
