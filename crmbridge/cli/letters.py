@@ -56,9 +56,9 @@ def list_(
         alike.setdefault((row.kind, row.system, row.stream, row.error, row.status), []).append(row)
     output.print(output.table(columns, [_cells(session, some, with_status=every) for some in alike.values()]))
     output.say(
-        f"{session.command('dead-letters', 'show', 'ID')} shows one whole. Mend the cause, in the system or in "
-        f"the mapping: the next sync settles what it reads again, {session.command('retry')} tries all of them "
-        f"now, {session.command('dead-letters', 'drop', 'ID')} gives one up for good."
+        f"{session.command('dead-letters', 'show', 'ID')} shows one whole. Mend the cause, in the system "
+        f"or in the mapping: the next sync settles what it reads again, {session.command('retry')} "
+        f"tries all of them now, {session.command('dead-letters', 'drop', 'ID')} gives one up for good."
     )
 
 

@@ -52,7 +52,9 @@ def _found(session: Session, text: str, limit: int) -> list[Found]:
     from crmbridge.engine.find import find as find_records
 
     bridge = session.bridge()
-    return find_records(bridge.store, text, region=bridge.config.settings.country, limit=limit)
+    streams = dict.fromkeys((mapping.system, mapping.stream) for mapping in bridge.mappings.all)
+    region = bridge.config.settings.country
+    return find_records(bridge.store, text, region=region, limit=limit, streams=streams)
 
 
 def _details(one: Found) -> str:

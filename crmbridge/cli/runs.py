@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ __all__ = ["register"]
 
 runs = typer.Typer(help="What runs did, and undoing it.", no_args_is_help=True)
 CHUNK = 1000
+NEW = "(new record)"
 NOTES = 100_000
 """How many notes and conflicts of one run are shown at most."""
 LONG_AGO = 1_000_000
@@ -127,9 +128,10 @@ def _writes(session: Session, run: int) -> Iterator[WriteRow]:
 
 def _show_writes(session: Session, run: int, number: int) -> None:
     from crmbridge.cli.messages import WriteMessage
-    from crmbridge.cli.values import parsed, value
+    from crmbridge.cli.values import parsed
 
     shown: dict[tuple[str, ...], list[tuple[str, Any, Any]]] = {}
+    last, total = None, 0
     for row in _writes(session, run):
         before, after, created = parsed(row.before), parsed(row.after), not row.record_id
         session.output.emit(
@@ -143,10 +145,29 @@ def _show_writes(session: Session, run: int, number: int) -> None:
                 after=after,
             )
         )
+        name, _, rest = row.path.partition("/")
+        element, _, inner = rest.partition("/")
+        key = (row.system, row.golden_id, name, element, row.intent)
+        total += key != last
+        last = key
         if total <= number:
-            old = "(new record)" if created else value(None if before == "unset" else before)
-            shown.append((row.system, row.golden_id, row.path, old, value(after)))
-    _table(session, "Written", ("System", "Golden record", "Field", "Before", "After"), shown, total)
+            old = NEW if created else None if before == "unset" else before
+            shown.setdefault(key, []).append((inner, old, after))
+    lines = [(*key[:3], *_step(parts)) for key, parts in shown.items()]
+    _table(session, "Written", ("System", "Golden record", "Field", "Before", "After"), lines, total)
+
+
+def _step(parts: Sequence[tuple[str, Any, Any]]) -> tuple[str, str]:
+    """Before and after of one field, or of all parts of one element of a list together."""
+    from crmbridge.cli.values import value
+
+    inner = [part for part in parts if part[0]]
+    if not inner:
+        _, old, new = parts[0]
+        return (old if old == NEW else value(old)), value(new)
+    before = {name: old for name, old, _ in inner if old not in (None, NEW)}
+    old_text = NEW if any(old == NEW for _, old, _ in inner) else value(before or None)
+    return old_text, value({name: new for name, _, new in inner})
 
 
 def _show_conflicts(session: Session, run: int, number: int) -> None:

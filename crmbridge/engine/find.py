@@ -44,16 +44,28 @@ class Found:
     """No system has it any more."""
 
 
-def find(store: Store, text: str, *, region: str | None = None, limit: int = 20) -> list[Found]:
+def find(
+    store: Store,
+    text: str,
+    *,
+    region: str | None = None,
+    limit: int = 20,
+    streams: Iterable[tuple[str, str]] = (),
+) -> list[Found]:
     """Golden records that `text` names, best first; the party of an order stands right behind it.
 
     text: words of a name in any order and script, a phone number as dialled, an e-mail address, a number of
     an order, invoice or customer, or a golden id. region: where numbers without a country code are from.
+    streams: (system, stream) in which `text` may also be the id of a record, where it is nothing else.
     """
     ways = query_terms(text, region)
     rows = _candidates(store, text.strip(), ways)
     docs = {golden_id: msgspec.json.decode(row.doc) for golden_id, row in rows.items()}
     exact = {g for g, doc in docs.items() if g == text.strip() or _is_exact(doc, ways, region)}
+    if not exact:
+        named = _by_native_id(store, text.strip(), streams)
+        rows, exact = {**named, **rows}, set(named)
+        docs = {golden_id: msgspec.json.decode(row.doc) for golden_id, row in rows.items()}
     records = store.records_of(list(rows))
     gone = {g for g in rows if not lives(records.get(g, ()))}
     ranked = sorted(rows, key=lambda g: (g not in exact, g in gone, _place(rows[g].entity)))
@@ -71,6 +83,15 @@ def find(store: Store, text: str, *, region: str | None = None, limit: int = 20)
             party = parties[hit.party]
             found.append(Found(hit.party, "party", hit.party_name, _details("party", party), via=hit.title))
     return found[:limit]
+
+
+def _by_native_id(store: Store, text: str, streams: Iterable[tuple[str, str]]) -> dict[str, GoldenRow]:
+    """The golden records of those that a system knows under this id."""
+    ids: dict[str, None] = {}
+    for system, stream in streams:
+        found = store.records(system, stream, [text]) if text else []
+        ids.update((current_id(store, row.golden_id), None) for row in found if row.golden_id)
+    return dict(store.goldens(list(ids)))
 
 
 def _candidates(store: Store, text: str, ways: Iterable[Sequence[str]]) -> dict[str, GoldenRow]:

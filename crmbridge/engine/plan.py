@@ -297,8 +297,8 @@ class _Step:
                 yield from self._whole_parts(name, chosen, rule)
 
     def _compare_slot(self, name: str, slot: Slot, chosen: str) -> None:
-        """Two systems show different elements in slots of one name, and neither reaches the other. Numbers are
-        each system's own."""
+        """Two systems show different elements in slots of one name, and neither reaches the other.
+        Numbers are each system's own."""
         fields = self.given.shape.lists[name].fields.values()
         if any(field.meta.identity == "identifier" for field in fields):
             return

@@ -158,7 +158,7 @@ def test_the_summary_says_what_one_wants_to_know_of_a_customer(told: Told) -> No
         "Open complaints": 1,
         "Perhaps the same as": None,
     }
-    assert lines["K-1002"]["Perhaps the same as"] == "K-1023"
+    assert lines["K-1009"]["Perhaps the same as"] == "K-1010"
     assert lines["K-1017"]["Perhaps the same as"] == "W-2015"
 
 
