@@ -141,7 +141,9 @@ def apply(run: Run, approved: Approved, *, strict: bool = False) -> Outcome:
             run.store.drop_intents(["planned"], [found[s].id for s in found.keys() - approved.keys()])
         run.planned = Counter((found[s].system, found[s].entity) for s in found.keys() & approved.keys())
         consent.agree_to_config(run)
-        consent.approve_applied(run, {(found[s].entity, found[s].system) for s in found.keys() & approved.keys()})
+        consent.approve_applied(
+            run, {(found[s].entity, found[s].system) for s in found.keys() & approved.keys()}
+        )
         _push_all(run)
         _set_parked_aside(run)
         consent.approve_equal(run)
