@@ -343,7 +343,7 @@ class _Pull:
                 part=part,
                 raw_hash=digest,
                 version=record.version,
-                seen=mapping.read_json(record.data).decode(),
+                seen=mapping.read_json(record.data),
                 mapped_by=mapping.fingerprint,
                 read_at=self.read_at,
             )

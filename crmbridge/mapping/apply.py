@@ -14,17 +14,21 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
 
+import msgspec
 from pydantic import BaseModel, ValidationError
 
 from crmbridge.mapping.errors import MappingError
 from crmbridge.mapping.expressions import Expression
 from crmbridge.mapping.paths import UNSET
+from crmbridge.mapping.plain import Plain, plain_text
 from crmbridge.mapping.rules import FieldRule, ListRule, RuleSet
 from crmbridge_schemas.base import canonical
 
 __all__ = ["AlsoMapping", "Mapping", "content_key"]
 
 Document = dict[str, Any]
+
+_decode = msgspec.json.Decoder().decode
 
 
 @dataclass(frozen=True)
@@ -63,18 +67,13 @@ class Mapping:
 
     def read(self, native: dict[str, Any]) -> Document:
         """The canonical document, checked by the entity's model. Raises MappingError."""
-        model = self._validated(native)
-        if self.loose:
-            return canonical(model)
-        found = self.model.__pydantic_serializer__.to_python(model, mode="json", exclude_unset=True)
-        return cast(Document, found)
+        return cast(Document, _decode(self.read_json(native)))
 
-    def read_json(self, native: dict[str, Any]) -> bytes:
-        """The same as JSON text in UTF-8, keys in the order of the entity's fields. Raises MappingError."""
-        model = self._validated(native)
-        if self.loose:
-            return json.dumps(canonical(model), ensure_ascii=False, separators=(",", ":")).encode()
-        return self.model.__pydantic_serializer__.to_json(model, exclude_unset=True)
+    def read_json(self, native: dict[str, Any]) -> str:
+        """The same as JSON text, keys in the order of the entity's fields. Raises MappingError."""
+        found = self.rules.read(native)
+        text = self._plain(found) if self._plain is not None else None
+        return self._read_whole(found) if text is None else text
 
     def read_sound(self, native: dict[str, Any]) -> Document:
         """As much of the document as can be read, without what is wrong: who a bad record is."""
@@ -96,12 +95,18 @@ class Mapping:
                 unsaid[name] = silent
         return unsaid
 
-    def _validated(self, native: dict[str, Any]) -> BaseModel:
-        raw = self.rules.read(native)
+    @cached_property
+    def _plain(self) -> Plain | None:
+        return None if self.loose else plain_text(self.model)
+
+    def _read_whole(self, found: dict[str, Any]) -> str:
         try:
-            return cast(BaseModel, self.model.__pydantic_validator__.validate_python(raw))
+            model = self.model.model_validate(found)
         except ValidationError as error:
             raise self.rules.invalid(error) from error
+        if self.loose:
+            return json.dumps(canonical(model), ensure_ascii=False, separators=(",", ":"))
+        return model.model_dump_json(exclude_unset=True)
 
     # -- writing -------------------------------------------------------------------------------
 

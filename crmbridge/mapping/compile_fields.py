@@ -314,9 +314,11 @@ class _Whole:
         self._const = compiler.constants(spec.const, model, (*loc, "const"))
         self._codecs: list[Codec] = compiler.codecs(spec.codec, (*loc, "as"))
         self._names = self.rules.fields()
+        self._read = self.rules.reader()
         # Inside a Value absent and null are one, and its defaults are always said.
-        self._defaults: dict[str, Any] | None = None
-        if issubclass(model, Value):
+        self._defaults: dict[str, Any] = {}
+        self._keeps_null = not issubclass(model, Value)
+        if not self._keeps_null:
             self._defaults = {
                 name: field.default
                 for name, field in model.model_fields.items()
@@ -324,15 +326,17 @@ class _Whole:
             }
 
     def read(self, native: Any) -> Any:
-        found = self.rules.whole(self.rules.read(native))
+        found = self._read(native)
         if not found:
             return found
         found = {**found, **self._const}
         for codec in self._codecs:
             found = codec.decode(found)
-        if self._defaults is None:
+        if self._keeps_null:
             return found
-        return {**self._defaults, **{name: value for name, value in found.items() if value is not None}}
+        if None in found.values():
+            found = {name: value for name, value in found.items() if value is not None}
+        return {**self._defaults, **found} if self._defaults else found
 
     def write(self, native: dict[str, Any], value: Any) -> None:
         if value is None:
@@ -343,8 +347,7 @@ class _Whole:
                 raise ValueError(f"{name} is always {said} here, so {value[name]} cannot be written")
         for codec in reversed(self._codecs):
             value = codec.encode(value)
-        defaults = self._defaults or {}
-        self.rules.write({name: value.get(name, defaults.get(name)) for name in self._names}, native)
+        self.rules.write({name: value.get(name, self._defaults.get(name)) for name in self._names}, native)
 
 
 # -- several fields in one ---------------------------------------------------------------------

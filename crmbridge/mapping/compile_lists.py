@@ -140,11 +140,17 @@ def _slots(compiler: Compiler, site: Site, slots: list[Slot], model: type[BaseMo
         if slot.name in [other.name for other in slots[:index]]:
             compiler.fail(site.at(index, "slot"), f"there are two slots {slot.name!r}")
 
+    readers = [slot.reader() for slot in slots]
+
     def read(native: Any) -> Any:
-        found = [slot.read(native) for slot in slots]
-        if all(element is UNSET for element in found):
-            return UNSET
-        return [element for element in found if element is not None and element is not UNSET]
+        elements, said = [], False
+        for read_slot in readers:
+            element = read_slot(native)
+            if element is not UNSET:
+                said = True
+                if element is not None:
+                    elements.append(element)
+        return elements if said else UNSET
 
     # For blame and projection alike the slots' rules are one set: later slots have the same kinds of fields.
     together = RuleSet({key: rule for slot in slots for key, rule in slot.rules.rules.items()})

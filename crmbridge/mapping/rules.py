@@ -100,7 +100,9 @@ class RuleSet:
         self._main = next((name for name in ("amount", "value") if name in rules), None)
         readable = [rule for rule in rules.values() if rule.read is not None]
         self._plain = tuple((rule.name, rule.key) for rule in readable if rule.key is not None)
-        self._others = tuple((rule.name, rule.read, rule) for rule in readable if rule.key is None)
+        others = [rule for rule in readable if rule.key is None]
+        self._others = tuple((rule.name, rule.read, rule) for rule in others if not rule.parts)
+        self._parted = tuple((rule.parts, rule.read, rule) for rule in others if rule.parts)
         written = [rule for rule in rules.values() if rule.write is not None]
         self._written = {rule.name: rule for rule in written if not rule.parts}
         self._grouped = tuple(rule for rule in written if rule.parts)
@@ -120,17 +122,18 @@ class RuleSet:
             elif value is UNSET:
                 continue
             found[name] = value
-        for name, read, rule in self._others:
-            try:
+        rule: Any = None
+        try:
+            for name, read, rule in self._others:
                 value = read(native)  # type: ignore[misc]  # only rules that can read are here
-            except Exception as error:
-                raise rule.failure(error) from error
-            if value is UNSET:
-                continue
-            if rule.parts:
-                found.update(zip(rule.parts, value or [None] * len(rule.parts), strict=True))
-            else:
-                found[name] = value
+                if value is not UNSET:
+                    found[name] = value
+            for parts, read, rule in self._parted:
+                value = read(native)  # type: ignore[misc]  # likewise
+                if value is not UNSET:
+                    found.update(zip(parts, value or [None] * len(parts), strict=True))
+        except Exception as error:
+            raise rule.failure(error) from error
         return found
 
     def read_sound(self, native: dict[str, Any]) -> dict[str, Any]:
@@ -140,6 +143,12 @@ class RuleSet:
             with suppress(Exception):
                 found.update(RuleSet({rule.name: rule}, self._absent).read(native))
         return found
+
+    def reader(self) -> Read:
+        """What reads these rules as one thing; see `whole`."""
+        if len(self._plain) == 1 and not self._others and not self._parted:
+            return _only_field(*self._plain[0], self._absent)
+        return lambda native: self.whole(self.read(native))
 
     def writes(self, name: str) -> bool:
         """Whether the field can be written here."""
@@ -168,7 +177,10 @@ class RuleSet:
             return value if value is UNSET or value is None else found
         if not found:
             return UNSET
-        return found if any(value is not None for value in found.values()) else None
+        for value in found.values():
+            if value is not None:
+                return found
+        return None
 
     def fields(self) -> frozenset[str]:
         """The canonical fields that these rules carry."""
@@ -204,6 +216,18 @@ class RuleSet:
                 found = rule
                 rules = rule.inner.rules if rule.inner else {}
         return found
+
+
+def _only_field(name: str, key: str, absent: Any) -> Read:
+    def read(native: Any) -> Any:
+        if not isinstance(native, dict):
+            raise ValueError(f"expected an object, found {native_text(native)}")
+        value = native.get(key, absent)
+        if value is None or value is UNSET or (value.__class__ is str and (not value or value.isspace())):
+            return UNSET if value is UNSET else None
+        return {name: value}
+
+    return read
 
 
 def _write(rule: FieldRule, native: dict[str, Any], value: Any) -> None:
@@ -258,10 +282,6 @@ class Slot:
     """A truth value that says whether the element is there, for slots that have nothing else."""
     alike: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
     """Element field -> value -> the value that it counts as."""
-    _always: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._always.update({"id": self.id, **self.const})
 
     @property
     def id(self) -> str:
@@ -279,16 +299,21 @@ class Slot:
 
     def read(self, native: dict[str, Any]) -> Any:
         """The element (not yet validated), None for an empty slot, UNSET where the record doesn't say."""
-        if self.present is not None:
-            here = self.present.read(native)  # type: ignore[misc]  # `present` always reads
-            if here is UNSET or not here:
-                return UNSET if here is UNSET else None
-        found = self.rules.read(native)
-        if self.rules.rules:
-            whole = self.rules.whole(found)
-            if not whole:
-                return whole
-        return {**self._always, **found}
+        return self.reader()(native)
+
+    def reader(self) -> Read:
+        """What does the same for many records."""
+        always = {"id": self.id, **self.const}
+        here = None if self.present is None else self.present.read
+        inside = self.rules.reader() if self.rules.rules else lambda _native: always
+
+        def read(native: Any) -> Any:
+            if here is not None and not (said := here(native)):
+                return UNSET if said is UNSET else None
+            found = inside(native)
+            return {**always, **found} if found else found
+
+        return read
 
     def accepts(self, element: Mapping[str, Any]) -> bool:
         """Whether this slot can show `element`; what counts as one (a mobile phone is a phone) agrees."""

@@ -67,6 +67,8 @@ def map_step(table: Mapping[str, Any], hint: str) -> Step:
     """A value map; lists are mapped value by value. An unknown value is refused."""
 
     def mapped(value: Any) -> Any:
+        if value.__class__ is str and value in table:
+            return table[value]
         if isinstance(value, list):
             return [mapped(part) for part in value]
         try:
