@@ -121,7 +121,8 @@ def _plain(annotation: Any, metadata: tuple[Any, ...] = ()) -> Any:
             raise _UnknownError
     elif annotation not in _LEAVES and origin is not Literal:
         raise _UnknownError
-    written = [_as_written(item) for item in metadata if item is not _NFC]
+    checks = [item for item in metadata if item is not _NFC and not isinstance(item, PlainSerializer)]
+    written = [*checks, *(_as_written(item) for item in metadata if isinstance(item, PlainSerializer))]
     return Annotated[(annotation, *written)] if written else annotation
 
 
@@ -133,7 +134,5 @@ def _union(members: tuple[Any, ...]) -> Any:
     return _plain(given[0]) | None
 
 
-def _as_written(item: Any) -> Any:
-    if isinstance(item, PlainSerializer):
-        return AfterValidator(cast(Callable[[Any], Any], item.func))
-    return item
+def _as_written(item: PlainSerializer) -> AfterValidator:
+    return AfterValidator(cast(Callable[[Any], Any], item.func))
