@@ -281,7 +281,11 @@ class _Pull:
         dirty: set[str],
     ) -> list[RecordRow]:
         rows: list[RecordRow] = []
-        admitted = next((m for m in self.mappings if m.admits(record.data)), None)
+        admitted = None
+        for mapping in self.mappings:
+            if mapping.admits(record.data):
+                admitted = mapping
+                break
         main = old.get((record.scope, record.native_id, ""))
         if main is not None and main.read_at > self.asked_at:
             return []

@@ -93,7 +93,10 @@ def _fingerprint(compiler: Compiler, spec: BaseModel, entity: EntityType) -> str
         "settings": compiler.toolbox.settings,
         "entity": sorted(entity.model_fields),
     }
-    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+    # Short, since every record keeps it.
+    return hashlib.blake2b(
+        json.dumps(said, sort_keys=True, default=str).encode(), digest_size=8
+    ).hexdigest()
 
 
 def _entity(compiler: Compiler, name: str, loc: Loc) -> EntityType | None:

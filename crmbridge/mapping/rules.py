@@ -102,7 +102,7 @@ class RuleSet:
         self._plain = tuple((rule.name, rule.key) for rule in readable if rule.key is not None)
         others = [rule for rule in readable if rule.key is None]
         self._others = tuple((rule.name, rule.read, rule) for rule in others if not rule.parts)
-        self._parted = tuple((rule.parts, rule.read, rule) for rule in others if rule.parts)
+        self._parted = tuple(rule for rule in others if rule.parts)
         written = [rule for rule in rules.values() if rule.write is not None]
         self._written = {rule.name: rule for rule in written if not rule.parts}
         self._grouped = tuple(rule for rule in written if rule.parts)
@@ -122,18 +122,20 @@ class RuleSet:
             elif value is UNSET:
                 continue
             found[name] = value
-        rule: Any = None
-        try:
-            for name, read, rule in self._others:
+        for name, read, rule in self._others:
+            try:
                 value = read(native)  # type: ignore[misc]  # only rules that can read are here
-                if value is not UNSET:
-                    found[name] = value
-            for parts, read, rule in self._parted:
-                value = read(native)  # type: ignore[misc]  # likewise
-                if value is not UNSET:
-                    found.update(zip(parts, value or [None] * len(parts), strict=True))
-        except Exception as error:
-            raise rule.failure(error) from error
+            except Exception as error:
+                raise rule.failure(error) from error
+            if value is not UNSET:
+                found[name] = value
+        for rule in self._parted:
+            try:
+                value = rule.read(native)  # type: ignore[misc]  # likewise
+            except Exception as error:
+                raise rule.failure(error) from error
+            if value is not UNSET:
+                found.update(zip(rule.parts, value or [None] * len(rule.parts), strict=True))
         return found
 
     def read_sound(self, native: dict[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,8 @@ __all__ = ["APPLICATION_ID", "Sqlite", "file_lock"]
 APPLICATION_ID = 0x43524D42
 """`CRMB`: what `file` and SQLite know our files by."""
 _MAGIC = b"SQLite format 3\0"
+_PAGE_SIZE = 8192
+"""Bytes; records of the usual size then need no overflow pages."""
 _CHECKED_WHOLE = 64 << 20
 """Up to this size (bytes) the whole file is checked when it is opened: less than half a second."""
 _BUSY_SECONDS = 10
@@ -166,11 +168,12 @@ def _remove_left(folder: Path) -> None:
 
 def _make_durable(connection: sqlite3.Connection) -> None:
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute("PRAGMA journal_mode = WAL")
     # What was committed before something was sent must be there after a power cut.
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    connection.execute("PRAGMA wal_autocheckpoint = 2000")
 
 
 def _database(connection: sqlite3.Connection, place: str) -> Database:
