@@ -97,7 +97,10 @@ class Mapping:
 
     @cached_property
     def _plain(self) -> Plain | None:
-        return None if self.loose else plain_text(self.model)
+        if self.loose:
+            return None
+        inside = {name: rule.element_fields | {"id"} for name, rule in self.lists.items()}
+        return plain_text(self.model, {name: inside.get(name) for name in self.rules.fields()})
 
     def _read_whole(self, found: dict[str, Any]) -> str:
         try:

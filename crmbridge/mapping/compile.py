@@ -94,9 +94,7 @@ def _fingerprint(compiler: Compiler, spec: BaseModel, entity: EntityType) -> str
         "entity": sorted(entity.model_fields),
     }
     # Short, since every record keeps it.
-    return hashlib.blake2b(
-        json.dumps(said, sort_keys=True, default=str).encode(), digest_size=8
-    ).hexdigest()
+    return hashlib.blake2b(json.dumps(said, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
 
 
 def _entity(compiler: Compiler, name: str, loc: Loc) -> EntityType | None:

@@ -27,6 +27,8 @@ def read_through(
     source: Callable[[Any], Any], steps: Sequence[Step], *, keep_blank: bool
 ) -> Callable[[Any], Any]:
     """Reading: the source's value, null where it is blank text, then one step after the other."""
+    if len(steps) == 1 and not keep_blank:
+        return _read_through_one(source, steps[0])
 
     def read(native: Any) -> Any:
         value = source(native)
@@ -37,6 +39,20 @@ def read_through(
                 break
             value = step(value)
         return value
+
+    return read
+
+
+def _read_through_one(source: Callable[[Any], Any], step: Step) -> Callable[[Any], Any]:
+    """The usual case, without a loop: it is asked for in every record."""
+
+    def read(native: Any) -> Any:
+        value = source(native)
+        if value is None or value is UNSET:
+            return value
+        if value.__class__ is str and (not value or value.isspace()):
+            return None
+        return step(value)
 
     return read
 
