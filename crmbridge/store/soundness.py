@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from crmbridge.store.database import Database
+from crmbridge.store.systems import NO_STREAM
 from crmbridge.store.tables import goldens, identity_keys, records, references, streams
 
 __all__ = ["contradictions"]
@@ -16,7 +17,9 @@ def contradictions(database: Database) -> list[str]:
     known = sa.select(goldens.c.id)
     stream_ids, record_ids = sa.select(streams.c.id), sa.select(records.c.id)
     checks = {
-        "records belong to no stream": sa.select(records.c.id).where(records.c.stream_id.not_in(stream_ids)),
+        "records belong to no stream": sa.select(records.c.id).where(
+            records.c.stream_id != NO_STREAM, records.c.stream_id.not_in(stream_ids)
+        ),
         "records are linked to a golden record that does not exist": sa.select(records.c.id).where(
             records.c.golden_id.is_not(None), records.c.golden_id.not_in(known)
         ),

@@ -25,7 +25,10 @@ from crmbridge.store.tables import (
     writes,
 )
 
-__all__ = ["Session", "Systems"]
+__all__ = ["NO_STREAM", "Session", "Systems"]
+
+NO_STREAM = 0
+"""The number that no stream has."""
 
 _SYSTEM = columns_of(SystemRow)
 _STREAM = columns_of(StreamRow)
@@ -71,11 +74,28 @@ class Systems:
         numbers = sa.select(streams.c.id).where(streams.c.system == name)
         theirs = sa.select(records.c.id).where(records.c.stream_id.in_(numbers))
         self.database.write(sa.delete(identity_keys).where(identity_keys.c.record_id.in_(theirs)))
+        self._keep_last_id(numbers)
         self.database.write(sa.delete(records).where(records.c.stream_id.in_(numbers)))
         self.database.write(sa.delete(listing).where(listing.c.stream_id.in_(numbers)))
         for table in (streams, sessions, intents, owed):
             self.database.write(sa.delete(table).where(table.c.system == name))
         self.database.write(sa.delete(systems).where(systems.c.name == name))
+
+    def _keep_last_id(self, numbers: sa.Select[Any]) -> None:
+        """SQLite gives the highest id again once its row is gone, and other records name ids as origins: so
+        that row stays, emptied, in no stream."""
+        c, last = records.c, sa.select(sa.func.max(records.c.id)).scalar_subquery()
+        nothing = {
+            "golden_id": None,
+            "version": None,
+            "state": None,
+            "unresolved": False,
+            "deleted_by_us": False,
+        }
+        named = {"stream_id": NO_STREAM, "native_id": sa.cast(c.id, sa.Text), "scope": "", "part": ""}
+        texts = {"entity": "", "status": "gone", "mapped_by": "", "seen": "{}", "raw_hash": b""}
+        emptied = sa.update(records).where(c.id == last, c.stream_id.in_(numbers))
+        self.database.write(emptied.values(**named, **texts, **nothing))
 
     def rename_system(self, old: str, new: str) -> None:
         for table in (streams, sessions, intents, owed, dead_letters, writes, notes):
@@ -91,8 +111,8 @@ class Systems:
         self.database.write_many(_PUT_STREAM, [astuple(row)])
 
     def stream_id(self, system: str, stream: str) -> int:
-        """The number of a stream; 0, which no stream has, when it is not known yet."""
-        return self.database.value(self._stream_id, {"system": system, "stream": stream}) or 0
+        """The number of a stream; NO_STREAM when it is not known yet."""
+        return self.database.value(self._stream_id, {"system": system, "stream": stream}) or NO_STREAM
 
     def make_stream(self, system: str, stream: str) -> int:
         """The number of a stream, which is made when it is not known yet."""

@@ -345,6 +345,16 @@ class StoreSuite:
         assert (dict(store.session("shop")), dict(store.session("crm"))) == ({}, {"t": "x"})
         assert put(store, record("2"))[0].id > max(row.id for row in rows), "an id was given again"
 
+    def test_the_last_id_of_a_removed_system_is_not_given_again(self, store: Store) -> None:
+        for _ in range(2):
+            rows = put(store, record("1", system="crm"), record("1"), record("2"))
+            with store.transaction():
+                store.remove_system("shop")
+            assert store.check() == []
+            assert store.records("shop", "customers", ["1", "2"]) == []
+            assert store.records_by_id([row.id for row in rows]) == rows[:1]
+            assert put(store, record("3"))[0].id > max(row.id for row in rows)
+
     def test_a_renamed_system_keeps_everything(self, store: Store) -> None:
         put(store, record("1"))
         store.session("shop")["t"] = "x"

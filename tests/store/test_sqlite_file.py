@@ -203,8 +203,9 @@ def test_a_truncated_state_is_refused(state: Path) -> None:
 
 def test_a_state_with_a_damaged_page_is_refused(state: Path) -> None:
     content = state.read_bytes()
-    for at in range(0, len(content), 4096):
-        state.write_bytes(content[:at] + bytes(4096) + content[at + 4096 :])
+    size = int.from_bytes(content[16:18])  # https://www.sqlite.org/fileformat.html#page_size
+    for at in range(0, len(content), size):
+        state.write_bytes(content[:at] + bytes(size) + content[at + size :])
         assert "damaged" in refused(state).message
 
 
@@ -229,7 +230,7 @@ def test_damage_that_is_met_later_is_told_too(state: Path) -> None:
         assert store.check() == []
         store._database.run_text("PRAGMA writable_schema = ON")
         with store.transaction():
-            store._database.run_text("UPDATE sqlite_master SET rootpage = 3 WHERE name = 'records_stream'")
+            store._database.run_text("UPDATE sqlite_master SET rootpage = 3 WHERE name = 'records_golden'")
         store._database.run_text("PRAGMA writable_schema = RESET")
         assert any("damaged" in line for line in store.check())
 
