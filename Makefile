@@ -45,7 +45,7 @@ live: $(VENV)/.dev ## the tests against real systems, which it installs and star
 	$(BIN)/pytest tests/live $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.bench ## the measurements: ratios on the screen, details in benchmarks/results.json
+bench: $(VENV)/.bench ## the measurements: ratios on the screen, in benchmarks/results.json and docs/performance.md
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 .PHONY: mutants

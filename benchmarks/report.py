@@ -1,4 +1,4 @@
-"""Measurements -> ratios, judged against targets: a table, results.json and RESULTS.md."""
+"""Measurements -> ratios, judged against targets: a table, results.json and docs/performance.md."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import platform
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -35,16 +36,21 @@ class Result:
     ok: bool | None = None
 
 
-def report(raw: Raw) -> int:
-    """Print and write everything. 1 if a target is missed, else 0."""
+def report(raw: Raw, *, keep: bool) -> int:
+    """Print everything, and with `keep` write it. 1 if a target is missed, else 0."""
     medians = {key: middle(runs) for key, runs in raw.items()}
     judged = list(_judged(medians))
     text = _markdown(judged, raw, medians)
     print(text)
-    figures = [asdict(result) for result in [*judged, *_figures(medians)]]
-    (FOLDER / "results.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    (FOLDER / "RESULTS.md").write_text(text, encoding="utf-8")
+    if keep:
+        _write(text, [*judged, *_figures(medians)])
     return int(any(result.ok is False for result in judged))
+
+
+def _write(text: str, results: list[Result]) -> None:
+    figures = [asdict(result) for result in results]
+    (FOLDER / "results.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    (ROOT / "docs" / "performance.md").write_text(text, encoding="utf-8")
 
 
 # -- ratios and targets ------------------------------------------------------------------------
@@ -75,11 +81,15 @@ def _ratios(size: int, of: Mapping[tuple[str, str], Measured]) -> Iterator[Resul
 
     n = f"{size:,}"
     cpu, wall = ratio("load", "crmbridge, cursor", "floor, cursor")
-    yield _at_most(f"{n}: load against the floor, CPU", cpu, "x", target(2.0, MILLION))
+    yield _at_most(f"{n}: load against the floor, CPU", cpu, "x", target(2.0, HUNDRED, MILLION))
     yield Result(f"{n}: load against the floor, wall", round(wall, 2), "x")
     cpu, wall = ratio("load", "dlt to DuckDB, parquet", "crmbridge, cursor")
-    yield _at_least(f"{n}: load, dlt's fast path against crmbridge, CPU", cpu, "x", target(2.0, MILLION))
-    yield _at_least(f"{n}: load, dlt's fast path against crmbridge, wall", wall, "x", target(2.0, MILLION))
+    yield _at_least(
+        f"{n}: load, dlt's fast path against crmbridge, CPU", cpu, "x", target(2.0, HUNDRED, MILLION)
+    )
+    yield _at_least(
+        f"{n}: load, dlt's fast path against crmbridge, wall", wall, "x", target(2.0, HUNDRED, MILLION)
+    )
     cpu, wall = ratio("second run", "crmbridge, cursor", "floor, cursor")
     yield _at_most(
         f"{n}: second run by cursor against the floor, CPU", cpu, "x", target(2.0, HUNDRED, MILLION)
@@ -90,7 +100,7 @@ def _ratios(size: int, of: Mapping[tuple[str, str], Measured]) -> Iterator[Resul
         f"{n}: second run by full compare against the floor, CPU", cpu, "x", target(1.2, HUNDRED, MILLION)
     )
     yield Result(f"{n}: second run by full compare against the floor, wall", round(wall, 2), "x")
-    if size <= HUNDRED:
+    if ("crmbridge", "whole sync") in of:
         rate = size / of["crmbridge", "whole sync"].wall
         yield _at_least(
             f"{n}: whole sync into an empty second system", rate, "records/s", target(5000, HUNDRED)
@@ -120,12 +130,26 @@ def _figures(medians: Mapping[tuple[int, str, str], Measured]) -> Iterator[Resul
 # -- for people --------------------------------------------------------------------------------
 
 
+_INTRODUCTION = (
+    "Written by `make bench`, never by hand. Customers of 15 fields come from a paginated API on the same",
+    "machine, 1,000 a page. The *floor* is a hand-written script of 25 lines that keeps a copy of them in",
+    "SQLite: no model, no mapping, no state. *crmbridge* maps, validates and keeps what each record said;",
+    "the start of the program is included. The *second run* finds 1 % of the customers changed, 0.1 % new,",
+    "and 0.1 % deleted. Look at the ratios: a busy machine is slow for everybody. What was not measured",
+    "is not listed.",
+)
+
+
 def _markdown(judged: list[Result], raw: Raw, medians: Mapping[tuple[int, str, str], Measured]) -> str:
-    lines = ["# What was measured", "", "Written by `make bench`; see run.py for how.", ""]
+    lines = ["# Performance", "", *_INTRODUCTION, ""]
     lines += ["| what | value | target | |", "|---|--:|--:|---|"]
     words = {True: "met", False: "MISSED", None: ""}
     lines += [f"| {r.name} | {r.value:g} {r.unit} | {r.target or ''} | {words[r.ok]} |" for r in judged]
-    lines += ["", "Medians of the runs; the range of the CPU seconds shows how quiet the machine was.", ""]
+    lines += [
+        "",
+        f"Medians of {_rounds(raw)} runs; the range of the CPU seconds shows how quiet the machine was.",
+        "",
+    ]
     lines += ["| customers | job | run | wall s | CPU s | CPU range | CPU µs a customer | peak MB |"]
     lines += ["|--:|---|---|--:|--:|--:|--:|--:|"]
     for (size, job, what), runs in sorted(raw.items()):
@@ -139,11 +163,16 @@ def _markdown(judged: list[Result], raw: Raw, medians: Mapping[tuple[int, str, s
     return "\n".join([*lines, "", *_machine(), ""])
 
 
+def _rounds(raw: Raw) -> int:
+    return min(len(runs) for runs in raw.values())
+
+
 def _machine() -> list[str]:
     names = ", ".join(f"{name} {version(name)}" for name in ("crmbridge", *LIBRARIES))
     load = ", ".join(f"{number:.1f}" for number in os.getloadavg())
     python = f"Python {platform.python_version()} ({platform.platform()})"
     return [
+        f"Measured on {datetime.now(UTC):%Y-%m-%d}.",
         f"Machine: {os.cpu_count()} x {_processor()}; load average at the end: {load}.",
         f"{python}; {names}.",
     ]

@@ -1,9 +1,10 @@
 """Measure crmbridge against a hand-written floor and a peer, all in the same run on the same data.
 
-python benchmarks/run.py [--quick]     writes benchmarks/results.json and benchmarks/RESULTS.md
+python benchmarks/run.py [--quick] [--no-sync]     writes benchmarks/results.json and docs/performance.md
 
-BENCH_SIZES=100000,1000000 says how many customers; --quick means 20,000, which shows that all works and
-judges nothing. Every job is a process of its own and runs three times, in turns with the others.
+BENCH_SIZES=100000,1000000 says how many customers; --quick means 20,000, which shows that all works, judges
+nothing and writes nothing; --no-sync leaves out the whole sync, the slowest job. Every
+job is a process of its own and runs three times, in turns with the others.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="20,000 customers: does it work?")
-    quick = parser.parse_args().quick
+    parser.add_argument("--no-sync", action="store_true", help="leave out the whole sync")
+    chosen = parser.parse_args()
+    quick = chosen.quick
     sizes = [int(size) for size in (QUICK if quick else os.environ.get("BENCH_SIZES", SIZES)).split(",")]
     raw: Raw = {}
     with tempfile.TemporaryDirectory(prefix="crmbridge-bench-") as name:
@@ -75,6 +78,8 @@ def main() -> int:
             for number in range(ROUNDS):
                 with server(data) as address:
                     one_round(raw, size, number, address, data)
+                    if size <= SYNC_SIZE and not chosen.no_sync:
+                        whole_sync(raw, size, number, address, data)
             shutil.rmtree(data)
     for _ in range(2 * ROUNDS):
         keep(
@@ -84,7 +89,7 @@ def main() -> int:
             "start",
             measure([Path(sys.executable).with_name("crmbridge"), "--version"]),
         )
-    return report(raw)
+    return report(raw, keep=not quick)
 
 
 def one_round(raw: Raw, size: int, number: int, address: str, data: Path) -> None:
@@ -99,14 +104,17 @@ def one_round(raw: Raw, size: int, number: int, address: str, data: Path) -> Non
                 measured = measure(job.command(f"{address}/{version}/customers", copy))
                 keep(raw, size, job.name, what, measured)
                 check(job, copy, data, version)
-    if size <= SYNC_SIZE:
-        say(f"{size:,} customers, round {number + 1} of {ROUNDS}: whole sync")
-        with tempfile.TemporaryDirectory(dir=data) as folder:
-            command = [sys.executable, "-m", "benchmarks.ours", "sync", f"{folder}/copy.db"]
-            target = f"{address}/target{number}/customers"
-            measured = measure([*command, f"{address}/v1/customers", target])
-            keep(raw, size, "crmbridge", "whole sync", measured)
-            expect("whole sync", "ours", Path(folder), 2 * size)
+
+
+def whole_sync(raw: Raw, size: int, number: int, address: str, data: Path) -> None:
+    """Pull, resolve, merge, plan and push into an empty system."""
+    say(f"{size:,} customers, round {number + 1} of {ROUNDS}: whole sync")
+    with tempfile.TemporaryDirectory(dir=data) as folder:
+        command = [sys.executable, "-m", "benchmarks.ours", "sync", f"{folder}/copy.db"]
+        target = f"{address}/target{number}/customers"
+        measured = measure([*command, f"{address}/v1/customers", target])
+        keep(raw, size, "crmbridge", "whole sync", measured)
+        expect("whole sync", "ours", Path(folder), 2 * size)
 
 
 def keep(raw: Raw, size: int, job: str, what: str, measured: Measured) -> None:

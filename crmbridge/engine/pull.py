@@ -39,7 +39,7 @@ OLD_COPY = (
 @contextmanager
 def _few_collections() -> Iterator[None]:
     """Records come and go without reference cycles: looking for some among them and in the whole program as
-    often as Python does it costs a sixth of the time."""
+    often as Python does it costs a tenth of the time."""
     before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)

@@ -140,7 +140,7 @@ def _slots(compiler: Compiler, site: Site, slots: list[Slot], model: type[BaseMo
         if slot.name in [other.name for other in slots[:index]]:
             compiler.fail(site.at(index, "slot"), f"there are two slots {slot.name!r}")
 
-    readers = [slot.reader() for slot in slots]
+    readers = [slot.read for slot in slots]
 
     def read(native: Any) -> Any:
         elements, said = [], False

@@ -284,6 +284,11 @@ class Slot:
     """A truth value that says whether the element is there, for slots that have nothing else."""
     alike: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
     """Element field -> value -> the value that it counts as."""
+    read: Read = dataclasses.field(init=False, compare=False)
+    """Native record -> the element, not yet validated; None: the slot is empty; UNSET: it doesn't say."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "read", self._reader())
 
     @property
     def id(self) -> str:
@@ -299,12 +304,7 @@ class Slot:
         """All native fields that it touches, dotted."""
         return self.rules.sources() + (self.present.sources if self.present else ())
 
-    def read(self, native: dict[str, Any]) -> Any:
-        """The element (not yet validated), None for an empty slot, UNSET where the record doesn't say."""
-        return self.reader()(native)
-
-    def reader(self) -> Read:
-        """What does the same for many records."""
+    def _reader(self) -> Read:
         always = {"id": self.id, **self.const}
         here = None if self.present is None else self.present.read
         inside = self.rules.reader() if self.rules.rules else lambda _native: always
