@@ -83,13 +83,13 @@ BUGS: dict[str, tuple[str, str, str]] = {
     ),
     "parked and forgotten": (
         "crmbridge/engine/golden.py",
-        "self.parked.add(golden_id)",
+        'self._owe(golden_id, note.system, "parked", f"{note.path} {note.text}")',
         "pass",
     ),
     "the limit after the first write": (
         "crmbridge/engine/sync.py",
-        "    limit = _exceeded(run, summary)\n    if limit is not None:\n",
-        "    limit = _exceeded(run, summary)\n    if limit is not None:\n        _push_all(run)\n",
+        "    if outcome.limit is not None:\n",
+        "    if outcome.limit is not None:\n        _push_all(run)\n",
     ),
     "a dead letter that stops the page": (
         "crmbridge/engine/pull.py",
