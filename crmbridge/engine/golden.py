@@ -10,6 +10,7 @@ import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from crmbridge.engine.facts import golden_refs
 from crmbridge.engine.links import awaited, link_of, save_link
 from crmbridge.engine.openletters import OpenLetters
 from crmbridge.engine.operations import Planned, decode, encode, signature
-from crmbridge.engine.plan import Note, PlanInput, RefState, Target, plan
+from crmbridge.engine.plan import OSCILLATION, Note, PlanInput, RefState, Target, plan
 from crmbridge.engine.run import Flow, Run, System
 from crmbridge.identity.link import Link
 from crmbridge.identity.policy import HUB
@@ -330,6 +331,7 @@ class _Batch:
             self.flow.shape,
             self.flow.policy,
             self._native_ref,
+            self.run.now(),
         )
 
     def _is_open(self, golden_id: str, target: Target) -> bool:
@@ -408,12 +410,20 @@ class _Batch:
 
     def _keep_notes(self, golden_id: str, notes: Iterable[Note]) -> None:
         for note in notes:
+            if note.kind in ("parked", "held"):
+                self._owe(golden_id, note.system, note.kind, f"{note.path} {note.text}")
+            if note.kind == "held" and self._is_told(golden_id, note):
+                continue
             self.summary.notes[note.kind] += 1
             self.run.note(note.kind, note.system, self.flow.entity, golden_id, note.path, note.text)
-            if note.kind == "parked":
-                self._owe(golden_id, note.system, "parked", f"{note.path} {note.text}")
-            elif note.kind in ("impossible", "unwritable"):
+            if note.kind in ("impossible", "unwritable"):
                 self._dead_letter(golden_id, note)
+
+    def _is_told(self, golden_id: str, note: Note) -> bool:
+        """A field that is held is planned anew in each run until it calms down: it is told once."""
+        since = self.run.now() - OSCILLATION // timedelta(microseconds=1)
+        told = self.run.store.notes(None, golden_id, 1000)
+        return any((n.kind, n.system, n.path, n.text) == note and n.at > since for n in told)
 
     def _dead_letter(self, golden_id: str, note: Note) -> None:
         now = self.run.now()

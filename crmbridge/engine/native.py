@@ -214,7 +214,7 @@ def adopt(
         if edited_since:
             holds = change.new
         statement = change.statement._replace(value=change.new)
-        wrote(link, change.path, statement, holds)
+        wrote(link, change.path, statement, holds, reading.at)
         if holds != change.new and not shape.same(
             change.path, holds, change.new, _element(link, change.path)
         ):

@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -32,7 +33,11 @@ from crmbridge.mapping.errors import MappingError
 from crmbridge.mapping.rules import ListRule, Slot
 from crmbridge.sdk.connector import Capabilities
 
-__all__ = ["Note", "PlanInput", "RefState", "Target", "plan"]
+__all__ = ["OSCILLATION", "Note", "PlanInput", "RefState", "Target", "plan"]
+
+OSCILLATION = timedelta(days=7)
+"""Writes that are further back say nothing about a field that goes to and fro: a customer who is active again
+every summer is none."""
 
 
 class RefState(NamedTuple):
@@ -79,6 +84,8 @@ class PlanInput:
     policy: Policy
     native_ref: Callable[[str, str, Any], RefState]
     """(system, scope, golden reference) -> what it is there."""
+    now: int
+    """Microseconds."""
 
 
 def plan(given: PlanInput) -> tuple[list[Planned], list[Note]]:
@@ -411,8 +418,10 @@ class _Step:
         emptied = state.seen is None and state.own.value is None and state.own.time > 0
         return emptied and decision.winner.time <= state.own.time
 
-    def _oscillates(self, writes: Sequence[str], desired: Any) -> bool:
-        return len(writes) >= 3 and writes.count(digest(desired)) >= 2
+    def _oscillates(self, writes: Sequence[tuple[str, int]], desired: Any) -> bool:
+        since = self.given.now - OSCILLATION // timedelta(microseconds=1)
+        recent = [value for value, at in writes if at > since]
+        return len(recent) >= 3 and recent.count(digest(desired)) >= 2
 
     def _reference(self, path: str, golden_ref: Any) -> Any:
         """The native reference; the golden one where it is still to come; UNSET where it can't be sent."""

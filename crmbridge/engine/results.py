@@ -386,7 +386,8 @@ class Results:
 
     def _reading(self, record: Record, stamp: Stamp) -> Reading:
         unsaid = self.mapping.unsaid_slots(record.data)
-        return Reading(self.flow.shape, stamp, self.capabilities.unrepeatable, unsaid=unsaid)
+        now = self.run.now()
+        return Reading(self.flow.shape, stamp, self.capabilities.unrepeatable, unsaid=unsaid, at=now)
 
     # small moves of an intent
 

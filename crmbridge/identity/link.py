@@ -91,8 +91,9 @@ class FieldState:
     """What stood in the record when `own` was said: the common ancestor of concurrent edits."""
     said: Statement | None = None
     """The last `own` that was a value, kept while `own` is a null."""
-    writes: list[str] = field(default_factory=list)
-    """Short hashes of the values we wrote since the record last said something new: they show oscillation.
+    writes: list[tuple[str, int]] = field(default_factory=list)
+    """(short hash, microseconds) of what we wrote since the record last said something new: it shows
+    oscillation.
     An edit that only takes our write back, as a workflow over there may do each time, is nothing new."""
 
     def current(self) -> Statement | None:
@@ -183,6 +184,8 @@ class Reading:
     """The mapping is another one than last time: fields that it did not have are first contact."""
     unsaid: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """List -> native child ids of which the record says nothing this time: those elements stay."""
+    at: int = 0
+    """When it was read, microseconds."""
     result: Observation = field(default_factory=Observation)
 
 
@@ -317,13 +320,13 @@ def _same(link: Link, path: str, one: Any, other: Any, shape: Shape) -> bool:
 # -- writing -----------------------------------------------------------------------------------
 
 
-def wrote(link: Link, path: str, sent: Statement, held: Any) -> None:
-    """Our write to one field is in place: the record now holds `held`, perhaps altered by its system."""
+def wrote(link: Link, path: str, sent: Statement, held: Any, at: int) -> None:
+    """Our write to one field, `at` (microseconds), is in place: the record holds `held`, perhaps altered."""
     state = link.fields.setdefault(path, FieldState())
     state.before = state.seen
     state.sent = sent
     state.seen = held
-    state.writes = [*state.writes[-7:], digest(sent.value)]
+    state.writes = [*state.writes[-7:], (digest(sent.value), at)]
 
 
 def digest(value: Any) -> str:
@@ -432,7 +435,7 @@ def _field_from(parts: Mapping[str, Any], plain: FieldState | None, record_id: i
     state.before = parts.get("before", UNSET)
     state.over = Statement(*parts["over"]) if "over" in parts else None
     state.said = _own_from(parts.get("said"), record_id)
-    state.writes = list(parts.get("writes", ()))
+    state.writes = [(value, at) for value, at in parts.get("writes", ())]
     return state
 
 

@@ -162,7 +162,8 @@ class OwedRow:
     entity: str
     why: Literal["away", "open", "parked", "held"]
     """away: the target took no part; open: an operation of unknown outcome is in the way; parked: it waits
-    for a record that it refers to; held: it carries what a system says that was stopped for safety."""
+    for a record that it refers to; held: it carries what a system says that was stopped for safety, or
+    a field keeps changing there among the same values."""
     detail: str = ""
     """For people: what it waits for."""
     since: int = 0

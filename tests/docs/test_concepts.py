@@ -91,7 +91,7 @@ def example() -> list[tuple[list[str], Golden]]:
     row()
     observe(shop, {"note": "222"}, Reading(shape, Stamp(1005), versioned=False))
     row()
-    wrote(sales, "note", rows[-1][1].decisions["note"].winner, "0222")
+    wrote(sales, "note", rows[-1][1].decisions["note"].winner, "0222", 1004)
     row()
     observe(sales, {"note": "0222"}, Reading(shape, Stamp(1006), versioned=False))
     row()

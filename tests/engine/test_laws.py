@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from crmbridge.connectors.memory import Behaviour
+from crmbridge.engine.plan import OSCILLATION
 from crmbridge.identity.policy import Policy
 from tests.engine.world import World
 
@@ -176,10 +177,12 @@ def test_any_interleaving_of_edits_converges_and_then_nothing_is_planned(
 @FEW
 @given(HABIT_LISTS, st.lists(EDITS, min_size=1, max_size=6))
 @example(["children", "file"], [Edit(1, 1, "note", None), Edit(0, 1, "note", "Ann")])
+@example(["modern", "modern"], [Edit(0, 0, "note", value) for value in ("Ann", None, "Ann", None, "Ann")])
 def test_an_edit_that_nobody_contradicts_reaches_every_system(habits: list[str], edits: list[Edit]) -> None:
     made = world(habits)
     made.sync()
     for edit in edits:
+        made.clock.sleep(OSCILLATION.total_seconds())  # what goes to and fro within the window is held
         name = SYSTEMS[edit.system % len(habits)]
         before = [view(row) for _, row in sorted(made.live(name).items())]
         act(made, habits, edit)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from crmbridge.connectors.memory import Behaviour
 from crmbridge.engine.operations import Planned
-from crmbridge.engine.plan import Note, PlanInput, RefState, Target, plan
+from crmbridge.engine.plan import OSCILLATION, Note, PlanInput, RefState, Target, plan
 from crmbridge.identity.link import Link, Reading, Stamp, Statement, observe, wrote
 from crmbridge.identity.policy import Owner, Policy
 from crmbridge.identity.shape import shape_of
@@ -80,14 +81,15 @@ def says(link: Link, time: int, entity: str = "party", **doc: Any) -> Link:
 def planned(
     links: Sequence[Link], text: str = PARTY, *, refs: Refs = native, create: bool = True, **options: Any
 ) -> tuple[list[Planned], list[Note]]:
-    """The plan for the ERP. options: fields of Policy, or `capabilities`."""
+    """The plan for the ERP. options: fields of Policy, `capabilities`, or `now`."""
     compiled: Mapping = mapping(text, "erp", Behaviour(child_ids={"points": "key"}))
     capabilities = options.pop("capabilities", Capabilities(operations=ALL))
+    now = options.pop("now", 10)
     policy = Policy(compiled.entity, SYSTEMS, **options)
     shape = shape_of(ENTITIES[compiled.entity])
     golden = merge(shape, policy, links, canonical)
     target = Target("erp", compiled, capabilities, create)
-    return plan(PlanInput("g1", golden, links, [target], shape, policy, refs))
+    return plan(PlanInput("g1", golden, links, [target], shape, policy, refs, now))
 
 
 def only(found: tuple[list[Planned], list[Note]]) -> Planned:
@@ -164,7 +166,7 @@ def test_a_system_that_cannot_update_gets_nothing() -> None:
 def test_what_was_sent_is_not_sent_again_though_the_system_altered_it() -> None:
     shop, erp = record(1, display_name="A", note="a"), record(2, display_name="A", note="a")
     says(shop, 5, note="grüner Tee")
-    wrote(erp, "note", Statement("grüner Tee", 5, 1), "GRÜNER")
+    wrote(erp, "note", Statement("grüner Tee", 5, 1), "GRÜNER", 6)
     assert planned([shop, erp]) == ([], [])
     assert changes(only(planned([says(shop, 6, note="weißer Tee"), erp]))) == {
         "note": ("GRÜNER", "weißer Tee")
@@ -196,15 +198,19 @@ def test_who_emptied_a_field_is_left_alone_until_somebody_says_something_newer()
     assert changes(only(planned([says(shop, 6, note="y"), erp], **ignored))) == {"note": (None, "y")}
 
 
-def test_a_value_that_goes_to_and_fro_is_held() -> None:
+def test_a_value_that_goes_to_and_fro_is_held_until_the_window_has_passed() -> None:
     shop, erp = record(1, display_name="A", note="a"), record(2, display_name="A")
     for time, value in ((1, "b"), (2, "a"), (3, "b")):
-        wrote(erp, "note", Statement(value, time, 1), value)
+        wrote(erp, "note", Statement(value, time, 1), value, time)
     says(shop, 5, note="c")
     assert changes(only(planned([shop, erp]))) == {"note": ("b", "c")}
-    wrote(erp, "note", Statement("a", 4, 1), "a")
-    found, (note,) = planned([says(shop, 6, note="b"), erp])
-    assert (found, note.kind, note.path) == ([], "held", "note")
+    wrote(erp, "note", Statement("a", 4, 1), "a", 4)
+    says(shop, 6, note="b")
+    window = OSCILLATION // timedelta(microseconds=1)
+    for now in (6, window, 1 + window - 1):
+        found, (note,) = planned([shop, erp], now=now)
+        assert (found, note.kind, note.path) == ([], "held", "note")
+    assert changes(only(planned([shop, erp], now=1 + window))) == {"note": ("a", "b")}
 
 
 def test_a_closed_record_is_told_and_not_written() -> None:
@@ -304,7 +310,7 @@ def test_a_status_is_a_transition_and_only_goes_forward() -> None:
 
 def test_a_status_that_was_asked_for_is_not_asked_for_again() -> None:
     shop, erp = order(1, status="completed"), order(2, status="placed")
-    wrote(erp, "status", Statement("completed", 0, 1), "processing")
+    wrote(erp, "status", Statement("completed", 0, 1), "processing", 3)
     assert planned([shop, erp], ORDER) == ([], [])
 
 
@@ -422,7 +428,7 @@ def test_one_system_that_cannot_take_it_does_not_stop_the_others() -> None:
     can = Capabilities(operations=ALL)
     targets = [Target("erp", compiled, can, True), Target("crm", plain, can, True)]
     golden = merge(shape, policy, links, canonical)
-    given = PlanInput("g1", golden, links, targets, shape, policy, native)
+    given = PlanInput("g1", golden, links, targets, shape, policy, native, 10)
     found, (note,) = plan(given)
     assert [one.system for one in found] == ["crm"]
     assert (note.kind, note.system, note.path) == ("unwritable", "erp", "note")

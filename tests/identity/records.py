@@ -26,9 +26,9 @@ def says(link: Link, time: int, slack: int = 0, *, versioned: bool = True, **doc
     return observe(link, doc, Reading(PARTY, Stamp(time, slack), versioned)).changed
 
 
-def copies(link: Link, name: str, winner: Statement, held: Any = None) -> None:
+def copies(link: Link, name: str, winner: Statement, held: Any = None, at: int = 0) -> None:
     """The bridge writes a golden value into a record."""
-    wrote(link, name, winner, winner.value if held is None else held)
+    wrote(link, name, winner, winner.value if held is None else held, at)
 
 
 def merged(*links: Link, **policy: Any) -> Golden:

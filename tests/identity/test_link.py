@@ -45,8 +45,8 @@ def test_first_contact_has_no_time_and_a_field_that_comes_later_has() -> None:
 
 def test_an_edit_keeps_what_stood_there_and_forgets_our_writes() -> None:
     link = record(1, note="a")
-    copies(link, "note", Statement("b", 5, 2))
-    assert link.fields["note"].writes == [digest("b")]
+    copies(link, "note", Statement("b", 5, 2), at=7)
+    assert link.fields["note"].writes == [(digest("b"), 7)]
     assert says(link, 9, note="c") == ["note"]
     state = link.fields["note"]
     assert (state.own, state.over) == (Statement("c", 9, 1), Statement("b", 5, 2))
@@ -102,15 +102,15 @@ def test_a_changed_mapping_is_no_edit() -> None:
 def test_a_write_remembers_the_last_eight_values_and_what_stood_there() -> None:
     link = record(1, note="a")
     for number in range(10):
-        copies(link, "note", Statement(number, number, 2))
+        copies(link, "note", Statement(number, number, 2), at=number + 1)
     state = link.fields["note"]
-    assert state.writes == [digest(number) for number in range(2, 10)]
+    assert state.writes == [(digest(number), number + 1) for number in range(2, 10)]
     assert (state.before, state.seen, state.sent) == (8, 9, Statement(9, 9, 2))
 
 
 def test_what_the_system_made_of_our_value_is_what_it_holds() -> None:
     link = record(1)
-    wrote(link, "note", Statement("Grüner Tee", 5, 2), "GRÜNER T")
+    wrote(link, "note", Statement("Grüner Tee", 5, 2), "GRÜNER T", 9)
     state = link.fields["note"]
     assert (state.own, state.seen, state.before) == (None, "GRÜNER T", UNSET)
     assert state.current() == Statement("Grüner Tee", 5, 2)

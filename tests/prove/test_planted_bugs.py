@@ -43,7 +43,7 @@ BUGS: dict[str, tuple[str, str, str]] = {
     ),
     "no echo rule": (
         "crmbridge/engine/native.py",
-        "wrote(link, change.path, statement, holds)",
+        "wrote(link, change.path, statement, holds, reading.at)",
         "pass",
     ),
     "what was sent is forgotten": (
