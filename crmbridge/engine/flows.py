@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from crmbridge.engine import insights
 from crmbridge.engine.run import Flow
 from crmbridge.identity.policy import Owner, Policy
 from crmbridge.identity.shape import shape_of
+from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.load import Mappings
 from crmbridge.sdk.errors import ConfigError
 from crmbridge.sdk.hookspecs import SurvivorshipRule
@@ -51,7 +52,8 @@ class FlowMaker:
             for name in targets
             if sync.create_in(name) != "never"
         }
-        policy = _policy(entity, sync, model, self.rules)
+        mappings = [m for system in sync.systems for m in self.written.of_entity(system, entity)]
+        policy = _policy(entity, sync, model, self.rules, mappings)
         elsewhere = [name for name in sync.targets if name not in targets]
         fingerprint = self.fingerprint(entity, sync)
         return Flow(entity, shape_of(model), policy, targets, create, fingerprint, elsewhere)
@@ -81,7 +83,11 @@ def _renamed(value: Any, called: Mapping[str, str]) -> Any:
 
 
 def _policy(
-    entity: str, sync: EntitySync, model: type[Entity], rules: Mapping[str, SurvivorshipRule]
+    entity: str,
+    sync: EntitySync,
+    model: type[Entity],
+    rules: Mapping[str, SurvivorshipRule],
+    mappings: Iterable[StreamMapping],
 ) -> Policy:
     named = {name: rules.get(rule, rule) for name, rule in sync.survivorship.items()}
     unknown = [rule for rule in named.values() if isinstance(rule, str) and rule not in ("latest", "manual")]
@@ -97,4 +103,5 @@ def _policy(
         ignore_clear=frozenset(name for name in model.model_fields if sync.ignores_clear(name)),
         deletes=sync.deletes,
         owner=owner,
+        constants={(m.system, m.stream): m.constants() for m in mappings},
     )

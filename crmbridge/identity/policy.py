@@ -8,10 +8,14 @@ from typing import Literal
 
 from crmbridge.sdk.hookspecs import SurvivorshipRule
 
-__all__ = ["HUB", "Owner", "Policy"]
+__all__ = ["HUB", "Owner", "Place", "Policy"]
 
 HUB = "hub"
 """The pseudo-system of the stewards' values. It outranks every system."""
+
+
+Place = tuple[str, str, str]
+"""(field, native child id, field of the element); the latter two are empty for a scalar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,13 @@ class Policy:
     """Fields in which an emptied value says nothing (`clear: ignore`)."""
     deletes: Literal["keep", "archive", "delete"] = "keep"
     owner: Owner | None = None
+    constants: Mapping[tuple[str, str], frozenset[Place]] = field(default_factory=dict)
+    """(system, stream) -> what its mapping says, and not its records."""
+
+    def is_constant(self, system: str, stream: str, place: Place) -> bool:
+        """Whether a mapping says this, for this element or for all of its list."""
+        said = self.constants.get((system, stream), frozenset())
+        return place in said or (place[0], "", place[2]) in said
 
     def rank(self, system: str) -> int:
         """Position in the configured order; the hub comes first, an unknown system last."""

@@ -9,12 +9,14 @@ For one field:
 2.  No statement: a null at first contact (nobody emptied anything), and an emptied value under
     `clear: ignore`, where the value said before it still counts.
 3.  A further record of the same native one (`also:`, a guest order's party) only fills gaps.
-4.  A record that is gone speaks only where no living record says anything, unless a living record still
+4.  A constant of a mapping (`type: phone` of a slot) is no word of its record: it counts where no living
+    record says anything.
+5.  A record that is gone speaks only where no living record says anything, unless a living record still
     holds its value as our copy.
-5.  The winner is the first by authority (of the system where the value *originated*), then by time, then
+6.  The winner is the first by authority (of the system where the value *originated*), then by time, then
     by the configured order of systems, then by record. At first contact no time is known, so that
     authority and order decide.
-6.  Whatever differs from the winner and was said without knowledge of it is a conflict: recorded.
+7.  Whatever differs from the winner and was said without knowledge of it is a conflict: recorded.
 
 A set-list is decided element by element: whether an element is there is one field, each part of it another.
 An edit of a part is a word for the element's presence at the same time.
@@ -203,7 +205,7 @@ class _View:
         ]
         copies = [s for link in self._speakers() if link.alive and (s := self._copy_of_the_dead(link, path))]
         if alive or copies:
-            return self._unique([*alive, *copies]), ""
+            return self._without_constants(path, self._unique([*alive, *copies])), ""
         parts = [s for link in self._speakers() if link.part and link.alive and (s := self._word(link, path))]
         if parts:
             return parts, "fills a gap"
@@ -258,6 +260,21 @@ class _View:
             if said.origin not in latest or said.time > latest[said.origin].time:
                 latest[said.origin] = said
         return list(latest.values())
+
+    def _without_constants(self, path: str, statements: list[Statement]) -> list[Statement]:
+        if len(statements) < 2 or not self.policy.constants:
+            return statements
+        return [s for s in statements if not self._is_constant(path, s)] or statements
+
+    def _is_constant(self, path: str, said: Statement) -> bool:
+        link = self.links.get(said.origin)
+        if link is None or not self.policy.constants.get((link.system, link.stream)):
+            return False
+        name, _, rest = path.partition("/")
+        element_id, _, inner = rest.partition("/")
+        known = link.elements.get(name, {}).items()
+        locals_ = [local for local, element in known if element == element_id] if rest else [""]
+        return any(self.policy.is_constant(link.system, link.stream, (name, at, inner)) for at in locals_)
 
     # decision
 

@@ -86,6 +86,15 @@ class Mapping:
                 raw = {name: value for name, value in raw.items() if name not in wrong} if wrong else {}
         return {}
 
+    def constants(self) -> frozenset[tuple[str, str, str]]:
+        """(field, element id, field of the element) of what the mapping says in place of the records; the
+        element id is empty for all children of a list, and so is the last part for a scalar."""
+        found = {(name, "", "") for name, rule in self.fields.items() if rule.const}
+        for name, rule in self.lists.items():
+            found.update((name, "", inner) for inner in rule.const)
+            found.update((name, slot.id, inner) for slot in rule.slots for inner in slot.const)
+        return frozenset(found)
+
     def unsaid_slots(self, native: dict[str, Any]) -> dict[str, frozenset[str]]:
         """List field -> ids of the slots of which this record says nothing: their elements stay."""
         unsaid = {}

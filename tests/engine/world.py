@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -157,6 +157,8 @@ class World:
         targets = (self.targets or {}).get(policy.entity, list(policy.systems))
         rules = (self.create or {}).get(policy.entity)
         create = dict.fromkeys(targets, _always) if rules is None else dict(rules)
+        mapped = [m for some in self.compiled.values() for m in some if m.entity == policy.entity]
+        policy = replace(policy, constants={(m.system, m.stream): m.constants() for m in mapped})
         return Flow(policy.entity, shape_of(ENTITIES[policy.entity]), policy, targets, create, "1")
 
 
