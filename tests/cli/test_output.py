@@ -154,7 +154,7 @@ def test_global_options_stand_before_and_after_the_command(agreed: Place) -> Non
 
 
 def test_an_environment_has_a_state_of_its_own(agreed: Place) -> None:
-    (agreed.folder / "crmbridge.try.yaml").write_text("country: CN\n")
+    (agreed.folder / "crmbridge.try.yaml").write_text("timezone: Asia/Shanghai\n")
     done = agreed.run("sync", "--env", "try")
     assert (agreed.folder / "state.try.db").exists()
     assert "--env try" in done.out or done.code == 0
