@@ -238,8 +238,9 @@ class _Batch:
         streams = {one.stream for some in self.links.values() for one in some if one.system == source}
         read_at = min((self.run.store.stream(source, s).read_started for s in streams), default=0)
         sums = stock.promised(self.run.store, source, products, read_at) if products else {}
-        for golden in self.goldens.values():
-            stock.take_off(golden, sums)
+        for golden_id, golden in self.goldens.items():
+            for text in stock.take_off(golden, sums):
+                self.run.note("unit", source, self.flow.entity, golden_id, "available", text)
 
     def _conflict(self, golden_id: str, conflict: Conflict) -> ConflictRow:
         return ConflictRow(

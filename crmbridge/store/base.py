@@ -381,6 +381,11 @@ class Store(Protocol):
         """Golden ids whose document refers to one of these."""
         ...
 
+    def untaken(self, golden_ids: Sequence[str], entity: str, system: str, since: int) -> list[str]:
+        """Golden ids of `entity` whose document refers to one of these and that `system` has no record of, or
+        took by a create that was done at `since` or later."""
+        ...
+
     def put_references(self, references: Mapping[str, Iterable[str]]) -> None:
         """Golden id -> what its document refers to (golden ids, and names of records that have not come yet);
         replaces those it had."""

@@ -11,7 +11,16 @@ import sqlalchemy as sa
 from crmbridge.store.base import GoldenRow
 from crmbridge.store.database import Database, columns_of, upsert
 from crmbridge.store.pairs import Pairs
-from crmbridge.store.tables import goldens, identity_keys, journal, records, references, terms
+from crmbridge.store.tables import (
+    goldens,
+    identity_keys,
+    intents,
+    journal,
+    records,
+    references,
+    streams,
+    terms,
+)
 
 __all__ = ["Goldens"]
 
@@ -39,6 +48,7 @@ class Goldens:
             .distinct()
             .order_by(references.c.golden_id)
         )
+        self._untaken = _untaken(self._referring)
         self._references = Pairs(database, references, "golden_id", "target")
         self._terms = Pairs(database, terms, "golden_id", "term")
         self._keys = Pairs(database, identity_keys, "record_id", "key")
@@ -78,6 +88,10 @@ class Goldens:
     def referring(self, golden_ids: Sequence[str]) -> list[str]:
         rows = self.database.rows(self._referring, {"ids": self.database.ids(golden_ids)})
         return [row.golden_id for row in rows]
+
+    def untaken(self, golden_ids: Sequence[str], entity: str, system: str, since: int) -> list[str]:
+        given = {"entity": entity, "system": system, "since": since, "ids": self.database.ids(golden_ids)}
+        return [row.golden_id for row in self.database.rows(self._untaken, given)]
 
     def put_references(self, references: Mapping[str, Iterable[str]]) -> None:
         self._references.replace(references)
@@ -128,6 +142,29 @@ class Goldens:
         statement = sa.select(journal.c.at, journal.c.event, journal.c.details)
         rows = self.database.rows(statement.where(journal.c.golden_id == golden_id).order_by(journal.c.id))
         return [(at, event, details) for at, event, details in rows]
+
+
+def _untaken(referring: sa.Select[Any]) -> sa.Select[Any]:
+    golden_id = references.c.golden_id
+    system: sa.BindParameter[str] = sa.bindparam("system")
+    # `|| ''`: by golden id, not all of a system.
+    there = sa.exists().where(
+        records.c.golden_id == golden_id,
+        records.c.part == "",
+        streams.c.id == records.c.stream_id,
+        streams.c.system.concat("") == system,
+    )
+    since = sa.exists().where(
+        intents.c.golden_id == golden_id,
+        intents.c.system.concat("") == system,
+        intents.c.kind == "create",
+        intents.c.status == "done",
+        intents.c.updated_at >= sa.bindparam("since", type_=sa.BigInteger),
+    )
+    orders = referring.join(goldens, goldens.c.id == golden_id)
+    return orders.where(
+        goldens.c.entity == sa.bindparam("entity"), goldens.c.merged_into.is_(None), sa.or_(~there, since)
+    )
 
 
 def _matching(rarest: str, others: Sequence[str], place: tuple[str, str]) -> sa.Select[Any]:

@@ -123,6 +123,7 @@ class SqlStore:
         self.mark_all_dirty = goldens.mark_all_dirty
         self.clear_dirty = goldens.clear_dirty
         self.referring = goldens.referring
+        self.untaken = goldens.untaken
         self.put_references = goldens.put_references
         self.put_search = goldens.put_search
         self.search = goldens.search

@@ -16,8 +16,8 @@ from crmbridge.store.base import GoldenRow, IntentRow, RecordRow, RunRow, Store
 from crmbridge.store.sql import open_store
 
 
-def line(product: str, quantity: str | None) -> dict[str, Any]:
-    asked = {} if quantity is None else {"quantity": {"value": quantity, "unit": "C62"}}
+def line(product: str, quantity: str | None, unit: str = "C62") -> dict[str, Any]:
+    asked = {} if quantity is None else {"quantity": {"value": quantity, "unit": unit}}
     return {"product": {"entity": "product", "golden": product}, **asked}
 
 
@@ -49,12 +49,17 @@ def test_open_orders_that_the_source_has_not_taken_are_added_up() -> None:
             "o7": order(line("tea", "100"), status="rejected"),
             "o5": order(line("tea", "1000")),
             "o6": order(line("cup", None)),
+            "o8": order(line("tea", "7", "BX"), status="completed"),
+            "o9": order(line("tea", "100"), status="quoted"),
         }
     )
     with store.transaction():
         store.put_records([RecordRow("erp", "orders", "SO5", "sales_order", golden_id="o5")])
         store.put_records([RecordRow("shop", "orders", "s1", "sales_order", golden_id="o1")])
-    assert promised(store, "erp", ["tea"], 50) == {"tea": Decimal("5.5"), "cup": Decimal(1)}
+    assert promised(store, "erp", ["tea"], 50) == {
+        "tea": {"C62": Decimal("5.5"), "BX": Decimal(7)},
+        "cup": {"C62": Decimal(1)},
+    }
     assert promised(store, "shop", ["cup"], 50) == {}
 
 
@@ -65,7 +70,7 @@ def test_an_order_is_promised_until_the_stock_was_read_after_it_was_written() ->
         store.put_records([RecordRow("erp", "orders", "SO1", "sales_order", golden_id="o1")])
         written = IntentRow("i1", run, "erp", "orders", "sales_order", "create", "o1", "{}", status="done")
         store.put_intents([replace(written, updated_at=100)])
-    assert promised(store, "erp", ["tea"], 99) == {"tea": Decimal(2)}
+    assert promised(store, "erp", ["tea"], 99) == {"tea": {"C62": Decimal(2)}}
     assert promised(store, "erp", ["tea"], 101) == {}
 
 
@@ -94,7 +99,7 @@ def test_what_is_left_is_available_and_never_less_than_nothing(
     said = Statement({"value": "10", "unit": "C62"}, 5, 1)
     golden.decisions["available"] = Decision(said, "erp", "source")
     golden.decisions["product"] = Decision(Statement({"golden": "tea"}, 0, 1), "erp", "source")
-    take_off(golden, sums)
+    assert take_off(golden, {product: {"C62": quantity} for product, quantity in sums.items()}) == []
     found = golden.decisions["available"]
     assert (found.winner.value, found.rule) == ({"value": left, "unit": "C62"}, rule)
     assert (found.winner.time, found.winner.origin, found.system) == (5, 1, "erp")
@@ -102,9 +107,22 @@ def test_what_is_left_is_available_and_never_less_than_nothing(
 
 def test_where_nothing_is_known_nothing_is_taken_off() -> None:
     golden = Golden()
-    take_off(golden, {"tea": Decimal(3)})
+    take_off(golden, {"tea": {"C62": Decimal(3)}})
     assert golden.decisions == {}
     golden.decisions["product"] = Decision(Statement({"golden": "tea"}, 0, 1), "erp", "source")
     golden.decisions["available"] = Decision(Statement(None, 4, 1), "erp", "source")
-    take_off(golden, {"tea": Decimal(3)})
+    take_off(golden, {"tea": {"C62": Decimal(3)}})
     assert golden.value("available") is None
+
+
+def test_another_unit_is_converted_or_told() -> None:
+    golden = Golden()
+    golden.decisions["product"] = Decision(Statement({"golden": "tea"}, 0, 1), "erp", "source")
+    said = Statement({"value": "5", "unit": "KGM"}, 5, 1)
+    golden.decisions["available"] = Decision(said, "erp", "source")
+    asked = {"GRM": Decimal(250), "KGM": Decimal(1), "DZN": Decimal(2), "盒": Decimal(3)}
+    dozen, boxes = take_off(golden, {"tea": asked})
+    assert golden.value("available") == {"value": "3.75", "unit": "KGM"}
+    assert "2 DZN" in dozen
+    assert "3 盒" in boxes
+    assert boxes.endswith("stock counts in KGM")

@@ -650,6 +650,31 @@ class StoreSuite:
         assert store.dirty_goldens("party", "", 9) == ["a", "b"]
         assert store.dirty_goldens("product", "", 9) == []
 
+    def test_what_was_merged_into_another_is_never_dirty(self, store: Store) -> None:
+        with store.transaction():
+            store.put_goldens([GoldenRow("a", "party", merged_into="b"), GoldenRow("b", "party")])
+            store.mark_dirty(["a", "b"])
+            store.mark_all_dirty("party")
+        assert store.dirty_goldens("party", "", 9) == ["b"]
+
+    def test_what_refers_and_was_not_taken(self, store: Store) -> None:
+        orders = ["new", "taken", "late", "old", "merged"]
+        rows = [
+            record(name, system="erp", stream="orders", entity="sales_order", golden_id=name)
+            for name in orders[1:4]
+        ]
+        put(store, *rows)
+        with store.transaction():
+            moved = {"merged": "new"}
+            store.put_goldens(GoldenRow(o, "sales_order", merged_into=moved.get(o)) for o in orders)
+            store.put_goldens([GoldenRow("level", "stock_level")])
+            store.put_references({name: ["p1"] for name in (*orders, "level")})
+            created = [intent(n, golden_id=n, system="erp", status="done") for n in ("late", "old")]
+            store.put_intents([replace(created[0], updated_at=60), replace(created[1], updated_at=40)])
+        assert store.untaken(["p1", "p2"], "sales_order", "erp", 50) == ["late", "new"]
+        assert store.untaken(["p1"], "sales_order", "shop", 50) == ["late", "new", "old", "taken"]
+        assert store.untaken(["p2"], "sales_order", "erp", 50) == []
+
     def test_references_are_replaced_and_found_backwards(self, store: Store) -> None:
         with store.transaction():
             store.put_references({"o1": ["p1", "p2"], "o2": ["p1"], "o3": ["p3"]})
