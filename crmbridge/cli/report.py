@@ -28,7 +28,17 @@ _READ = ("new", "changed", "gone", "out of scope", "waiting")
 _WRITTEN = ("created", "updated", "archived", "deleted", "moved on")
 _LEFT = ("dead letter", "uncertain", "parked")
 _PLURALS = {"possible duplicate": "possible duplicates", "request": "requests"}
-DIFFERENT = ("apart", "closed", "computed", "held", "kept", "not-cleared", "possible duplicate", "request")
+DIFFERENT = (
+    "apart",
+    "closed",
+    "computed",
+    "held",
+    "kept",
+    "not-cleared",
+    "possible duplicate",
+    "request",
+    "unit",
+)
 """Notes after which not all systems agree."""
 _LOUD_NOTES = ("possible duplicate", "reverted")
 LOUD = 10
