@@ -42,7 +42,8 @@ def unify_elements(shape: Shape, links: Sequence[Link]) -> bool:
         found = _Unifying(list_shape, links)
         changed |= found.by_key()
         if any(field.meta.merge_alike for field in list_shape.fields.values()):
-            changed |= found.by_likeness()
+            while found.by_likeness():  # what met may show which of two others a third one is
+                changed = True
     return changed
 
 

@@ -6,7 +6,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crmbridge.identity.link import Link
@@ -102,6 +102,17 @@ def partition(links: list[Link]) -> set[frozenset[tuple[int, str]]]:
 
 @settings(deadline=None)
 @given(st.tuples(LISTS, LISTS, LISTS))
+@example(
+    (
+        [{"lines": ["Ring 1"]}, {"lines": ["Ring 1"]}, {"postal_code": "20095"}],
+        [
+            {"lines": ["Ring 1"]},
+            {"lines": ["Ring 1"], "role": "billing", "city": "Berlin", "postal_code": "10115"},
+            {"lines": ["Ring 1"], "role": "billing", "city": "Berlin", "postal_code": "20095"},
+        ],
+        [{"postal_code": "20095"}],
+    )
+)
 def test_the_order_of_arrival_changes_nothing_and_what_met_stays(said: tuple[Any, ...]) -> None:
     found = []
     for order in permutations(range(3)):
