@@ -20,6 +20,7 @@ from crmbridge.identity.link import (
 )
 from crmbridge.identity.shape import ListShape, Shape, element_path
 from crmbridge.mapping.apply import Mapping as StreamMapping
+from crmbridge.mapping.paths import merge_into, put_at
 from crmbridge.mapping.rules import ListRule
 from crmbridge.sdk.connector import Capabilities, ListPatch, Operation
 
@@ -72,14 +73,14 @@ def _data(planned: Planned, out: Outward) -> dict[str, Any]:
     data: dict[str, Any] = out.mapping.write(scalars)
     if planned.kind == "create":
         for path, constant in out.mapping.on_create.items():
-            _put(data, path, constant)
+            put_at(data, path, constant)
     for name in {**by_list, **planned.slots}:
         rule = out.mapping.lists[name]
         elements = _elements(by_list.get(name, []))
         if rule.slots:
-            _merge(data, _slot_fields(name, rule, elements, planned, out))
+            merge_into(data, _slot_fields(name, rule, elements, planned, out))
         else:
-            _put(data, rule.native or name, _children(name, rule, elements, out))
+            put_at(data, rule.native or name, _children(name, rule, elements, out))
     return data
 
 
@@ -106,11 +107,11 @@ def _slot_fields(
         if slot.name in refilled:
             element_id = refilled[slot.name]
             filled = None if element_id is None else {**slot.const, **_said(elements.get(element_id, {}))}
-            _merge(data, slot.write(filled))
+            merge_into(data, slot.write(filled))
             continue
         edited = next((e for e in elements if shown.get(e) == f"slot:{slot.name}"), None)
         if edited is not None and out.link is not None:
-            _merge(data, slot.write({**out.link.element(name, edited), **_said(elements[edited])}))
+            merge_into(data, slot.write({**out.link.element(name, edited), **_said(elements[edited])}))
     return data
 
 
@@ -164,23 +165,8 @@ def _changed(child: Any, parts: Any) -> Any:
     if not isinstance(child, dict):
         return parts
     changed = copy.deepcopy(child)
-    _merge(changed, parts)
+    merge_into(changed, parts)
     return changed
-
-
-def _put(data: dict[str, Any], path: str, value: Any) -> None:
-    *outer, last = path.split(".")
-    for key in outer:
-        data = data.setdefault(key, {})
-    data[last] = value
-
-
-def _merge(data: dict[str, Any], more: Mapping[str, Any]) -> None:
-    for key, value in more.items():
-        if isinstance(value, dict) and isinstance(data.get(key), dict):
-            _merge(data[key], value)
-        else:
-            data[key] = value
 
 
 # -- back --------------------------------------------------------------------------------------

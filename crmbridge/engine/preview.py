@@ -11,6 +11,7 @@ from typing import Any
 from crmbridge.engine.run import System
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.errors import MappingError
+from crmbridge.mapping.paths import merge_into, put_at
 from crmbridge.mapping.rules import ListRule
 from crmbridge.sdk.connector import Page, Record
 
@@ -92,29 +93,15 @@ def _written_back(mapping: StreamMapping, doc: Mapping[str, Any]) -> dict[str, A
         if rule.slots:
             for element in doc[name]:
                 slot = rule.slot(str(element.get("id")))
-                _merge(back, slot.write(element) if slot is not None else {})
+                merge_into(back, slot.write(element) if slot is not None else {})
         else:
-            _merge(back, _nested(rule.native or name, [_child(rule, element) for element in doc[name]]))
+            put_at(back, rule.native or name, [_child(rule, element) for element in doc[name]])
     return back
 
 
 def _child(rule: ListRule, element: Mapping[str, Any]) -> Any:
     child = rule.write_element(element)
     return rule.identify(child, str(element["id"])) if "id" in element and isinstance(child, dict) else child
-
-
-def _nested(path: str, value: Any) -> dict[str, Any]:
-    for key in reversed(path.split(".")):
-        value = {key: value}
-    return dict(value)
-
-
-def _merge(data: dict[str, Any], more: Mapping[str, Any]) -> None:
-    for key, value in more.items():
-        if isinstance(value, dict) and isinstance(data.get(key), dict):
-            _merge(data[key], value)
-        else:
-            data[key] = value
 
 
 def _lost(back: Any, native: Any, path: str) -> Iterator[Lost]:

@@ -12,12 +12,12 @@ null everything is null: where `country` is null, `country.code` is null as well
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-__all__ = ["UNSET", "Path", "Unset", "native_key", "native_text", "parse_path"]
+__all__ = ["UNSET", "Path", "Unset", "merge_into", "native_key", "native_text", "parse_path", "put_at"]
 
 Reader = Callable[[Any], Any]
 """Native data -> the value at a path: UNSET, None or a value."""
@@ -131,6 +131,23 @@ def _enter(target: dict[str, Any], step: Step) -> dict[str, Any]:
         elements.append(found)
     picked: dict[str, Any] = found
     return picked
+
+
+def put_at(data: dict[str, Any], path: str, value: Any) -> None:
+    """Put `value` at the dotted place, making the objects on the way."""
+    *outer, last = path.split(".")
+    for key in outer:
+        data = data.setdefault(key, {})
+    data[last] = value
+
+
+def merge_into(data: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Add the keys of `more`; objects that both have are merged, all else is replaced."""
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(data.get(key), dict):
+            merge_into(data[key], value)
+        else:
+            data[key] = value
 
 
 def native_key(value: Any) -> str:

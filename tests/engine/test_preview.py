@@ -39,7 +39,7 @@ def test_what_is_written_back_is_compared_place_by_place() -> None:
     assert (one.native_id, one.entity, one.error) == ("a", "party", None)
     assert one.canonical["contact_points"] == [{"id": "7", "type": "email", "value": "wang@example.org"}]
     assert one.back == {"name": "王小明", "texts": {"note": "茶", "owner": "li", "points": [POINT]}}
-    assert one.lost == [("texts.note", " 茶 ", "茶")]
+    assert (one.lost, one.rewritten) == ([], [("texts.note", " 茶 ", "茶")])
     assert one.unread == ["fax"]
 
 
@@ -65,7 +65,7 @@ def test_slots_are_shown_as_they_would_be_written() -> None:
     )
     (one,) = previews(world.run().systems["shop"], "customers", 5)
     assert one.back == {"name": "A", "reach": {"mail": "a@example.org", "phone": "+4930123456"}}
-    assert one.lost == [("reach.phone", "030 123456", "+4930123456")]
+    assert (one.lost, one.rewritten) == ([], [("reach.phone", "030 123456", "+4930123456")])
     assert one.unread == []
 
 
