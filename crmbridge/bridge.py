@@ -404,8 +404,8 @@ class Bridge:
             run = self._run("runs undo", copy, Options())
             self._guard_state(run)
             at = run.now()
-            undo = repair.say_again(run, undone, at)
-            outcome = pipeline.plan(run)
+            undo = repair.Undo()
+            outcome = pipeline.plan(run, lambda run: repair.say_again(run, undone, at, undo))
             operations = [one for one in pipeline.operations(run) if one.golden_id in undo.goldens]
             outcome.titles = titles_of(operations, copy)
             save_plan(out, self.clock(), operations, {"undo": [undone, at]})
@@ -417,16 +417,18 @@ class Bridge:
         """As `apply`; tried on a copy first, so that values are only said again where they will be sent."""
         assert saved.undo is not None
         undone, at = saved.undo
+
+        def say(run: Run) -> None:
+            repair.say_again(run, undone, at, repair.Undo())
+
         with self.store.lock("apply"), self.store.scratch() as copy:
             run = self._run("apply", copy, options)
             self._guard_state(run)
-            repair.say_again(run, undone, at)
-            outcome = pipeline.would_apply(run, approved, strict=strict)
+            outcome = pipeline.would_apply(run, approved, say, strict=strict)
             if outcome.verdict != "done":
                 return outcome
         with self._running("apply", self.store, options) as run:
-            repair.say_again(run, undone, at)
-            return self._ended(run, pipeline.apply(run, approved, strict=strict))
+            return self._ended(run, pipeline.apply(run, approved, say, strict=strict))
 
     def rename_system(self, old: str, new: str) -> None:
         """The state calls a system otherwise from now on, as the config does already."""

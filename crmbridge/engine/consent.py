@@ -8,6 +8,7 @@ config:ENTITY:SYSTEM     the fingerprint of mappings and policy with which SYSTE
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 
 from crmbridge.engine.golden import Summary
@@ -19,7 +20,13 @@ from crmbridge.store.base import OwedRow
 __all__ = ["agree_to_config", "approve_applied", "approve_equal", "exceeded", "reasons", "stop_reverted"]
 
 CHUNK = 500
-_LIMITS = {"create": "creates", "update": "updates", "archive": "deletes", "delete": "deletes"}
+_LIMITS = {
+    "create": "creates",
+    "update": "updates",
+    "transition": "updates",
+    "archive": "deletes",
+    "delete": "deletes",
+}
 
 
 # -- safety ------------------------------------------------------------------------------------
@@ -56,9 +63,11 @@ def _hold_back(run: Run) -> None:
 
 def exceeded(run: Run, summary: Summary) -> LimitError | None:
     """The first limit that the whole run is beyond: all that it has sent and is about to send."""
-    for (system, entity, kind), count in sorted(run.store.count_intents(run.id).items()):
-        name = _LIMITS.get(kind)
-        if name and _is_written(run, system) and (error := _over(run, name, (system, entity, ""), count)):
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for (system, entity, kind), count in run.store.count_intents(run.id).items():
+        counts[system, entity, _LIMITS[kind]] += count
+    for (system, entity, name), count in sorted(counts.items()):
+        if _is_written(run, system) and (error := _over(run, name, (system, entity, ""), count)):
             return error
     for key, count in sorted(summary.clears.items()):
         if _is_written(run, key[0]) and (error := _over(run, "clears", key, count)):

@@ -70,6 +70,8 @@ class Note(NamedTuple):
     system: str
     path: str
     text: str
+    stream: str = ""
+    """Where the operation would end; empty for what is about the golden record itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def plan(given: PlanInput) -> tuple[list[Planned], list[Note]]:
         try:
             operations.extend(_plan_for(given, target, chosen.get((target.system, target.scope)), notes))
         except MappingError as error:
-            notes.append(Note("unwritable", target.system, error.field, str(error)))
+            notes.append(Note("unwritable", target.system, error.field, str(error), target.mapping.stream))
     return operations, notes
 
 
@@ -492,4 +494,4 @@ class _Step:
         return hashlib.blake2b(msgspec.json.encode(parts, order="sorted"), digest_size=10).hexdigest()
 
     def _note(self, kind: str, path: str, text: str) -> None:
-        self.notes.append(Note(kind, self.target.system, path, text))
+        self.notes.append(Note(kind, self.target.system, path, text, self.target.mapping.stream))

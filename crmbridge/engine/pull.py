@@ -188,7 +188,7 @@ class _Pull:
             with store.transaction():
                 store.put_setting(self._mapped_key, None)
                 store.sweep_begin(name, self.stream)
-        self.asked_at = self.run.now()
+        self.asked_at = began = self.run.now()
         for page in self.system.connector.pull(self.stream, cursor):
             self.removals.guard_high_water(self.row, page, full=full)
             with store.transaction():
@@ -203,7 +203,7 @@ class _Pull:
             self.asked_at = self.run.now()
         if full:
             with store.transaction():
-                self.rejects.heal_others()
+                self.rejects.heal_others(began)
         return complete
 
     def _sweeps(self) -> bool:

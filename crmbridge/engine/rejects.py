@@ -32,16 +32,8 @@ class Rejects:
     stream: str
     entity: str
     """For the account."""
-    before: set[tuple[str, str]] = field(init=False)
-    """(scope, native id) of the letters that were open when reading began."""
     refused: set[tuple[str, str]] = field(default_factory=set)
-    """Those that cannot be taken this time."""
-
-    def __post_init__(self) -> None:
-        self.before = set(self._open())
-
-    def _open(self) -> dict[tuple[str, str], int]:
-        return self.run.store.open_letters("record", self.system.name, self.stream)
+    """(scope, native id) of what cannot be taken of the page in hand."""
 
     def add(self, key: tuple[str, str], error: str, raw: Any) -> None:
         """Keep what could not be taken, whole. key: (scope, native id)."""
@@ -56,30 +48,29 @@ class Rejects:
         self.run.count(self.system.name, self.entity, "dead letter")
 
     def heal(self, keys: Iterable[tuple[str, str]]) -> None:
-        """These records were read, and could be taken unless they were refused."""
-        self._settle(self.before.intersection(keys) - self.refused)
+        """The records of this page were read, and could be taken unless they were refused."""
+        place = ("record", self.system.name, self.stream)
+        taken = set(keys) - self.refused
+        self.refused = set()
+        if healed := self.run.store.open_letters(*place, taken) if taken else ():
+            self.run.store.settle_dead_letters_of(*place, sorted(healed))
 
-    def heal_others(self) -> None:
-        """After a full read: what is not among the refused is mended, or is no longer there."""
-        self._settle(self.before - self.refused)
-
-    def _settle(self, healed: set[tuple[str, str]]) -> None:
-        if healed:
-            self.before -= healed
-            self.run.store.settle_dead_letters_of("record", self.system.name, self.stream, sorted(healed))
+    def heal_others(self, since: int) -> None:
+        """After a full read that began at `since` (microseconds): what was not refused in it is mended, or is
+        no longer there."""
+        self.run.store.settle_older_letters("record", self.system.name, self.stream, self.run.id, since)
 
     def check(self) -> None:
         """Raises LimitError where so many are open that the mapping must be wrong, not the data."""
         store, key = self.run.store, f"rejects-accepted:{self.system.name}:{self.stream}"
-        letters = self._open()
-        if not letters:
+        accepted = int(store.setting(key) or 0)
+        count, latest = store.count_letters("record", self.system.name, self.stream, accepted)
+        if not count:
             return
         if "rejects" in self.run.allowed:
             with store.transaction():
-                store.put_setting(key, str(max(letters.values())))
+                store.put_setting(key, str(latest))
             return
-        accepted = int(store.setting(key) or 0)
-        count = sum(1 for letter in letters.values() if letter > accepted)
         total = count + store.count_stream(self.system.name, self.stream)
         if not self.run.limits.allows("rejects", count, total, first=False):
             raise LimitError(

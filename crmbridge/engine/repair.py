@@ -109,18 +109,17 @@ class _Written:
     after: Any
 
 
-def say_again(run: Run, undone: int, at: int) -> Undo:
+def say_again(run: Run, undone: int, at: int, undo: Undo) -> None:
     """Each record whose value a run wrote over says that value again, at the time `at` (microseconds).
 
     So it travels as an edit of that record would: it wins where the latest change wins, in all systems, and
-    loses against a higher authority. A value that somebody has changed since stays.
+    loses against a higher authority. A value that somebody has changed since stays: the systems have to be
+    read before. `undo` is filled in.
     """
-    undo = Undo()
     for record_id, written in _by_record(run, undone, undo):
         with run.store.transaction():
             for row in run.store.records_by_id([record_id]):
                 _say_again(run, row, written, at, undo)
-    return undo
 
 
 def _by_record(run: Run, undone: int, undo: Undo) -> Iterator[tuple[int, dict[str, _Written]]]:

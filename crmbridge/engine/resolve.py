@@ -182,7 +182,7 @@ class _Batch:
 
     def _met(self, row: RecordRow) -> dict[str, list[str]]:
         """Golden id -> the keys shared with it, strongest meeting first; doubtful ones are noted."""
-        met: dict[str, list[str]] = {}
+        met: dict[str, dict[str, None]] = {}
         taken = self._taken_by_other_scopes(row)
         for key in self.keys[row.id]:
             for other in self.holders.get(key, ()):
@@ -191,10 +191,11 @@ class _Batch:
                     continue
                 verdict = self._judge(row, other, key)
                 if verdict is Verdict.SAME:
-                    met.setdefault(golden, []).append(key)
+                    met.setdefault(golden, {})[key] = None
                 elif verdict is Verdict.REVIEW and golden != row.golden_id:
                     self._note_doubt(row, golden, f"shares {_public(key)} but differs in name or kind from")
-        return dict(sorted(met.items(), key=lambda item: (-len(item[1]), item[0])))
+        strongest = sorted(met.items(), key=lambda item: (-len(item[1]), item[0]))
+        return {golden: list(keys) for golden, keys in strongest}
 
     def _taken_by_other_scopes(self, row: RecordRow) -> set[str]:
         """Golden documents of which this system has a record in another scope: each company counts its orders

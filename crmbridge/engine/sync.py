@@ -49,6 +49,12 @@ NOTES = 100_000
 Verdict = Literal["done", "approval", "limit"]
 Approved = Mapping[str, Planned]
 """The operations that a person agreed to, by their signatures."""
+Say = Callable[[Run], object]
+"""What is said anew once the systems were read, before anything is planned: see `runs undo`."""
+
+
+def _nothing(run: Run) -> None:
+    """An ordinary run says nothing of its own."""
 
 
 @dataclass(slots=True)
@@ -109,9 +115,9 @@ def sync(run: Run, *, accept_config: bool = False, keep: Callable[[Run], None] |
     return _ended(run, outcome)
 
 
-def plan(run: Run) -> Outcome:
+def plan(run: Run, say: Say = _nothing) -> Outcome:
     """What `sync` would write. The run works on a copy of the state; nothing is sent."""
-    outcome = Outcome(read(run))
+    outcome = Outcome(read(run, say))
     _check(run, outcome, accept_config=False)
     outcome.failed = _failures(run)
     outcome.letters = run.store.dead_letters("open")
@@ -133,9 +139,9 @@ def link(run: Run) -> Outcome:
     return _ended(run, Outcome(read(run)))
 
 
-def apply(run: Run, approved: Approved, *, strict: bool = False) -> Outcome:
+def apply(run: Run, approved: Approved, say: Say = _nothing, *, strict: bool = False) -> Outcome:
     """Send what a saved plan holds (its operations by their signatures) and is still true."""
-    outcome, found = _compared(run, approved, strict=strict)
+    outcome, found = _compared(run, approved, say, strict=strict)
     if outcome.verdict == "done":
         with run.store.transaction():
             run.store.drop_intents(["planned"], [found[s].id for s in found.keys() - approved.keys()])
@@ -150,15 +156,15 @@ def apply(run: Run, approved: Approved, *, strict: bool = False) -> Outcome:
     return _ended(run, outcome)
 
 
-def would_apply(run: Run, approved: Approved, *, strict: bool = False) -> Outcome:
+def would_apply(run: Run, approved: Approved, say: Say, *, strict: bool = False) -> Outcome:
     """Whether `apply` would send it. The run works on a copy of the state."""
-    outcome, _ = _compared(run, approved, strict=strict)
+    outcome, _ = _compared(run, approved, say, strict=strict)
     return _ended(run, outcome)
 
 
-def _compared(run: Run, approved: Approved, *, strict: bool) -> tuple[Outcome, dict[str, Planned]]:
+def _compared(run: Run, approved: Approved, say: Say, *, strict: bool) -> tuple[Outcome, dict[str, Planned]]:
     """What there is to write now, by signature, beside what was approved."""
-    outcome = Outcome(read(run))
+    outcome = Outcome(read(run, say))
     _check(run, outcome, accept_config=True, first_ok=True)
     found = {signature(operation): operation for operation in operations(run)}
     gone = [approved[one] for one in sorted(approved.keys() - found.keys())]
@@ -179,7 +185,7 @@ def _described(planned: Planned, titles: Mapping[str, str]) -> str:
     return f"{planned.kind} {name} in {where}" + (f" ({', '.join(fields)})" if fields else "")
 
 
-def read(run: Run) -> Summary:
+def read(run: Run, say: Say = _nothing) -> Summary:
     """Settle, pull, resolve, merge and plan: everything up to the first write."""
     _forget(run, ["planned", "parked", "stale", "conflict"])
     for system in run.working():
@@ -189,6 +195,7 @@ def read(run: Run) -> Summary:
     for flow in run.flows:
         resolve(run, flow)
         _take_config(run, flow)
+    say(run)
     with run.store.transaction():
         for system in run.working():
             if run.plans_for(system):
@@ -277,7 +284,7 @@ def _ended(run: Run, outcome: Outcome) -> Outcome:
     long_ago = run.now() - run.patience
     outcome.failed = _failures(run)
     outcome.waiting = run.store.owed("parked", long_ago, SHOWN)
-    outcome.open_problems = _stuck(run) + len(run.store.dead_letters("open"))
+    outcome.open_problems = _stuck(run) + run.store.count_open_letters()
     return outcome
 
 

@@ -428,7 +428,8 @@ class Store(Protocol):
 
     def count_intents(self, run: int) -> dict[tuple[str, str, str], int]:
         """(system, entity, kind) -> the operations of a run, sent or to be sent; not those that were set
-        aside."""
+        aside, nor transitions of a record that is counted already: the same run creates or updates it, or the
+        last run that wrote there created it."""
         ...
 
     def open_intents(self, system: str | None) -> list[IntentRow]:
@@ -478,9 +479,18 @@ class Store(Protocol):
         ...
 
     def dead_letters(self, status: str | None = "open", system: str | None = None) -> list[DeadLetterRow]: ...
-    def open_letters(self, kind: str, system: str, stream: str) -> dict[tuple[str, str], int]:
-        """(scope, native id) -> letter id, of those that are open."""
+    def open_letters(
+        self, kind: str, system: str, stream: str, keys: Iterable[tuple[str, str]]
+    ) -> set[tuple[str, str]]:
+        """Those of these (scope, native id) that have an open letter."""
         ...
+
+    def count_letters(self, kind: str, system: str, stream: str, after: int) -> tuple[int, int]:
+        """How many letters of a stream are open of those that came after the letter `after`, and the latest
+        of them (0: none)."""
+        ...
+
+    def count_open_letters(self) -> int: ...
 
     def dead_letter(self, letter_id: int) -> DeadLetterRow | None: ...
     def settle_dead_letter(self, letter_id: int, status: str) -> None: ...
@@ -488,6 +498,10 @@ class Store(Protocol):
         self, kind: str, system: str, stream: str, keys: Iterable[tuple[str, str]]
     ) -> None:
         """These (scope, native id) succeeded after all."""
+        ...
+
+    def settle_older_letters(self, kind: str, system: str, stream: str, run: int, since: int) -> None:
+        """Nothing failed again that failed in another run, or before the time `since`."""
         ...
 
     def begin_run(self, row: RunRow) -> int: ...

@@ -68,8 +68,23 @@ class Intents:
 
     def count_intents(self, run: int) -> dict[tuple[str, str, str], int]:
         c = intents.c
+        first, between = intents.alias(), intents.alias()
+        same_run = sa.and_(first.c.run == run, first.c.kind.in_(("create", "update")))
+        run_before = sa.and_(
+            first.c.run < run,
+            first.c.kind == "create",
+            ~sa.exists().where(
+                between.c.run > first.c.run, between.c.run < run, between.c.system == first.c.system
+            ),
+        )
+        counted_already = sa.exists().where(
+            first.c.golden_id == c.golden_id,
+            first.c.system == c.system,
+            first.c.status.not_in(_ASIDE),
+            same_run | run_before,
+        )
         counted = sa.select(c.system, c.entity, c.kind, sa.func.count()).where(
-            c.run == run, c.status.not_in(_ASIDE)
+            c.run == run, c.status.not_in(_ASIDE), sa.or_(c.kind != "transition", ~counted_already)
         )
         rows = self.database.rows(counted.group_by(c.system, c.entity, c.kind))
         return {(system, entity, kind): count for system, entity, kind, count in rows}

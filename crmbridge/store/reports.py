@@ -81,11 +81,26 @@ class DeadLetters:
             statement = statement.where(dead_letters.c.system == system)
         return [DeadLetterRow(*row) for row in self.database.rows(statement)]
 
-    def open_letters(self, kind: str, system: str, stream: str) -> dict[tuple[str, str], int]:
+    def open_letters(
+        self, kind: str, system: str, stream: str, keys: Iterable[tuple[str, str]]
+    ) -> set[tuple[str, str]]:
         d = dead_letters.c
+        wanted = {(_keepable(scope), _keepable(native_id)): (scope, native_id) for scope, native_id in keys}
         key = {"of_kind": kind, "of_system": system, "of_stream": stream}
-        rows = self.database.rows(sa.select(d.scope, d.native_id, d.id).where(self._of), key)
-        return {(scope, native_id): letter_id for scope, native_id, letter_id in rows}
+        ids = self.database.ids({native_id for _, native_id in wanted})
+        among = self._of & self.database.among(d.native_id)
+        rows = self.database.rows(sa.select(d.scope, d.native_id).where(among), {**key, "ids": ids})
+        return {wanted[row.scope, row.native_id] for row in rows if (row.scope, row.native_id) in wanted}
+
+    def count_letters(self, kind: str, system: str, stream: str, after: int) -> tuple[int, int]:
+        key = {"of_kind": kind, "of_system": system, "of_stream": stream}
+        d = dead_letters.c
+        counted = sa.select(sa.func.count(), sa.func.max(d.id)).where(self._of, d.id > after)
+        ((count, latest),) = self.database.rows(counted, key)
+        return count, latest or 0
+
+    def count_open_letters(self) -> int:
+        return int(self.database.value(sa.select(sa.func.count()).where(self._open)))
 
     def dead_letter(self, letter_id: int) -> DeadLetterRow | None:
         rows = self.database.rows(self._letters.where(dead_letters.c.id == letter_id))
@@ -116,6 +131,12 @@ class DeadLetters:
                     "ids": self.database.ids(native_ids),
                 },
             )
+
+    def settle_older_letters(self, kind: str, system: str, stream: str, run: int, since: int) -> None:
+        d = dead_letters.c
+        older = self._of & ((d.run != run) | (d.last_at < since))
+        key = {"of_kind": kind, "of_system": system, "of_stream": stream}
+        self.database.write(sa.update(dead_letters).where(older).values(status="replayed"), key)
 
 
 class Reports:

@@ -153,9 +153,12 @@ class SqlStore:
         self.put_dead_letter = letters.put_dead_letter
         self.dead_letters = letters.dead_letters
         self.open_letters = letters.open_letters
+        self.count_letters = letters.count_letters
+        self.count_open_letters = letters.count_open_letters
         self.dead_letter = letters.dead_letter
         self.settle_dead_letter = letters.settle_dead_letter
         self.settle_dead_letters_of = letters.settle_dead_letters_of
+        self.settle_older_letters = letters.settle_older_letters
 
         reports = Reports(database, now)
         self.begin_run = reports.begin_run

@@ -95,6 +95,16 @@ def test_undo_leaves_what_was_changed_since_and_what_was_created(agreed: Place) 
     assert "Nothing would be written" in done.out
 
 
+def test_undo_counts_what_was_changed_since_and_not_read_yet(agreed: Place) -> None:
+    agreed.customers(CUSTOMERS.replace("Ann Lee", "Wrong").replace("王小明", "错"))
+    assert agreed.run("sync").code == 0
+    run = agreed.run("runs", "list", "--json").lines[0]["id"]
+    agreed.shop("UPDATE customers SET full_name = 'Right' WHERE id = 1")
+    done = agreed.run("runs", "undo", str(run))
+    assert "1 values of 1 golden records would be as before" in done.err
+    assert "Not undone: 1 values changed since" in done.err
+
+
 def test_undo_leaves_what_a_later_run_wrote(agreed: Place) -> None:
     for name in ("Wrong", "Right"):
         agreed.customers(CUSTOMERS.replace("Ann Lee", name))

@@ -58,3 +58,36 @@ def test_a_record_that_is_deleted_while_it_is_written_is_taken_as_deleted() -> N
     world.events = []
     assert world.sync().summary.total == 0
     assert world.live("erp") == {}
+
+
+def test_two_creates_of_one_batch_that_end_in_one_record_are_told_and_nobody_is_lost() -> None:
+    world = two_systems(upsert_key="name")
+    world.memory["shop"].add("customers", "s1", name="王小明", mail="one@example.cn")
+    world.memory["shop"].add("customers", "s2", name="王小明", mail="two@example.cn")
+    world.sync()
+    (native_id,) = world.live("erp")
+    (row,) = world.store.records("erp", "customers", [native_id])
+    done, doubtful = (world.store.intents_with([status], 9) for status in ("done", "uncertain"))
+    first = next(one for one in done if one.kind == "create")
+    (second,) = doubtful
+    assert first.golden_id == row.golden_id != second.golden_id
+    assert second.reason == f"erp/customers/{native_id} is linked to {row.golden_id}"
+    world.sync()
+    assert world.only("erp")["mail"] == "one@example.cn"
+    assert world.sync().summary.total == 0
+
+
+NOTES = CUSTOMERS.replace("note: note", "note: {path: note, as: integer}")
+PEOPLE = NOTES.replace("customers", "people") + "create_when: \"kind == 'person'\"\n"
+FIRMS = NOTES.replace("customers", "firms") + "create_when: \"kind == 'organization'\"\n"
+
+
+def test_a_letter_is_about_the_stream_that_cannot_be_written_and_ends_when_it_can() -> None:
+    world = World({"shop": [CUSTOMERS], "erp": [PEOPLE, FIRMS]}, [Policy("party", ["shop", "erp"])])
+    world.memory["shop"].add("customers", "s1", kind="organization", name="茶行", note="many")
+    world.sync()
+    assert [(x.stream, x.kind) for x in world.store.dead_letters("open")] == [("firms", "operation")]
+    world.memory["shop"].edit("customers", "s1", note="12")
+    world.sync()
+    assert [row["name"] for row in world.live("erp", "firms").values()] == ["茶行"]
+    assert world.store.dead_letters("open") == []

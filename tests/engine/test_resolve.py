@@ -16,6 +16,10 @@ fields:
   contact_points: [{slot: email, const: {type: email}, fields: {value: mail}}]
   identifiers: [{slot: vat, const: {scheme: vat}, fields: {value: vat}}]
 """
+PHONES = CUSTOMERS.replace(
+    "{value: mail}}]",
+    "{value: mail}}, {slot: phone, const: {type: phone}, fields: {value: phone}}]",
+)
 PRODUCTS = """
 stream: products
 entity: product
@@ -92,3 +96,24 @@ def test_what_a_system_makes_of_our_write_stays_a_dead_letter_while_it_cannot_be
     for _ in range(2):
         assert ["kind" in letter.error for letter in made.store.dead_letters("open", "crm")] == [True]
         made.sync()
+
+
+def journal(made: World, system: str, native_id: str) -> list[str]:
+    return [text for _, event, text in made.store.history(golden(made, system, native_id) or "") if event]
+
+
+def test_the_strongest_meeting_is_that_of_most_keys_not_of_most_records() -> None:
+    made = World({"erp": [PHONES], "crm": [PHONES]}, [Policy("party", ("erp", "crm"))], create={"party": {}})
+    for number in "123":
+        made.memory["erp"].add("customers", f"A{number}", name="Ann Lee", mail="lee@example.org")
+    made.memory["erp"].add("customers", "B1", name="Ann Lee", vat="DE1", phone="030 1234567")
+    made.sync()
+    made.memory["crm"].add("customers", "C0", name="Ann Lee", mail="lee@example.org")
+    made.sync()
+    assert "crm/customers/C0 by email" in journal(made, "crm", "C0")
+    made.memory["crm"].add(
+        "customers", "C1", name="Ann Lee", mail="lee@example.org", vat="DE1", phone="030 1234567"
+    )
+    made.sync()
+    assert golden(made, "crm", "C1") == golden(made, "erp", "B1")
+    assert "crm/customers/C1 by vat, phone" in journal(made, "crm", "C1")

@@ -762,6 +762,29 @@ class StoreSuite:
         }
         assert store.count_intents(1) == counted
 
+    def test_a_transition_counts_unless_its_record_is_counted_already(self, store: Store) -> None:
+        def step(name: str, golden: str, **parts: Any) -> IntentRow:
+            return replace(intent(name, kind="transition", **parts), golden_id=golden)
+
+        with store.transaction():
+            store.put_intents([intent("1", status="done"), intent("2", kind="update")])
+            store.put_intents([intent("3", run=2, status="done"), intent("4", status="parked")])
+            store.put_intents([step(f"t{n}", f"g-{n}") for n in range(1, 5)])
+            store.put_intents([step("other", "g-1", system="crm")])
+            store.put_intents([step("later", "g-1", run=2), step("latest", "g-3", run=3)])
+        assert store.count_intents(1) == {
+            ("shop", "party", "create"): 1,
+            ("shop", "party", "update"): 1,
+            ("shop", "party", "transition"): 2,
+            ("crm", "party", "transition"): 1,
+        }
+        assert store.count_intents(2)["shop", "party", "create"] == 1
+        assert ("shop", "party", "transition") not in store.count_intents(2)
+        assert ("shop", "party", "transition") not in store.count_intents(3)
+        with store.transaction():
+            store.put_intents([step("much later", "g-1", run=4)])
+        assert store.count_intents(4) == {("shop", "party", "transition"): 1}
+
     def test_what_is_owed_keeps_its_age_for_the_same_reason(self, store: Store) -> None:
         def row(golden_id: str, system: str, why: Any, since: int) -> OwedRow:
             return OwedRow(golden_id, system, "party", why, "S9", since)
@@ -854,8 +877,24 @@ class StoreSuite:
         ]
         assert store.dead_letters("open", "crm") == []
         assert len(store.dead_letters("open", "shop")) == 2
-        assert store.open_letters("record", "shop", "customers") == {("", "1"): four, ("", "3"): three}
-        assert store.open_letters("operation", "shop", "customers") == {}
+        keys = [("", "1"), ("", "2"), ("", "3"), ("de", "3")]
+        assert store.open_letters("record", "shop", "customers", keys) == {("", "1"), ("", "3")}
+        assert store.open_letters("operation", "shop", "customers", keys) == set()
+        assert store.count_letters("record", "shop", "customers", 0) == (2, four)
+        assert store.count_letters("record", "shop", "customers", three) == (1, four)
+        assert store.count_letters("record", "shop", "customers", four) == (0, 0)
+        assert store.count_open_letters() == 2
+
+    def test_letters_of_earlier_runs_and_times_are_settled(self, store: Store) -> None:
+        with store.transaction():
+            for name, run, at in (("a", 1, 9), ("b", 2, 4), ("c", 2, 5)):
+                store.put_dead_letter(letter(name, run=run, last_at=at))
+            store.put_dead_letter(letter("a", kind="operation", run=1, last_at=1))
+            store.settle_older_letters("record", "shop", "customers", 2, 5)
+        assert [(row.kind, row.native_id) for row in store.dead_letters()] == [
+            ("record", "c"),
+            ("operation", "a"),
+        ]
 
     def test_a_dead_letter_takes_what_no_record_may_have(self, store: Store) -> None:
         with store.transaction():
