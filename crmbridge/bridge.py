@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import crmbridge.connectors
@@ -26,9 +27,8 @@ from crmbridge.config import Config, Secrets, load_config
 from crmbridge.engine import checkup, repair, steward
 from crmbridge.engine import sync as pipeline
 from crmbridge.engine.checkup import CheckLine
-from crmbridge.engine.find import titles_of
+from crmbridge.engine.find import titled
 from crmbridge.engine.flows import FlowMaker
-from crmbridge.engine.operations import Planned, signature
 from crmbridge.engine.planfile import SavedPlan, load_plan, save_plan
 from crmbridge.engine.run import Flow, Run, System, micros, told
 from crmbridge.mapping.load import Mappings, load_mappings
@@ -220,26 +220,24 @@ class Bridge:
 
     def plan(
         self, options: Options = Options(), *, out: Path | None = None
-    ) -> tuple[pipeline.Outcome, list[Planned]]:
-        """What `sync` would write. Nothing is sent, and nothing that `sync` relies on moves."""
+    ) -> tuple[pipeline.Outcome, SavedPlan]:
+        """What `sync` would write, and the plan, saved in `out` or else kept until the bridge is closed.
+        Nothing is sent, and nothing that `sync` relies on moves."""
         with self.store.lock("plan"), self.store.scratch() as copy:
             run = self._run("plan", copy, options)
             self._guard_state(run)
             outcome = pipeline.plan(run)
-            operations = list(pipeline.operations(run))
-            outcome.titles = titles_of(operations, copy)
-            if out is not None:
-                self._save(run, out)
-            return outcome, operations
+            path = out or self._temporary() / "plan.jsonl"
+            self._save(run, path)
+            return outcome, load_plan(path)
 
     def apply(self, path: Path, options: Options = Options(), *, strict: bool = False) -> pipeline.Outcome:
         """Send what a saved plan holds and is still true."""
         saved = load_plan(path)
-        approved = {signature(operation): operation for operation in saved.operations}
         if saved.undo is not None:
-            return self._apply_undo(saved, approved, options, strict=strict)
+            return self._apply_undo(saved, options, strict=strict)
         with self._running("apply", self.store, options) as run:
-            return self._ended(run, pipeline.apply(run, approved, strict=strict))
+            return self._ended(run, pipeline.apply(run, saved, strict=strict))
 
     @contextmanager
     def _running(self, command: str, store: Store, options: Options) -> Iterator[Run]:
@@ -300,7 +298,11 @@ class Bridge:
         return outcome
 
     def _save(self, run: Run, path: Path) -> None:
-        save_plan(path, self.clock(), pipeline.operations(run), {})
+        save_plan(path, self.clock(), titled(pipeline.operations(run), run.store), {})
+
+    def _temporary(self) -> Path:
+        """A folder that goes with the bridge, and that nobody else can read."""
+        return Path(self._exit.enter_context(TemporaryDirectory(prefix="crmbridge-")))
 
     def _emit(self, event: RunEvent) -> None:
         for listener in self.listeners:
@@ -380,7 +382,7 @@ class Bridge:
             )
             for flow in flows
         }
-        notes = [note for note in self.store.notes(None, None, NOTES) if note.kind == "altered"]
+        notes = self.store.notes(None, None, NOTES, "altered")
         for system in opened:
             try:
                 yield from checkup.examine(system, flows, held, notes)
@@ -398,7 +400,7 @@ class Bridge:
             saver = functools.partial(self._save, path=keep) if keep else None
             return self._ended(run, pipeline.sync(run, accept_config=options.accept_config, keep=saver))
 
-    def plan_undo(self, undone: int, out: Path) -> tuple[pipeline.Outcome, list[Planned], repair.Undo]:
+    def plan_undo(self, undone: int, out: Path) -> tuple[pipeline.Outcome, SavedPlan, repair.Undo]:
         """A plan that brings back what a run wrote over, saved in `out`. Nothing is sent or moved."""
         with self.store.lock("runs undo"), self.store.scratch() as copy:
             run = self._run("runs undo", copy, Options())
@@ -406,14 +408,11 @@ class Bridge:
             at = run.now()
             undo = repair.Undo()
             outcome = pipeline.plan(run, lambda run: repair.say_again(run, undone, at, undo))
-            operations = [one for one in pipeline.operations(run) if one.golden_id in undo.goldens]
-            outcome.titles = titles_of(operations, copy)
-            save_plan(out, self.clock(), operations, {"undo": [undone, at]})
-            return outcome, operations, undo
+            operations = repair.of_undone(run, pipeline.operations(run))
+            save_plan(out, self.clock(), titled(operations, copy), {"undo": [undone, at]})
+            return outcome, load_plan(out), undo
 
-    def _apply_undo(
-        self, saved: SavedPlan, approved: pipeline.Approved, options: Options, *, strict: bool
-    ) -> pipeline.Outcome:
+    def _apply_undo(self, saved: SavedPlan, options: Options, *, strict: bool) -> pipeline.Outcome:
         """As `apply`; tried on a copy first, so that values are only said again where they will be sent."""
         assert saved.undo is not None
         undone, at = saved.undo
@@ -424,11 +423,11 @@ class Bridge:
         with self.store.lock("apply"), self.store.scratch() as copy:
             run = self._run("apply", copy, options)
             self._guard_state(run)
-            outcome = pipeline.would_apply(run, approved, say, strict=strict)
+            outcome = pipeline.would_apply(run, saved, say, strict=strict)
             if outcome.verdict != "done":
                 return outcome
         with self._running("apply", self.store, options) as run:
-            return self._ended(run, pipeline.apply(run, approved, say, strict=strict))
+            return self._ended(run, pipeline.apply(run, saved, say, strict=strict))
 
     def rename_system(self, old: str, new: str) -> None:
         """The state calls a system otherwise from now on, as the config does already."""

@@ -103,7 +103,9 @@ class SummaryMessage(Message):
     reasons: list[str] = []
     """Why a person has to look."""
     stale: list[str] = []
-    """Operations of the saved plan that are no longer true."""
+    """Operations of the saved plan that are no longer true: at most 100."""
+    stale_count: int = 0
+    """How many they are in all."""
     failed: dict[str, str] = {}
     """System: why it dropped out."""
     open_problems: int = 0

@@ -13,7 +13,7 @@ from crmbridge.cli.showplan import emit_plan, show_plan
 if TYPE_CHECKING:
     from crmbridge.bridge import Bridge
     from crmbridge.cli.session import Session
-    from crmbridge.engine.operations import Planned
+    from crmbridge.engine.planfile import SavedPlan
     from crmbridge.engine.sync import Outcome
     from crmbridge.sdk.hookspecs import RunEvent
     from crmbridge.store.base import NoteRow
@@ -72,24 +72,21 @@ class Watch:
 def report_plan(
     session: Session,
     outcome: Outcome,
-    operations: Sequence[Planned],
+    saved: SavedPlan,
     *,
     out: Path | None,
     most: int,
     detailed: bool,
 ) -> int:
     """Print a plan; returns the exit code."""
-    from crmbridge.engine.find import titles_of
-
-    output, store = session.output, session.bridge().store
-    titles = outcome.titles or titles_of(operations, store)
-    show_plan(output, operations, titles, most)
-    emit_plan(output, operations, titles)
-    code = _plan_code(outcome, len(operations), detailed=detailed)
+    output = session.output
+    show_plan(output, saved, most)
+    emit_plan(output, saved)
+    code = _plan_code(outcome, saved.count, detailed=detailed)
     command = session.command("apply", str(out)) if out else None
-    saved = {"plan": str(out) if out else None, "command_to_apply": command}
-    output.emit(_summary("plan", outcome, code).model_copy(update=saved))
-    if not operations:
+    known = {"plan": str(out) if out else None, "command_to_apply": command}
+    output.emit(_summary("plan", outcome, code).model_copy(update=known))
+    if not saved.count:
         output.print(f"Nothing would be written{_unless_open(outcome)}")
     else:
         _tell_counts(
@@ -104,7 +101,7 @@ def report_plan(
         output.say("sync would stop here for a look at the plan:")
         for reason in outcome.reasons:
             output.say(f"  {reason}")
-    if operations:
+    if saved.count:
         output.say(f"To write it: {command or session.command('plan', '--out', PLAN)}")
     return code
 
@@ -168,13 +165,11 @@ def report_run(
     saved = plan if outcome.verdict != "done" and plan is not None and plan.exists() else None
     apply = _apply_command(session, saved, outcome) if saved else None
     if saved is not None:
-        from crmbridge.engine.find import titles_of
         from crmbridge.engine.planfile import load_plan
 
-        operations = load_plan(saved).operations
-        titles = titles_of(operations, session.bridge().store)
-        show_plan(session.output, operations, titles, most)
-        emit_plan(session.output, operations, titles)
+        operations = load_plan(saved)
+        show_plan(session.output, operations, most)
+        emit_plan(session.output, operations)
     else:
         _tell_counts(session, "Read", _some(watch.counts, _READ))
         _tell_counts(session, "Written", _some(watch.counts, _WRITTEN))
@@ -253,14 +248,14 @@ def _tell_findings(session: Session, kinds: Counter[str], run: int | None = None
 
 
 def _tell_stale(session: Session, outcome: Outcome) -> None:
-    if outcome.stale:
+    if outcome.stale_count:
         session.output.warn(
-            f"{len(outcome.stale):,} operations of the plan are no longer true and were left out"
+            f"{outcome.stale_count:,} operations of the plan are no longer true and were left out"
         )
         for line in outcome.stale[:LOUD]:
             session.output.say(f"  {line}")
-        if len(outcome.stale) > LOUD:
-            session.output.say(f"  and {len(outcome.stale) - LOUD:,} more")
+        if outcome.stale_count > LOUD:
+            session.output.say(f"  and {outcome.stale_count - LOUD:,} more")
 
 
 def _tell_failed(session: Session, outcome: Outcome) -> None:
@@ -317,6 +312,7 @@ def _summary(command: str, outcome: Outcome, code: int) -> SummaryMessage:
         planned={"/".join(key): count for key, count in sorted(outcome.summary.operations.items())},
         reasons=outcome.reasons,
         stale=outcome.stale,
+        stale_count=outcome.stale_count,
         failed={name: str(error) for name, error in outcome.failed.items()},
         open_problems=outcome.open_problems,
         waiting=_waiting(outcome),

@@ -100,12 +100,12 @@ def undo(
     _run(session, run)
     out = out or Path(f"crmbridge-undo-{run}.jsonl")
     with session.running() as bridge:
-        outcome, operations, undone = bridge.plan_undo(run, out)
-    code = report_plan(session, outcome, operations, out=out, most=number, detailed=False)
-    output.say(f"{undone.values:,} values of {len(undone.goldens):,} golden records would be as before.")
+        outcome, saved, undone = bridge.plan_undo(run, out)
+    code = report_plan(session, outcome, saved, out=out, most=number, detailed=False)
+    output.say(f"{undone.values:,} values of {undone.goldens:,} golden records would be as before.")
     for reason, count in sorted(undone.left.items()):
         output.say(f"Not undone: {count:,} values {reason}.")
-    if undone.values and not operations:
+    if undone.values and not saved.count:
         output.say("A higher authority says otherwise, so that nothing would change; correct it there.")
     raise typer.Exit(code)
 
@@ -120,9 +120,9 @@ def _run(session: Session, run: int) -> RunRow:
 
 
 def _writes(session: Session, run: int) -> Iterator[WriteRow]:
-    after = 0
+    after = (-1, 0)
     while rows := session.bridge().store.writes(run, after, CHUNK):
-        after = rows[-1].id
+        after = (rows[-1].record_id, rows[-1].id)
         yield from rows
 
 

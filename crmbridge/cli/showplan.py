@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["emit_plan", "show_plan"]
 
+_Group = tuple[str, str, str]
+"""System, entity and kind."""
 _SIGNS = {
     "create": ("+", "green"),
     "update": ("~", "yellow"),
@@ -26,34 +29,42 @@ _SIGNS = {
 }
 
 
-def show_plan(output: Output, operations: Sequence[Planned], titles: Mapping[str, str], most: int) -> None:
+def show_plan(output: Output, operations: Iterable[Planned], most: int) -> None:
     """Print it; of each system, entity and kind at most `most` operations (0: all).
 
-    titles: golden id -> what people call that record.
+    operations: gone through once, or with `most` = 0 once more for each of these groups: there may be more
+        of them than memory holds.
     """
-
-    def group(one: Planned) -> tuple[str, str, str]:
-        return one.system, one.entity, one.kind
-
-    for (system, entity, kind), members in groupby(sorted(operations, key=group), key=group):
-        found = list(members)
-        sign, style = _SIGNS[kind]
-        output.print(output.text(f"\n{system}: {kind} {len(found):,} {entity}", "bold"))
-        shown = found[:most] if most else found
-        for one in shown:
-            name = " ".join(
-                part
-                for part in (titles.get(one.golden_id), f"({one.native_id})" if one.native_id else "")
-                if part
-            )
-            output.print(output.text(f"  {sign} {name or one.golden_id}", style))
-            for line in _lines(output, one):
-                output.print(line)
-        if len(found) > len(shown):
-            output.print(output.text(f"    and {len(found) - len(shown):,} more (--show 0 shows all)", "dim"))
+    counts: Counter[_Group] = Counter()
+    first: dict[_Group, list[Planned]] = {}
+    for one in operations:
+        group = _group(one)
+        counts[group] += 1
+        if counts[group] <= most:
+            first.setdefault(group, []).append(one)
+    for group, count in sorted(counts.items()):
+        system, entity, kind = group
+        output.print(output.text(f"\n{system}: {kind} {count:,} {entity}", "bold"))
+        for one in first[group] if most else operations:
+            if _group(one) == group:
+                _show(output, one)
+        if most and count > most:
+            output.print(output.text(f"    and {count - most:,} more (--show 0 shows all)", "dim"))
 
 
-def emit_plan(output: Output, operations: Iterable[Planned], titles: Mapping[str, str]) -> None:
+def _group(one: Planned) -> _Group:
+    return one.system, one.entity, one.kind
+
+
+def _show(output: Output, one: Planned) -> None:
+    sign, style = _SIGNS[one.kind]
+    name = " ".join(part for part in (one.title, f"({one.native_id})" if one.native_id else "") if part)
+    output.print(output.text(f"  {sign} {name or one.golden_id}", style))
+    for line in _lines(output, one):
+        output.print(line)
+
+
+def emit_plan(output: Output, operations: Iterable[Planned]) -> None:
     """Write it as messages."""
     for one in operations if output.json else ():
         output.emit(
@@ -65,7 +76,7 @@ def emit_plan(output: Output, operations: Iterable[Planned], titles: Mapping[str
                 entity=one.entity,
                 golden_id=one.golden_id,
                 native_id=one.native_id,
-                label=titles.get(one.golden_id, ""),
+                label=one.title,
                 changes=[ChangePart(path=c.path, old=c.old, new=c.new, origin=c.source) for c in one.changes],
                 waits_for=one.waits_for,
             )

@@ -76,10 +76,8 @@ def plan(
     session: Session = ctx.obj
     wanted = options(session, only_into=only_into, full=full)
     with session.running() as bridge:
-        outcome, operations = bridge.plan(wanted, out=out)
-    raise typer.Exit(
-        report_plan(session, outcome, operations, out=out, most=show, detailed=detailed_exitcode)
-    )
+        outcome, saved = bridge.plan(wanted, out=out)
+    raise typer.Exit(report_plan(session, outcome, saved, out=out, most=show, detailed=detailed_exitcode))
 
 
 def apply(

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from crmbridge.engine.facts import current_id, golden_refs, lives, party_name
-from crmbridge.engine.operations import Planned
+from crmbridge.engine.operations import Planned, chunks
 from crmbridge.identity.search import query_terms, search_terms
 from crmbridge.store.base import GoldenRow, Store
 
-__all__ = ["Found", "find", "title_of", "titles_of"]
+__all__ = ["Found", "find", "title_of", "titled"]
 
 CANDIDATES = 100
 """So many are looked at for each way of reading what was typed, to show the best of them."""
+CHUNK = 500
 ORDER = ("party", "sales_order", "invoice", "shipment", "case", "product")
 """The entities that people look for, the first one first; the others come after them."""
 TIMES = ("ordered_at", "ordered_on", "issued_on", "opened_at", "shipped_at", "occurred_at")
@@ -155,7 +156,11 @@ def _details(entity: str, doc: Mapping[str, Any]) -> str:
     return " · ".join(str(part) for part in parts if part)
 
 
-def titles_of(operations: Sequence[Planned], store: Store) -> dict[str, str]:
-    """Golden id -> what people call the record that is written."""
-    rows = store.goldens(list({one.golden_id for one in operations}))
-    return {row.id: title_of(row.entity, msgspec.json.decode(row.doc)) for row in rows.values()}
+def titled(operations: Iterable[Planned], store: Store) -> Iterator[Planned]:
+    """The operations, each with what people call the record that is written."""
+    for some in chunks(operations, CHUNK):
+        rows = store.goldens(list({one.golden_id for one in some}))
+        titles = {row.id: title_of(row.entity, msgspec.json.decode(row.doc)) for row in rows.values()}
+        for one in some:
+            one.title = titles.get(one.golden_id, "")
+            yield one

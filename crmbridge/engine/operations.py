@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal
 
 import msgspec
 
 from crmbridge.identity.link import Statement, digest
 
-__all__ = ["Change", "Kind", "Planned", "decode", "encode", "signature"]
+__all__ = ["Change", "Kind", "Planned", "chunks", "decode", "encode", "signature"]
 
 Kind = Literal["create", "update", "archive", "delete", "transition"]
 
@@ -49,6 +51,8 @@ class Planned:
     """The canonical status to reach."""
     waits_for: list[str] = field(default_factory=list)
     """Golden ids that need a record in this system first."""
+    title: str = ""
+    """What people call the record: in a plan that they look at."""
 
     @property
     def clears(self) -> int:
@@ -69,3 +73,10 @@ def decode(text: str | bytes) -> Planned:
 def signature(planned: Planned) -> str:
     """The same for operations that would write the same: a saved plan is compared by it."""
     return f"{planned.id}:{digest([[c.path, c.old, c.new] for c in planned.changes])}"
+
+
+def chunks(operations: Iterable[Planned], size: int) -> Iterator[list[Planned]]:
+    """All of them, so many at a time."""
+    rest = iter(operations)
+    while some := list(islice(rest, size)):
+        yield some

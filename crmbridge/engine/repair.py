@@ -16,14 +16,26 @@ import msgspec
 
 from crmbridge.engine.facts import current_id
 from crmbridge.engine.links import link_of, save_link
+from crmbridge.engine.operations import Planned, chunks
 from crmbridge.engine.pull import pull_records
 from crmbridge.engine.run import Flow, Run
 from crmbridge.identity.link import FieldState, Statement
 from crmbridge.store.base import DeadLetterRow, RecordRow, Store, WriteRow
 
-__all__ = ["Undo", "remove_system", "rename_system", "replay", "say_again", "start_over"]
+__all__ = [
+    "UNDONE",
+    "Undo",
+    "of_undone",
+    "remove_system",
+    "rename_system",
+    "replay",
+    "say_again",
+    "start_over",
+]
 
 CHUNK = 1000
+UNDONE = "undone"
+"""The mark of golden records in which an undo says something anew."""
 
 
 def replay(run: Run, letters: Iterable[DeadLetterRow]) -> None:
@@ -93,8 +105,8 @@ def start_over(store: Store, entities: Iterable[str], name: str, streams: Iterab
 class Undo:
     """What came of undoing a run."""
 
-    goldens: set[str] = field(default_factory=set)
-    """Golden records in which something is said anew."""
+    goldens: int = 0
+    """Golden records in which something is said anew; which: `of_undone`."""
     values: int = 0
     """Values that are said anew."""
     left: Counter[str] = field(default_factory=Counter)
@@ -116,28 +128,38 @@ def say_again(run: Run, undone: int, at: int, undo: Undo) -> None:
     loses against a higher authority. A value that somebody has changed since stays: the systems have to be
     read before. `undo` is filled in.
     """
-    for record_id, written in _by_record(run, undone, undo):
+    with run.store.transaction():
+        run.store.drop_marks(UNDONE)
+    for record_id, writes in groupby(_writes(run.store, undone), key=lambda row: row.record_id):
+        if not record_id:
+            undo.left["of records that the run created: they stay"] += sum(1 for _ in writes)
+            continue
+        written = _first_to_last(writes)
         with run.store.transaction():
             for row in run.store.records_by_id([record_id]):
                 _say_again(run, row, written, at, undo)
+    undo.goldens = run.store.count_marks(UNDONE)
 
 
-def _by_record(run: Run, undone: int, undo: Undo) -> Iterator[tuple[int, dict[str, _Written]]]:
-    found: dict[int, dict[str, _Written]] = {}
-    for row in _writes(run.store, undone):
-        if not row.record_id:
-            undo.left["of records that the run created: they stay"] += 1
-            continue
-        fields = found.setdefault(row.record_id, {})
+def of_undone(run: Run, operations: Iterable[Planned]) -> Iterator[Planned]:
+    """Those of golden records in which something is said anew."""
+    for some in chunks(operations, CHUNK):
+        known = run.store.marked(UNDONE, {one.golden_id for one in some})
+        yield from (one for one in some if one.golden_id in known)
+
+
+def _first_to_last(writes: Iterable[WriteRow]) -> dict[str, _Written]:
+    fields: dict[str, _Written] = {}
+    for row in writes:
         known = fields.setdefault(row.path, _Written(row.before, None))
         known.after = msgspec.json.decode(row.after)
-    yield from found.items()
+    return fields
 
 
 def _writes(store: Store, undone: int) -> Iterator[WriteRow]:
-    after = 0
+    after = (-1, 0)
     while rows := store.writes(undone, after, CHUNK):
-        after = rows[-1].id
+        after = (rows[-1].record_id, rows[-1].id)
         yield from rows
 
 
@@ -162,7 +184,7 @@ def _say_again(run: Run, row: RecordRow, written: dict[str, _Written], at: int, 
     if said:
         run.store.put_records([save_link(link, row, flow.shape)])
         run.store.mark_dirty([row.golden_id])
-        undo.goldens.add(row.golden_id)
+        run.store.put_marks(UNDONE, [row.golden_id])
         undo.values += said
 
 

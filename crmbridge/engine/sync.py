@@ -8,18 +8,18 @@ link    the same up to the plan, and nothing is sent: records only find each oth
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
 from crmbridge.engine import consent, insights
-from crmbridge.engine.find import titles_of
 from crmbridge.engine.golden import Summary, plan_dirty
 from crmbridge.engine.lookup import settle
-from crmbridge.engine.operations import Planned, decode, signature
+from crmbridge.engine.operations import Planned, chunks, decode, signature
 from crmbridge.engine.pull import pull_system
 from crmbridge.engine.push import push
+from crmbridge.engine.repair import UNDONE
 from crmbridge.engine.resolve import DOUBT, resolve
 from crmbridge.engine.run import Flow, Run
 from crmbridge.sdk.errors import AuthError, LimitError
@@ -42,13 +42,15 @@ ROUNDS = 4
 """A write can bring news (a number that the target gave); what follows from it is sent in the same run."""
 CHUNK = 500
 SHOWN = 100
-"""So many of what is parked too long are listed."""
+"""So many of what is parked too long, or no longer true, are listed."""
 NOTES = 100_000
 """So many notes are looked through for what is doubtful."""
 
 Verdict = Literal["done", "approval", "limit"]
-Approved = Mapping[str, Planned]
-"""The operations that a person agreed to, by their signatures."""
+APPROVED = "approved"
+"""The mark of a saved plan's operations, by their signatures, that have not been found to be true yet."""
+Approved = Iterable[Planned]
+"""The operations that a person agreed to: they are gone through twice, and never held all at once."""
 Say = Callable[[Run], object]
 """What is said anew once the systems were read, before anything is planned: see `runs undo`."""
 
@@ -66,12 +68,12 @@ class Outcome:
     reasons: list[str] = field(default_factory=list)
     """Why a person has to look: a line each."""
     stale: list[str] = field(default_factory=list)
-    """Operations of a saved plan that are no longer true: a line each."""
+    """Operations of a saved plan that are no longer true: a line each, of the first of them."""
+    stale_count: int = 0
+    """How many they are in all."""
     limit: LimitError | None = None
     failed: dict[str, Exception] = field(default_factory=dict)
     """System -> why it dropped out."""
-    titles: dict[str, str] = field(default_factory=dict)
-    """Of a plan: golden id -> what people call that record."""
     open_problems: int = 0
     """Dead letters, waiting records, uncertain operations and what is parked too long, as of now."""
     waiting: list[OwedRow] = field(default_factory=list)
@@ -128,10 +130,10 @@ def plan(run: Run, say: Say = _nothing) -> Outcome:
 
 def _doubts(run: Run) -> list[str]:
     """What was found doubtful now, and earlier about what would be created now."""
-    created = {one.golden_id for one in operations(run) if one.kind == "create"}
-    notes = run.store.notes(None, None, NOTES)
-    found = (n.text for n in notes if n.kind == DOUBT and (n.run == run.id or n.golden_id in created))
-    return list(dict.fromkeys(found))
+    notes = run.store.notes(None, None, NOTES, DOUBT)
+    planned = run.store.intents_of(list({n.golden_id for n in notes if n.golden_id}), ["planned"])
+    created = {row.golden_id for row in planned if row.run == run.id and row.kind == "create"}
+    return list(dict.fromkeys(n.text for n in notes if n.run == run.id or n.golden_id in created))
 
 
 def link(run: Run) -> Outcome:
@@ -140,16 +142,11 @@ def link(run: Run) -> Outcome:
 
 
 def apply(run: Run, approved: Approved, say: Say = _nothing, *, strict: bool = False) -> Outcome:
-    """Send what a saved plan holds (its operations by their signatures) and is still true."""
-    outcome, found = _compared(run, approved, say, strict=strict)
+    """Send what a saved plan holds and is still true."""
+    outcome = _compared(run, approved, say, strict=strict)
     if outcome.verdict == "done":
-        with run.store.transaction():
-            run.store.drop_intents(["planned"], [found[s].id for s in found.keys() - approved.keys()])
-        run.planned = Counter((found[s].system, found[s].entity) for s in found.keys() & approved.keys())
         consent.agree_to_config(run)
-        consent.approve_applied(
-            run, {(found[s].entity, found[s].system) for s in found.keys() & approved.keys()}
-        )
+        consent.approve_applied(run, {(entity, system) for system, entity in run.planned})
         _push_all(run)
         _set_parked_aside(run)
         consent.approve_equal(run)
@@ -158,28 +155,59 @@ def apply(run: Run, approved: Approved, say: Say = _nothing, *, strict: bool = F
 
 def would_apply(run: Run, approved: Approved, say: Say, *, strict: bool = False) -> Outcome:
     """Whether `apply` would send it. The run works on a copy of the state."""
-    outcome, _ = _compared(run, approved, say, strict=strict)
-    return _ended(run, outcome)
+    return _ended(run, _compared(run, approved, say, strict=strict))
 
 
-def _compared(run: Run, approved: Approved, say: Say, *, strict: bool) -> tuple[Outcome, dict[str, Planned]]:
-    """What there is to write now, by signature, beside what was approved."""
+def _compared(run: Run, approved: Approved, say: Say, *, strict: bool) -> Outcome:
+    """Beside what was approved: of what there is to write now, the rest is taken out."""
     outcome = Outcome(read(run, say))
     _check(run, outcome, accept_config=True, first_ok=True)
-    found = {signature(operation): operation for operation in operations(run)}
-    gone = [approved[one] for one in sorted(approved.keys() - found.keys())]
-    titles = titles_of(gone, run.store)
-    outcome.stale = sorted(f"no longer true: {_described(one, titles)}" for one in gone)
-    if strict and gone and outcome.verdict == "done":
+    _mark_approved(run, approved)
+    others = _take_out_others(run)
+    outcome.stale_count = run.store.count_marks(APPROVED)
+    outcome.stale = sorted(islice(_stale(run, approved), SHOWN))
+    if outcome.verdict != "done":
+        return outcome
+    if strict and outcome.stale_count:
         outcome.verdict, outcome.reasons = "approval", ["the plan no longer fits (--strict)"]
-    elif found and approved and not approved.keys() & found.keys() and outcome.verdict == "done":
+    elif others and outcome.stale_count and not run.planned:
         outcome.verdict = "approval"
         outcome.reasons = ["nothing of this plan is still true, and other changes wait: make a new plan"]
-    return outcome, found
+    return outcome
 
 
-def _described(planned: Planned, titles: Mapping[str, str]) -> str:
-    name = titles.get(planned.golden_id) or planned.golden_id
+def _mark_approved(run: Run, approved: Approved) -> None:
+    with run.store.transaction():
+        run.store.drop_marks(APPROVED)
+        for some in chunks(approved, CHUNK):
+            run.store.put_marks(APPROVED, map(signature, some))
+
+
+def _take_out_others(run: Run) -> int:
+    """Only what was approved stays planned, and its marks go; how many others there were."""
+    others = 0
+    run.planned.clear()
+    for some in chunks(operations(run), CHUNK):
+        signatures = {one.id: signature(one) for one in some}
+        known = run.store.marked(APPROVED, signatures.values())
+        left = [one.id for one in some if signatures[one.id] not in known]
+        run.planned.update((one.system, one.entity) for one in some if signatures[one.id] in known)
+        with run.store.transaction():
+            run.store.drop_marks(APPROVED, known)
+            run.store.drop_intents(["planned"], left)
+        others += len(left)
+    return others
+
+
+def _stale(run: Run, approved: Approved) -> Iterator[str]:
+    """What was approved and is planned no more."""
+    for some in chunks(approved, CHUNK):
+        gone = run.store.marked(APPROVED, map(signature, some))
+        yield from (f"no longer true: {_described(one)}" for one in some if signature(one) in gone)
+
+
+def _described(planned: Planned) -> str:
+    name = planned.title or planned.golden_id
     fields = sorted({change.path.partition("/")[0] for change in planned.changes})
     where = f"{planned.system} {planned.native_id or ''}".strip()
     return f"{planned.kind} {name} in {where}" + (f" ({', '.join(fields)})" if fields else "")
@@ -280,6 +308,8 @@ def _set_parked_aside(run: Run) -> None:
 def _ended(run: Run, outcome: Outcome) -> Outcome:
     _forget(run, ["planned", "stale", "conflict"])
     with run.store.transaction():
+        for mark in (APPROVED, UNDONE):
+            run.store.drop_marks(mark)
         run.store.settle_owed(run.id)
     long_ago = run.now() - run.patience
     outcome.failed = _failures(run)

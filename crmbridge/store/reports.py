@@ -163,10 +163,15 @@ class Reports:
     def put_writes(self, rows: Iterable[WriteRow]) -> None:
         self.database.write_many(_PUT_WRITE, map(_WRITE_VALUES, rows))
 
-    def writes(self, run: int, after: int, limit: int) -> list[WriteRow]:
-        statement = sa.select(*(writes.c[name] for name in _WRITE)).order_by(writes.c.id).limit(limit)
-        rows = self.database.rows(statement.where(writes.c.run == run, writes.c.id > after))
-        return [WriteRow(*row) for row in rows]
+    def writes(self, run: int, after: tuple[int, int], limit: int) -> list[WriteRow]:
+        place = sa.tuple_(writes.c.record_id, writes.c.id)
+        statement = (
+            sa.select(*(writes.c[name] for name in _WRITE))
+            .where(writes.c.run == run, place > after)
+            .order_by(writes.c.record_id, writes.c.id)
+            .limit(limit)
+        )
+        return [WriteRow(*row) for row in self.database.rows(statement)]
 
     def put_conflicts(self, rows: Iterable[ConflictRow]) -> None:
         self.database.write_many(_PUT_CONFLICT, ((*_CONFLICT_VALUES(row), _digest(row)) for row in rows))
@@ -184,12 +189,16 @@ class Reports:
     def put_notes(self, rows: Iterable[NoteRow]) -> None:
         self.database.write_many(_PUT_NOTE, map(_NOTE_VALUES, rows))
 
-    def notes(self, run: int | None, golden_id: str | None, limit: int) -> list[NoteRow]:
+    def notes(
+        self, run: int | None, golden_id: str | None, limit: int, kind: str | None = None
+    ) -> list[NoteRow]:
         statement = sa.select(*(notes.c[name] for name in _NOTE)).order_by(notes.c.id).limit(limit)
         if run is not None:
             statement = statement.where(notes.c.run == run)
         if golden_id is not None:
             statement = statement.where(notes.c.golden_id == golden_id)
+        if kind is not None:
+            statement = statement.where(notes.c.kind == kind)
         return [NoteRow(*row) for row in self.database.rows(statement)]
 
 

@@ -14,6 +14,7 @@ from crmbridge.store.base import Store
 from crmbridge.store.database import Database
 from crmbridge.store.goldens import Goldens
 from crmbridge.store.intents import Intents
+from crmbridge.store.marks import Marks
 from crmbridge.store.migrations import NEWEST, upgrade
 from crmbridge.store.owed import Owed
 from crmbridge.store.postgres import Postgres
@@ -148,6 +149,12 @@ class SqlStore:
         self.settle_owed = owed.settle_owed
         self.owed = owed.owed
         self.count_owed = owed.count_owed
+
+        marks = Marks(database)
+        self.put_marks = marks.put_marks
+        self.marked = marks.marked
+        self.count_marks = marks.count_marks
+        self.drop_marks = marks.drop_marks
 
         letters = DeadLetters(database, now)
         self.put_dead_letter = letters.put_dead_letter

@@ -16,6 +16,7 @@ __all__ = [
     "intents",
     "journal",
     "listing",
+    "marks",
     "metadata",
     "notes",
     "owed",
@@ -117,6 +118,9 @@ listing = sa.Table(
     _text("native_id", key=True),
     _text("scope", key=True),
 )
+
+# What one run remembers: the operations of a plan that is applied, the records of one that undoes.
+marks = sa.Table("marks", metadata, _text("mark", key=True), _text("item", key=True))
 
 identity_keys = sa.Table(
     "identity_keys",

@@ -53,7 +53,7 @@ def run(bridge: Bridge, command: tuple[str, ...], result: Told) -> None:
         case ("plan", *options):
             out = bridge.config.root / options[-1] if "--out" in options else None
             outcome, operations = bridge.plan(out=out)
-            result.plans.append(operations)
+            result.plans.append(list(operations))
             assert outcome.failed == {}
         case ("apply", name):
             result.outcomes.append(bridge.apply(bridge.config.root / name))
@@ -166,7 +166,8 @@ def test_what_a_person_changes_in_the_shop_by_hand_is_seen(applied: Path) -> Non
     with closing(sqlite3.connect(applied / "shop.db")) as database, database:
         database.execute("UPDATE customers SET phone = '+44 7700 900199' WHERE number = 'W-2022'")
     with Bridge.open(applied / "crmbridge.yaml") as bridge:
-        _, operations = bridge.plan()
+        _, plan = bridge.plan()
+        operations = list(plan)
     assert sorted((one.system, one.native_id, one.changes[0].new) for one in operations) == [
         ("crm", "W-2022", "+447700900199"),
         ("sales", "W-2022", "+447700900199"),

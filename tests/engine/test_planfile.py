@@ -29,8 +29,13 @@ def saved(folder: Path, **more: Any) -> Path:
 
 def test_a_plan_is_read_back_as_it_was_saved(tmp_path: Path) -> None:
     found = load_plan(saved(tmp_path))
-    assert list(found.operations) == OPERATIONS
-    assert (found.path.name, found.made_at, found.undo) == ("plan.jsonl", START.isoformat(), None)
+    assert list(found) == OPERATIONS
+    assert (found.path.name, found.made_at, found.count, found.undo) == (
+        "plan.jsonl",
+        START.isoformat(),
+        2,
+        None,
+    )
     assert load_plan(saved(tmp_path, undo=[3, 99])).undo == (3, 99)
 
 

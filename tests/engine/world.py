@@ -10,7 +10,8 @@ from typing import Any
 
 from crmbridge.connectors.memory import Behaviour, MemoryConnector, MemorySystem
 from crmbridge.engine import sync as pipeline
-from crmbridge.engine.operations import Planned, signature
+from crmbridge.engine.find import titled
+from crmbridge.engine.operations import Planned
 from crmbridge.engine.run import Flow, Run, System
 from crmbridge.identity.policy import Policy
 from crmbridge.identity.shape import shape_of
@@ -126,12 +127,12 @@ class World:
         with self.store.scratch() as copy:
             run = self.run(copy)
             pipeline.plan(run)
-            return list(pipeline.operations(run))
+            return list(titled(pipeline.operations(run), copy))
 
     def apply(self, planned: Iterable[Planned], **options: Any) -> pipeline.Outcome:
         """Apply a saved plan."""
         self.clock.sleep(60)
-        return pipeline.apply(self.run(), {signature(p): p for p in planned}, **options)
+        return pipeline.apply(self.run(), planned, **options)
 
     def live(self, system: str, stream: str = "customers") -> dict[str, dict[str, Any]]:
         """What is in a system now."""

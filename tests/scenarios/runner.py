@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -462,7 +462,7 @@ def _conflict(row: Any) -> dict[str, Any]:
     return shown
 
 
-def _compare_plan(expected: list[dict[str, Any]], operations: list[Planned]) -> None:
+def _compare_plan(expected: list[dict[str, Any]], operations: Iterable[Planned]) -> None:
     found = sorted((_shown(o) for o in operations), key=repr)
     wanted = sorted(expected, key=repr)
     assert found == wanted, (

@@ -920,10 +920,37 @@ class StoreSuite:
         rows = [WriteRow(n % 2, "i", "shop", n, "g", "name", '"a"', "unset", NOW) for n in range(6)]
         with store.transaction():
             store.put_writes(rows)
-        found = store.writes(1, 0, 2)
+        found = store.writes(1, (-1, 0), 2)
         assert [row.record_id for row in found] == [1, 3]
         assert replace(found[0], id=0) == rows[1]
-        assert [row.record_id for row in store.writes(1, found[-1].id, 9)] == [5]
+        assert [row.record_id for row in store.writes(1, (found[-1].record_id, found[-1].id), 9)] == [5]
+
+    def test_writes_come_record_by_record(self, store: Store) -> None:
+        rows = [WriteRow(1, "i", "shop", n, "g", "name", '"a"', "unset", NOW) for n in (7, 5, 0, 7, 5)]
+        with store.transaction():
+            store.put_writes(rows)
+        found: list[WriteRow] = []
+        after = (-1, 0)
+        while page := store.writes(1, after, 2):
+            found += page
+            after = (page[-1].record_id, page[-1].id)
+        assert [row.record_id for row in found] == [0, 5, 5, 7, 7]
+        assert [row.id for row in found if row.record_id == 7] == [1, 4]
+
+    def test_marks_are_remembered_until_they_are_dropped(self, store: Store) -> None:
+        with store.transaction():
+            store.put_marks("approved", ["a", "王", "a", "c"])
+            store.put_marks("approved", ["c"])
+            store.put_marks("undone", ["a"])
+        assert store.marked("approved", ["a", "b", "王"]) == {"a", "王"}
+        assert (store.count_marks("approved"), store.count_marks("undone")) == (3, 1)
+        with store.transaction():
+            store.drop_marks("approved", ["a", "b"])
+        assert store.marked("approved", ["a", "王", "c"]) == {"王", "c"}
+        assert store.marked("undone", ["a"]) == {"a"}
+        with store.transaction():
+            store.drop_marks("approved")
+        assert (store.count_marks("approved"), store.count_marks("undone")) == (0, 1)
 
     def test_a_conflict_is_kept_once(self, store: Store) -> None:
         row = ConflictRow("g", "party", "name", '{"v": 1}', "[2]", "latest", True, False, 5, 1)

@@ -27,6 +27,9 @@ STATEMENTS = (
         stream_id BIGINT NOT NULL, native_id {text} NOT NULL, scope {text} NOT NULL,
         PRIMARY KEY (stream_id, native_id, scope)
     ) {rowless}""",
+    """CREATE TABLE marks (
+        mark {text} NOT NULL, item {text} NOT NULL, PRIMARY KEY (mark, item)
+    ) {rowless}""",
     """CREATE TABLE identity_keys (
         entity {text} NOT NULL, key {text} NOT NULL, record_id BIGINT NOT NULL,
         PRIMARY KEY (entity, key, record_id)
@@ -83,7 +86,7 @@ STATEMENTS = (
         golden_id {text} NOT NULL, path {text} NOT NULL, before {text} NOT NULL, after {text} NOT NULL,
         at BIGINT NOT NULL, id {id}
     )""",
-    "CREATE INDEX writes_run ON writes (run, id)",
+    "CREATE INDEX writes_run ON writes (run, record_id, id)",
     """CREATE TABLE conflicts (
         golden_id {text} NOT NULL, entity {text} NOT NULL, path {text} NOT NULL, winner {text} NOT NULL,
         losers {text} NOT NULL, rule {text} NOT NULL, too_close BOOLEAN NOT NULL, undecided BOOLEAN NOT NULL,
