@@ -33,7 +33,7 @@ __all__ = [
     "start_over",
 ]
 
-CHUNK = 1000
+CHUNK = 500
 UNDONE = "undone"
 """The mark of golden records in which an undo says something anew."""
 
