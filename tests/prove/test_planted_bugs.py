@@ -63,7 +63,7 @@ BUGS: dict[str, tuple[str, str, str]] = {
     ),
     "authority by holder": (
         "crmbridge/identity/survive.py",
-        '        link = self.links.get(said.origin)\n        return link.system if link else ""\n',
+        '        link = self.links.get(said.origin) or self.dead.get(said.origin)\n        return link.system if link else ""\n',
         HOLDER,
     ),
     "first contact by time": (
@@ -78,12 +78,12 @@ BUGS: dict[str, tuple[str, str, str]] = {
     ),
     "a stale plan applied": (
         "crmbridge/engine/sync.py",
-        '            run.store.drop_intents(["planned"], [found[s].id for s in found.keys() - approved])\n',
+        '            run.store.drop_intents(["planned"], left)\n',
         "            pass\n",
     ),
     "parked and forgotten": (
         "crmbridge/engine/golden.py",
-        'self._owe(golden_id, note.system, "parked", f"{note.path} {note.text}")',
+        'self._owe(golden_id, note.system, note.kind, f"{note.path} {note.text}")',
         "pass",
     ),
     "the limit after the first write": (
