@@ -63,7 +63,10 @@ BUGS: dict[str, tuple[str, str, str]] = {
     ),
     "authority by holder": (
         "crmbridge/identity/survive.py",
-        '        link = self.links.get(said.origin) or self.dead.get(said.origin)\n        return link.system if link else ""\n',
+        (
+            "        link = self.links.get(said.origin) or self.dead.get(said.origin)\n"
+            '        return link.system if link else ""\n'
+        ),
         HOLDER,
     ),
     "first contact by time": (
