@@ -36,6 +36,8 @@ class Removals:
         """The tombstones and merges of a page, once its records are saved; in the page's transaction."""
         for merge in page.merges:  # before the tombstone that a system may report of the loser as well
             self._merge(merge)
+        if not page.tombstones:
+            return
         here = {(record.scope, record.native_id) for record in page.records}
         for tombstone in page.tombstones:
             if (tombstone.scope, tombstone.native_id) not in here:  # else it was brought back since

@@ -39,7 +39,7 @@ Plain = Callable[[Any], str | None]
 the model has to decide."""
 
 _encode = msgspec.json.Encoder().encode
-_CONFIG = {"extra", "frozen", "coerce_numbers_to_str", "title"}
+_CONFIG = {"extra", "frozen", "coerce_numbers_to_str", "title", "defer_build"}
 _LEAVES = (str, int, bool)
 _NFC = get_args(Text)[1]
 """What checks single texts; here they are checked all at once, as one."""

@@ -20,7 +20,7 @@ __all__ = [
 
 class _Spec(BaseModel):
     model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True
+        extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True, defer_build=True
     )
 
 

@@ -207,7 +207,7 @@ CountryCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 class Value(BaseModel):
     """A composite that is one value: it is set, compared and decided as a whole."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, defer_build=True)
 
 
 class Money(Value):
@@ -255,7 +255,7 @@ class Element(BaseModel):
     and wherever there is no child id.
     """
 
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, defer_build=True)
 
     id: NativeId | None = None
     """The native id of the child, or the name of the slot that shows it (`slot:phone`)."""
@@ -278,7 +278,7 @@ class Identifier(Element):
 class Entity(BaseModel):
     """A canonical type. Every field is optional in the model: unset, null or a value."""
 
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, defer_build=True)
 
     entity_name: ClassVar[str]
     """The name in config and mappings: `party`, `sales_order` ..."""

@@ -58,7 +58,7 @@ class CustomSchemaError(ValueError):
 class CustomField(BaseModel):
     """A declared field; in YAML its type alone (`nickname: text`) or a table with what follows."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     type: FieldType
     """What it holds; `text_list` is one value, set and compared as a whole."""
@@ -90,7 +90,7 @@ class CustomField(BaseModel):
 class CustomEntity(BaseModel):
     """A declared entity."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     fields: dict[str, CustomField] = Field(min_length=1)
     """Its fields by name."""

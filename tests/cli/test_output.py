@@ -186,6 +186,18 @@ def test_version_and_help_load_little(place: Place) -> None:
     assert not modules("--help") & heavy
 
 
+def test_a_run_without_workbooks_loads_nothing_for_them(place: Place) -> None:
+    code = (
+        "import sys; from pathlib import Path; from crmbridge.bridge import Bridge\n"
+        "Bridge.open(Path('crmbridge.yaml')).close(); print(*sys.modules)"
+    )
+    path = {**os.environ, **place.env, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=place.folder, env=path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not {"openpyxl", "babel", "stdnum", "email_validator", "typer"} & set(done.stdout.split())
+
+
 def test_logs_are_text_or_json(agreed: Place) -> None:
     for form in ("json", "text"):
         file = agreed.folder / f"{form}.log"

@@ -31,7 +31,6 @@ from crmbridge.connectors.files.listing import Listing
 from crmbridge.connectors.files.settings import FilesSettings
 from crmbridge.connectors.files.sources import Source, find_files, find_sources, sheet_source
 from crmbridge.connectors.files.table import DamagedError, Table
-from crmbridge.connectors.files.xlsxfile import XlsxTable
 from crmbridge.sdk import (
     Capabilities,
     ConfigError,
@@ -261,6 +260,9 @@ def _open(source: Source) -> Table:
         return CsvTable(source.path, source.settings)
     if source.kind == "jsonl":
         return JsonlTable(source.path)
+    # openpyxl costs a tenth of a second, which who has no workbook need not wait for.
+    from crmbridge.connectors.files.xlsxfile import XlsxTable
+
     return XlsxTable(source.path, source.sheet or source.stream, source.settings)
 
 
