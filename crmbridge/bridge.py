@@ -504,6 +504,12 @@ class Bridge:
         with self.store.lock("conflicts withdraw"), self.store.transaction():
             return steward.withdraw(self.looking(), ruling)
 
+    @contextmanager
+    def ruling(self, command: str) -> Iterator[Run]:
+        """A person says something about the state, by `command`: all of it is kept, or nothing."""
+        with self.store.lock(command), self.store.transaction():
+            yield self.looking()
+
     # -- flows ---------------------------------------------------------------------------------
 
     def flows(self, only_into: str | None = None) -> list[Flow]:

@@ -21,15 +21,18 @@ __all__ = [
     "FieldMessage",
     "FindingMessage",
     "FoundMessage",
+    "LinkMessage",
     "Message",
     "NoteMessage",
     "OperationMessage",
     "PluginMessage",
     "PreviewMessage",
     "RecordMessage",
+    "RulingMessage",
     "RunMessage",
     "SummaryMessage",
     "SystemMessage",
+    "UncertainMessage",
     "WriteMessage",
 ]
 
@@ -312,6 +315,72 @@ class DecisionMessage(Message):
     """The reason given."""
 
 
+class LinkMessage(Message):
+    """One record of a golden record."""
+
+    type: Literal["link"] = "link"
+    golden_id: str
+    """The golden record."""
+    entity: str
+    """The canonical type."""
+    system: str
+    """Where the record is."""
+    stream: str
+    """The object type there."""
+    native_id: str
+    """Its id there."""
+    scope: str = ""
+    """The company or channel, where the system has several."""
+    part: str = ""
+    """Of a further canonical record of the same native one: its name."""
+    status: str
+    """live, out (of scope), archived or gone."""
+
+
+class UncertainMessage(Message):
+    """One operation whose outcome nobody knows."""
+
+    type: Literal["uncertain"] = "uncertain"
+    id: str
+    """Its id, for `uncertain adopt` and `uncertain undo`."""
+    kind: str
+    """create, update, archive, delete or transition."""
+    system: str
+    """Where it was sent."""
+    stream: str
+    """The object type there."""
+    entity: str
+    """The canonical type."""
+    golden_id: str
+    """The golden record."""
+    label: str = ""
+    """Its name, number or title, as far as it is known."""
+    since: str
+    """Since when."""
+    why: str
+    """Why nobody knows."""
+    candidates: list[str] = []
+    """Records that may be what it made: SYSTEM/STREAM/ID, at most 20."""
+
+
+class RulingMessage(Message):
+    """A person said who is who, or what became of an operation."""
+
+    type: Literal["ruling"] = "ruling"
+    command: str
+    """links unlink, links relink, uncertain adopt or uncertain undo."""
+    place: str | None = None
+    """The record, SYSTEM/STREAM/ID; left out for an operation that made none."""
+    golden_id: str
+    """The golden record that it belongs to now."""
+    before: str = ""
+    """The one that it belonged to before."""
+    by: str
+    """Who said so."""
+    why: str
+    """The reason given."""
+
+
 class DeadLetterMessage(Message):
     """One dead letter."""
 
@@ -421,6 +490,9 @@ MESSAGES: tuple[type[Message], ...] = (
     WriteMessage,
     ConflictMessage,
     DecisionMessage,
+    LinkMessage,
+    UncertainMessage,
+    RulingMessage,
     DeadLetterMessage,
     SystemMessage,
     PluginMessage,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from crmbridge.engine.explain import Explained
     from crmbridge.engine.find import Found
 
-__all__ = ["register", "tell_field"]
+__all__ = ["named", "register", "tell_field"]
 
 ID = typer.Argument(metavar="ID", help="A golden id, or anything that `find` finds exactly one record by.")
 
@@ -80,7 +80,7 @@ def _message(one: Found) -> FoundMessage:
     )
 
 
-def _resolve(session: Session, text: str) -> str:
+def named(session: Session, text: str) -> str:
     """The golden id that `text` is or names. Raises ConfigError where it names none or several."""
     from crmbridge.sdk.errors import ConfigError
 
@@ -110,7 +110,7 @@ def show(
 
     session: Session = ctx.obj
     output = session.output
-    found = customer(session.bridge().looking(), _resolve(session, id_))
+    found = customer(session.bridge().looking(), named(session, id_))
     output.emit(RecordMessage(golden_id=found.id, entity="party", data=_plain(found)))
     if html is not None:
         _write(html, session.redact(page(found, zone=session.zone())))
@@ -164,7 +164,7 @@ def explain(
 
     session: Session = ctx.obj
     output, bridge = session.output, session.bridge()
-    golden_id = _resolve(session, id_)
+    golden_id = named(session, id_)
     fields = explain_fields(bridge.looking(), golden_id, field, zone=session.zone())
     row = golden_row(bridge.store, golden_id)
     output.emit(RecordMessage(golden_id=row.id, entity=row.entity, data=_plain(fields)))

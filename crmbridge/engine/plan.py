@@ -243,7 +243,7 @@ class _Step:
             yield from self._whole_parts(name, element_id, rule)
         for element_id in shown:
             path = element_path(name, element_id)
-            removed = golden.decisions.get(path)
+            removed = self._decision(path)
             if removed is not None and removed.winner.value is None:
                 yield Change(path, True, None, removed.winner, removed.system)
 
@@ -342,7 +342,7 @@ class _Step:
         if shown is None:
             return
         path = element_path(name, shown)
-        removed = self.given.golden.decisions.get(path)
+        removed = self._decision(path)
         if removed is not None and removed.winner.value is None:
             self.slots.setdefault(name, {})[slot.name] = None
             yield Change(path, True, None, removed.winner, removed.system)

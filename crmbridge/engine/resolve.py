@@ -90,6 +90,8 @@ class _Batch:
     holders: dict[str, list[int]] = field(default_factory=dict)
     """Key -> record ids that have it."""
     golden: dict[int, str] = field(default_factory=dict)
+    apart: dict[int, set[int]] = field(default_factory=dict)
+    """Record id -> records of which a person said that they are something else."""
     founded: list[GoldenRow] = field(default_factory=list)
     doubts: list[tuple[RecordRow, str, str]] = field(default_factory=list)
     """(record, golden id that it may belong to, why)"""
@@ -164,6 +166,11 @@ class _Batch:
         unknown = sorted({r for records in self.holders.values() for r in records} - set(self.docs))
         for row in self.run.store.records_by_id(unknown) if unknown else ():
             self.docs[row.id] = json.loads(row.seen)
+        self.apart = self.run.store.told_apart([row.id for row in self.rows])
+        others = sorted(set().union(*self.apart.values()) - self.golden.keys())
+        for row in self.run.store.records_by_id(others) if others else ():
+            if row.golden_id:
+                self.golden[row.id] = row.golden_id
 
     # decision
 
@@ -183,7 +190,7 @@ class _Batch:
     def _met(self, row: RecordRow) -> dict[str, list[str]]:
         """Golden id -> the keys shared with it, strongest meeting first; doubtful ones are noted."""
         met: dict[str, dict[str, None]] = {}
-        taken = self._taken_by_other_scopes(row)
+        taken = self._taken_by_other_scopes(row) | self._told_apart([row.id])
         for key in self.keys[row.id]:
             for other in self.holders.get(key, ()):
                 golden = self.golden.get(other)
@@ -210,6 +217,11 @@ class _Batch:
             for one in rows
             if one.system == row.system and one.scope not in ("", row.scope)
         }
+
+    def _told_apart(self, record_ids: Iterable[int]) -> set[str]:
+        """Golden records that a person parted these records from."""
+        others = set().union(*(self.apart.get(one, ()) for one in record_ids))
+        return {self.golden[other] for other in others if other in self.golden}
 
     def _judge(self, row: RecordRow, other: int, key: str) -> Verdict:
         if not self.flow.shape.model.matched:

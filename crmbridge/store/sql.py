@@ -14,6 +14,7 @@ from crmbridge.store.base import Store
 from crmbridge.store.database import Database
 from crmbridge.store.goldens import Goldens
 from crmbridge.store.intents import Intents
+from crmbridge.store.judgements import Judgements
 from crmbridge.store.marks import Marks
 from crmbridge.store.migrations import NEWEST, upgrade
 from crmbridge.store.owed import Owed
@@ -130,6 +131,11 @@ class SqlStore:
         self.search = goldens.search
         self.journal = goldens.journal
         self.history = goldens.history
+
+        judgements = Judgements(database)
+        self.tell_apart = judgements.tell_apart
+        self.forget_apart = judgements.forget_apart
+        self.told_apart = judgements.told_apart
 
         intents = Intents(database)
         self.put_intents = intents.put_intents

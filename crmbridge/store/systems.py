@@ -14,6 +14,7 @@ from crmbridge.store.tables import (
     dead_letters,
     identity_keys,
     intents,
+    judgements,
     listing,
     notes,
     owed,
@@ -74,6 +75,8 @@ class Systems:
         numbers = sa.select(streams.c.id).where(streams.c.system == name)
         theirs = sa.select(records.c.id).where(records.c.stream_id.in_(numbers))
         self.database.write(sa.delete(identity_keys).where(identity_keys.c.record_id.in_(theirs)))
+        parted = judgements.c.one.in_(theirs) | judgements.c.other.in_(theirs)
+        self.database.write(sa.delete(judgements).where(parted))
         self._keep_last_id(numbers)
         self.database.write(sa.delete(records).where(records.c.stream_id.in_(numbers)))
         self.database.write(sa.delete(listing).where(listing.c.stream_id.in_(numbers)))

@@ -15,6 +15,7 @@ __all__ = [
     "identity_keys",
     "intents",
     "journal",
+    "judgements",
     "listing",
     "marks",
     "metadata",
@@ -128,6 +129,14 @@ identity_keys = sa.Table(
     _text("entity", key=True),
     _text("key", key=True),
     sa.Column("record_id", sa.BigInteger, primary_key=True, autoincrement=False),
+)
+
+# Pairs of records that a person told apart.
+judgements = sa.Table(
+    "judgements",
+    metadata,
+    sa.Column("one", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("other", sa.BigInteger, primary_key=True, autoincrement=False),
 )
 
 goldens = sa.Table(

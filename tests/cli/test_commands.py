@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from crmbridge.engine.operations import Change, Planned, encode
+from crmbridge.identity.link import Statement
+from crmbridge.store.base import IntentRow
+from crmbridge.store.sql import open_store
 from tests.cli.conftest import CONFIG, CUSTOMERS, Place
 
 FOURTH = "004,Zoé,zoe@x.example,,\n"
@@ -125,6 +130,69 @@ def test_an_undo_that_is_not_applied_changes_nothing(agreed: Place) -> None:
     agreed.config(CONFIG)
     assert agreed.run("plan", "--detailed-exitcode").code == 0
     assert agreed.shop()[0][0] == "Anna"
+
+
+# -- links -------------------------------------------------------------------------------------
+
+
+def test_a_record_is_unlinked_and_relinked_with_who_and_why_in_the_journal(agreed: Place) -> None:
+    listed = agreed.run("links", "list", "Ann Lee", "--json").lines
+    assert [(one["system"], one["native_id"]) for one in listed] == [("sales", "001"), ("shop", "1")]
+    word = ("--by", "王小明", "--why", "her mother")
+    done = agreed.run("links", "unlink", "shop/customers/1", *word, "--json")
+    (ruling,) = done.lines
+    assert (ruling["before"], ruling["by"], ruling["why"]) == (listed[0]["golden_id"], "王小明", "her mother")
+    assert "links relink shop/customers/1" in done.err
+    shown = agreed.run("links", "list", ruling["before"])
+    assert "shop/customers/1" in shown.out
+    assert "by 王小明: her mother" in shown.out
+    assert agreed.run("links", "unlink", "shop/customers/1", *word).code == 2
+    assert agreed.run("links", "relink", "shop/customers/1", *word).code == 0
+    assert agreed.run("plan", "--detailed-exitcode").code == 0
+    assert agreed.run("links", "relink", "shop/customers/1", *word).code == 2
+
+
+def test_a_record_that_nobody_knows_cannot_be_unlinked(agreed: Place) -> None:
+    for place in ("shop/customers/99", "shop", "shop/people/1"):
+        done = agreed.run("links", "unlink", place, "--why", "x")
+        assert (done.code, place in done.err, "SYSTEM/STREAM/ID" in done.err) == (2, True, True)
+
+
+def test_what_is_uncertain_is_listed_shown_and_settled(agreed: Place) -> None:
+    (ann, _) = agreed.run("links", "list", "Ann Lee", "--json").lines
+    said = Change("display_name", None, "Ann Lee", Statement("Ann Lee", 0, 1), "sales")
+    planned = Planned("c1", "create", "shop", "customers", "party", ann["golden_id"], changes=[said])
+    row = IntentRow("c1", 1, "shop", "customers", "party", "create", ann["golden_id"], encode(planned))
+    row.status, row.reason, row.native_id = "uncertain", "nobody says when it was made", "2"
+    with (
+        closing(open_store(f"sqlite:///{agreed.folder}/state.db", now=lambda: 0)) as store,
+        store.transaction(),
+    ):
+        store.put_intents([row])
+    (listed,) = agreed.run("uncertain", "list", "--json").lines
+    assert (listed["id"], listed["label"], listed["candidates"]) == ("c1", "Ann Lee", ["shop/customers/2"])
+    assert "nobody says when" in agreed.run("uncertain", "list").out
+    shown = agreed.run("uncertain", "show", "c1").out
+    assert "may be shop/customers/2" in shown
+    assert "display_name: Ann Lee" in shown
+    refused = agreed.run("uncertain", "adopt", "c1", "shop/customers/2", "--why", "x")
+    assert (refused.code, "with other records" in refused.err) == (2, True)
+    assert agreed.run("uncertain", "undo", "c1", "--why", "x").code == 0
+    assert agreed.run("uncertain", "list", "--json").lines == []
+    assert agreed.run("plan", "--detailed-exitcode").code == 0
+
+
+def test_where_nothing_is_uncertain_that_is_said(agreed: Place) -> None:
+    assert "No operation is uncertain" in agreed.run("uncertain", "list").out
+    for words in (
+        ("show", "abc"),
+        ("adopt", "abc", "shop/customers/1", "--why", "x"),
+        ("undo", "abc", "--why", "x"),
+    ):
+        done = agreed.run("uncertain", *words)
+        assert (done.code, "no uncertain operation 'abc'" in done.err) == (2, True)
+    taken = agreed.run("uncertain", "undo", "sales/customers/001", "--why", "x")
+    assert (taken.code, "links unlink sales/customers/001" in taken.err) == (2, True)
 
 
 # -- dead letters ------------------------------------------------------------------------------

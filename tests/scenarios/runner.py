@@ -16,6 +16,7 @@ import yaml
 
 from crmbridge.bridge import Bridge, Options
 from crmbridge.connectors.memory import Behaviour, MemoryConnector, MemorySystem
+from crmbridge.engine import linking
 from crmbridge.engine.golden import merge_one
 from crmbridge.engine.links import golden_id_for
 from crmbridge.engine.operations import Planned
@@ -26,6 +27,7 @@ from crmbridge.store.base import GoldenRow
 
 HERE = Path(__file__).parent
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+WORD = linking.Word("王小明", "asked")
 _numbers = itertools.count(1)
 
 KEEPS: dict[str, Callable[[str], Any]] = {
@@ -286,6 +288,34 @@ class Stage:
             bridge.store.put_goldens([alone])
             bridge.store.set_links([(row.id, alone.id)])
             bridge.store.mark_dirty([alone.id, row.golden_id])
+
+    def do_unlink(self, place: str) -> None:
+        """`crmbridge links unlink`."""
+        with self.bridge() as bridge, bridge.ruling("links unlink") as run:
+            linking.unlink(run, linking.record_at(run, place), WORD)
+
+    def do_relink(self, place: str) -> None:
+        """`crmbridge links relink`."""
+        with self.bridge() as bridge, bridge.ruling("links relink") as run:
+            linking.relink(run, linking.record_at(run, place), WORD)
+
+    def do_uncertain(self, expected: Any) -> None:
+        """`crmbridge uncertain list`: the records that each operation may have made."""
+        with self.bridge() as bridge:
+            run = bridge.looking()
+            found = [[r.native_id for r in linking.candidates(run, row)] for row in linking.uncertain(run)]
+            assert found == (expected or []), found
+
+    def do_adopt(self, place: str) -> None:
+        """`crmbridge uncertain adopt`, of the one that is uncertain."""
+        with self.bridge() as bridge, bridge.ruling("uncertain adopt") as run:
+            (row,) = linking.uncertain(run)
+            linking.adopt(run, row.id, linking.record_at(run, place), WORD)
+
+    def do_undo_uncertain(self, place: str) -> None:
+        """`crmbridge uncertain undo`, of the one that is uncertain, or of a record that was adopted."""
+        with self.bridge() as bridge, bridge.ruling("uncertain undo") as run:
+            linking.undo(run, place or linking.uncertain(run)[0].id, WORD)
 
     def do_move_system(self, system: str) -> None:
         """The URL of a system leads to another instance."""

@@ -619,6 +619,22 @@ class StoreSuite:
             store.put_keys("party", {one.id: []})
         assert store.records_with_keys("party", ["email:王", "tel:1"]) == {"tel:1": [(two.id, "g2")]}
 
+    def test_pairs_that_were_told_apart_are_found_from_either(self, store: Store) -> None:
+        with store.transaction():
+            store.put_records([record("1"), record("2"), record("3", system="crm")])
+        one, two = (row.id for row in store.records("shop", "customers", ["1", "2"]))
+        (three,) = (row.id for row in store.records("crm", "customers", ["3"]))
+        with store.transaction():
+            store.tell_apart([(two, one), (one, three), (one, two)])
+        assert store.told_apart([one]) == {one: {two, three}}
+        assert store.told_apart([two, three, 99]) == {two: {one}, three: {one}}
+        with store.transaction():
+            store.forget_apart([(one, two)])
+        assert store.told_apart([one, two, three]) == {one: {three}, three: {one}}
+        with store.transaction():
+            store.remove_system("crm")
+        assert store.told_apart([one, three]) == {}
+
     def test_the_journal_keeps_its_order(self, store: Store) -> None:
         with store.transaction():
             store.journal("g1", "created", "a", 5)

@@ -35,6 +35,9 @@ STATEMENTS = (
         PRIMARY KEY (entity, key, record_id)
     ) {rowless}""",
     "CREATE INDEX identity_keys_record ON identity_keys (record_id)",
+    """CREATE TABLE judgements (
+        one BIGINT NOT NULL, other BIGINT NOT NULL, PRIMARY KEY (one, other)
+    ) {rowless}""",
     """CREATE TABLE goldens (
         id {text} NOT NULL PRIMARY KEY, entity {text} NOT NULL, dirty BOOLEAN NOT NULL, merged_into {text},
         updated_at BIGINT NOT NULL, doc {text} NOT NULL, decisions {text} NOT NULL

@@ -1,0 +1,231 @@
+"""What a person says about who is who: links taken apart and put together again, and lost creates.
+
+Everything here can be taken back, stands in the journal of the golden records that it touches, and changes
+no system by itself: it changes what the next plan sees.
+
+unlink      a record is somebody else: it gets a golden record of its own, and is never joined again with
+            those that it was linked with
+relink      that is taken back
+adopt       a record is what a create of unknown outcome made
+undo        such a create never happened, or its record was taken for ours wrongly
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crmbridge.engine.links import golden_id_for, join_goldens, link_of, save_link
+from crmbridge.engine.operations import decode
+from crmbridge.engine.run import Run
+from crmbridge.identity.link import UNSET, Statement
+from crmbridge.identity.policy import HUB
+from crmbridge.sdk.errors import ConfigError
+from crmbridge.store.base import GoldenRow, IntentRow, RecordRow
+
+__all__ = ["Ruled", "Word", "adopt", "candidates", "record_at", "relink", "uncertain", "undo", "unlink"]
+
+OPEN = ("sent", "accepted", "uncertain")
+MOST = 10_000
+SHOWN = 20
+"""So many candidates are listed for one create."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """Who says so, and why."""
+
+    by: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"by {self.by}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """What became of a record, or of the golden record of an operation."""
+
+    place: str
+    """SYSTEM/STREAM/ID; empty for an operation that left no record."""
+    golden_id: str
+    """The golden record that it belongs to now."""
+    before: str
+    """The one that it belonged to before."""
+
+
+def record_at(run: Run, place: str, scope: str = "") -> RecordRow:
+    """The main record at SYSTEM/STREAM/ID. Raises ConfigError where there is none, or one for each scope."""
+    system, _, rest = place.partition("/")
+    stream, _, native_id = rest.partition("/")
+    rows = run.store.records(system, stream, [native_id]) if native_id else []
+    found = [row for row in rows if not row.part and scope in ("", row.scope)]
+    if not found:
+        raise ConfigError(
+            f"no record {place!r} is known", hint="it is written SYSTEM/STREAM/ID, and has to be read first"
+        )
+    if len(found) > 1:
+        scopes = ", ".join(row.scope for row in found)
+        raise ConfigError(f"{place!r} is {len(found)} records", hint=f"add --scope, one of {scopes}")
+    return found[0]
+
+
+# -- links -------------------------------------------------------------------------------------
+
+
+def unlink(run: Run, row: RecordRow, word: Word) -> Ruled:
+    """Give a record a golden record of its own. Values that came from the others fall back."""
+    store, before = run.store, row.golden_id
+    mates = [one for one in _records(run, before) if one.id != row.id and one.system != HUB]
+    if before is None or not mates:
+        raise ConfigError(f"{_place(row)} is linked with no other record")
+    store.tell_apart((row.id, mate.id) for mate in mates)
+    _keep_its_words(run, row)
+    alone = GoldenRow(_fresh_id(run, row), row.entity, updated_at=run.now())
+    store.put_goldens([alone])
+    store.set_links([(row.id, alone.id)])
+    referring = store.referring([before])
+    store.mark_unresolved(referring)  # their natural keys may hold it
+    store.mark_dirty([alone.id, before, *referring])
+    _journal(run, before, "unlinked", f"{_place(row)}, now {alone.id}, {word}")
+    _journal(run, alone.id, "unlinked", f"{_place(row)} from {before}, {word}")
+    return Ruled(_place(row), alone.id, before)
+
+
+def relink(run: Run, row: RecordRow, word: Word) -> Ruled:
+    """Take back that a record is somebody else: it is of the golden record again that it was parted from."""
+    store, before = run.store, row.golden_id or ""
+    others = store.records_by_id(sorted(store.told_apart([row.id]).get(row.id, ())))
+    goldens = [one.golden_id for one in others if one.golden_id not in (None, before)]
+    if not goldens:
+        raise ConfigError(f"{_place(row)} was not unlinked from anything that is still there")
+    target = max(dict.fromkeys(goldens), key=goldens.count) or ""
+    store.forget_apart((row.id, one.id) for one in others if one.golden_id == target)
+    _move(run, row, target, f"{_place(row)} relinked, {word}")
+    _journal(run, target, "relinked", f"{_place(row)} from {before}, {word}")
+    return Ruled(_place(row), target, before)
+
+
+def _move(run: Run, row: RecordRow, target: str, why: str) -> None:
+    """A record belongs to `target`, with all of its golden record where nobody else is left there."""
+    store, before = run.store, row.golden_id
+    if before is None:
+        store.set_links([(row.id, target)])
+        return
+    there = {one.system for one in _records(run, target)}
+    opened = [one for one in store.intents_of([before], OPEN) if one.kind == "create"]
+    if [one for one in _records(run, before) if one.id != row.id and one.system != HUB]:
+        store.set_links([(row.id, target)])
+    else:
+        store.drop_intents(OPEN, [one.id for one in opened if one.system in there | {row.system}])
+        join_goldens(store, before, target, why, run.now())
+
+
+def _keep_its_words(run: Run, row: RecordRow) -> None:
+    """A record that a create ended in holds what was taken for our write. It is somebody else's, so these are
+    its own words, but for what we wrote into it later."""
+    flow = run.flow(row.entity)
+    if flow is None or not _creates_of(run, row):
+        return
+    link = link_of(row, flow.shape)
+    done = run.store.intents_of([row.golden_id or ""], ["done"])
+    ours = {c.path for one in done if one.record_id == row.id for c in decode(one.payload).changes}
+    for path, state in link.fields.items():
+        if state.own is None and state.seen is not UNSET and path not in ours:
+            state.own = Statement(state.seen, 0, row.id)
+    run.store.put_records([save_link(link, row, flow.shape)])
+
+
+# -- creates of unknown outcome ----------------------------------------------------------------
+
+
+def uncertain(run: Run) -> list[IntentRow]:
+    """The operations whose outcome nobody knows, the oldest first."""
+    return run.store.intents_with(["uncertain"], MOST)
+
+
+def candidates(run: Run, row: IntentRow) -> list[RecordRow]:
+    """Records that may be what a create made: the one that it ended in, and those that wait for it."""
+    named = run.store.records(row.system, row.stream, [row.native_id]) if row.native_id else []
+    found = {one.id: one for one in named if not one.part}
+    after = 0
+    while row.kind == "create" and (rows := run.store.unresolved(row.entity, after, MOST)):
+        after = rows[-1].id
+        waiting = (one for one in rows if (one.system, one.stream) == (row.system, row.stream))
+        found.update({one.id: one for one in waiting if one.golden_id is None and not one.part})
+    return list(found.values())[:SHOWN]
+
+
+def adopt(run: Run, intent_id: str, row: RecordRow, word: Word) -> Ruled:
+    """The record is what this create made: it is linked, and what differs is planned as at first contact."""
+    intent, store = _uncertain(run, intent_id), run.store
+    if intent.kind != "create" or (row.system, row.stream) != (intent.system, intent.stream):
+        raise ConfigError(f"{_place(row)} cannot be what {intent.kind} {intent.id} made")
+    before = row.golden_id or ""
+    if before and [one for one in _records(run, before) if one.id != row.id and one.system != HUB]:
+        raise ConfigError(
+            f"{_place(row)} is linked to {before} with other records",
+            hint=f"crmbridge links unlink {_place(row)}, if it is not theirs",
+        )
+    store.forget_apart((row.id, mate.id) for mate in _records(run, intent.golden_id))
+    intent.status, intent.reason, intent.updated_at = "done", f"adopted {word}", run.now()
+    intent.native_id, intent.scope = row.native_id, row.scope
+    store.put_intents([intent])
+    if before != intent.golden_id:
+        _move(run, row, intent.golden_id, f"{_place(row)} adopted, {word}")
+    store.mark_dirty([intent.golden_id, *store.referring([intent.golden_id])])
+    _journal(run, intent.golden_id, "adopted", f"{_place(row)} as what {intent.id} made, {word}")
+    return Ruled(_place(row), intent.golden_id, before)
+
+
+def undo(run: Run, which: str, word: Word) -> Ruled:
+    """A create never happened (`which`: its id), or its record was taken for ours wrongly (SYSTEM/STREAM/ID).
+    The golden record is planned anew: where it still has no record, it gets one."""
+    if "/" not in which:
+        intent = _uncertain(run, which)
+        run.store.drop_intents(["uncertain"], [intent.id])
+        _journal(run, intent.golden_id, "undone", f"{intent.kind} {intent.id} in {intent.system}, {word}")
+        return Ruled("", intent.golden_id, intent.golden_id)
+    row = record_at(run, which)
+    made = _creates_of(run, row)
+    if not made:
+        raise ConfigError(
+            f"{which} is in no create of ours", hint=f"crmbridge links unlink {which}, if it is somebody else"
+        )
+    ruled = unlink(run, row, word)
+    run.store.drop_intents(["done"], [one.id for one in made])
+    return ruled
+
+
+def _creates_of(run: Run, row: RecordRow) -> list[IntentRow]:
+    """Our creates that ended in this record."""
+    done = run.store.intents_of([row.golden_id or ""], ["done"])
+    place = (row.system, row.stream)
+    return [one for one in done if one.kind == "create" and (one.system, one.stream) == place]
+
+
+def _uncertain(run: Run, intent_id: str) -> IntentRow:
+    found = next((one for one in uncertain(run) if one.id == intent_id), None)
+    if found is None:
+        raise ConfigError(
+            f"there is no uncertain operation {intent_id!r}", hint="crmbridge uncertain list shows them"
+        )
+    return found
+
+
+def _records(run: Run, golden_id: str | None) -> list[RecordRow]:
+    return run.store.records_of([golden_id]).get(golden_id, []) if golden_id else []
+
+
+def _fresh_id(run: Run, row: RecordRow) -> str:
+    salt = "unlinked"
+    while run.store.goldens([golden_id_for(row, salt)]):
+        salt += "'"
+    return golden_id_for(row, salt)
+
+
+def _place(row: RecordRow) -> str:
+    return f"{row.system}/{row.stream}/{row.native_id}"
+
+
+def _journal(run: Run, golden_id: str, event: str, text: str) -> None:
+    run.store.journal(golden_id, event, text, run.now())

@@ -1,0 +1,39 @@
+"""What people said about pairs of records: that they are not the same real-world thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+
+from crmbridge.store.database import Database, upsert
+from crmbridge.store.tables import judgements
+
+__all__ = ["Judgements"]
+
+_PUT = upsert(judgements, ("one", "other"), ("one", "other"))
+_DROP = "DELETE FROM judgements WHERE one = ? AND other = ?"
+
+
+class Judgements:
+    """See the protocol for what each method promises. A pair is kept both ways, to be found from either."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._of = sa.select(judgements.c.one, judgements.c.other).where(database.among(judgements.c.one))
+
+    def tell_apart(self, pairs: Iterable[tuple[int, int]]) -> None:
+        self.database.write_many(_PUT, _both_ways(pairs))
+
+    def forget_apart(self, pairs: Iterable[tuple[int, int]]) -> None:
+        self.database.write_many(_DROP, _both_ways(pairs))
+
+    def told_apart(self, record_ids: Sequence[int]) -> dict[int, set[int]]:
+        found: dict[int, set[int]] = {}
+        for one, other in self.database.rows(self._of, {"ids": self.database.ids(record_ids)}):
+            found.setdefault(one, set()).add(other)
+        return found
+
+
+def _both_ways(pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    return sorted({pair for one, other in pairs for pair in ((one, other), (other, one))})
