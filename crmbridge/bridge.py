@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import random
+import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,7 +35,7 @@ from crmbridge.engine.run import Flow, Run, System, micros, told
 from crmbridge.mapping.load import Mappings, load_mappings
 from crmbridge.plugins import Plugins
 from crmbridge.sdk.connector import Connector, Context
-from crmbridge.sdk.errors import ConfigError, CrmbridgeError, FatalError, StateError
+from crmbridge.sdk.errors import ConfigError, CrmbridgeError, FatalError, LimitError, StateError
 from crmbridge.sdk.hookspecs import RunEvent
 from crmbridge.sdk.http import HttpClient, Surroundings
 from crmbridge.sdk.redact import Redactor
@@ -244,6 +245,7 @@ class Bridge:
         with store.lock(" ".join([command, *sys.argv[2:]])):
             run = self._run(command, store, options)
             self._guard_state(run)
+            self._put_history(run)
             run.event("run-started", text=command)
             try:
                 yield run
@@ -287,6 +289,7 @@ class Bridge:
     def _ended(self, run: Run, outcome: pipeline.Outcome) -> pipeline.Outcome:
         counts = {"/".join(key): count for key, count in sorted(run.counts.items())}
         row = RunRow(run.id, "", 0, run.now(), outcome.exit_code, json.dumps(counts))
+        self._put_history(run)
         with self.store.transaction():
             self.store.end_run(row)
             for system in run.working():
@@ -309,8 +312,23 @@ class Bridge:
             listener(event)
         self.plugins.emit(event)
 
+    def _put_history(self, run: Run) -> None:
+        """At the begin of a run and at its end: a copy of the state from before, or from in between, is told
+        from the state itself."""
+        self.store.put_history(run.id, secrets.token_hex(8))
+
     def _guard_state(self, run: Run) -> None:
-        """The state belongs to these systems and no others."""
+        """The state belongs to these systems and no others, and is of now."""
+        later = run.store.later_run()
+        if later is not None:
+            raise LimitError(
+                f"the state is older than its last run {later}: it was restored from a backup, and what was "
+                "created since would be created again",
+                limit="the guard against a state that was set back",
+                flag="crmbridge systems recover",
+                hint="put the newer state back, or, if there is none: crmbridge systems recover; everything "
+                "is then read in full and matched, and nothing is written before a plan was applied",
+            )
         known = {row.name: row for row in run.store.systems()}
         lost = sorted(known.keys() - self.config.systems.keys())
         if lost:
@@ -467,6 +485,19 @@ class Bridge:
             self.store.put_system(row)
             repair.start_over(self.store, self.config.settings.sync, name, system.streams)
         return row.fingerprint
+
+    def recover(self, rolled_back: str | None = None) -> None:
+        """The state was restored from a backup, or the system `rolled_back` was: everything of it is read in
+        full, and nothing is written anywhere before a plan was applied."""
+        if rolled_back is not None and rolled_back not in self.config.systems:
+            raise self._no_system(rolled_back)
+        streams = {(one.system, one.stream) for one in self._written.all}
+        with self.store.lock("systems recover"):
+            with self.store.transaction():
+                repair.recover(self.store, self.config.settings.sync, streams, rolled_back)
+            if rolled_back is None:
+                known = self.store.runs(1)
+                self.store.put_history(known[0].id if known else 0, secrets.token_hex(8))
 
     def pause_system(self, name: str, *, paused: bool) -> None:
         """Leave a system alone, or take it up again."""

@@ -89,6 +89,24 @@ def rebind(ctx: typer.Context, name: str = NAME, yes: bool = YES) -> None:
 
 
 @systems.command()
+def recover(
+    ctx: typer.Context,
+    name: str | None = typer.Argument(
+        None, metavar="[SYSTEM]", help="The system that was set back to a backup; without: the state was."
+    ),
+    yes: bool = YES,
+) -> None:
+    """After a backup was restored, of the state or of a system: read in full, match, and write nothing
+    before a plan was applied. What a system lost is no delete, and its old values are no edits."""
+    session: Session = ctx.obj
+    what = f"Was {name}" if name else "Was the state of crmbridge"
+    _confirm(f"{what} set back to an older backup?", yes)
+    session.bridge().recover(name)
+    told = f"What {name} lost is created there again" if name else "What was created since is found"
+    session.output.say(f"{told} once a plan was applied: look at it with {session.command('plan')}.")
+
+
+@systems.command()
 def pause(ctx: typer.Context, name: str = NAME) -> None:
     """Leave a system alone: it is neither read nor written until it is resumed."""
     session: Session = ctx.obj

@@ -13,7 +13,7 @@ from collections.abc import Collection
 
 from crmbridge.engine.golden import Summary
 from crmbridge.engine.operations import decode
-from crmbridge.engine.run import Flow, Run
+from crmbridge.engine.run import Flow, Run, recovering
 from crmbridge.sdk.errors import LimitError
 from crmbridge.store.base import OwedRow
 
@@ -104,7 +104,7 @@ def reasons(run: Run, *, accept_config: bool, first_ok: bool) -> list[str]:
     planned = run.store.count_intents(run.id)
     pairs = sorted({(entity, system) for system, entity, _ in planned if _is_written(run, system)})
     found = [
-        f"{entity} -> {system} would be written for the first time"
+        f"{entity} -> {system} would be written for the first time{_since(run, system)}"
         for entity, system in pairs
         if not first_ok and not _is_approved(run, entity, system)
     ]
@@ -115,6 +115,10 @@ def reasons(run: Run, *, accept_config: bool, first_ok: bool) -> list[str]:
         if flow.entity in written and not accept_config and _has_changed(run, flow)
     ]
     return found + changed
+
+
+def _since(run: Run, system: str) -> str:
+    return " since a backup was restored" if run.store.setting(recovering(system)) else ""
 
 
 def _is_approved(run: Run, entity: str, system: str) -> bool:

@@ -343,7 +343,8 @@ class _Batch:
     def _targets(self, system: System, golden_id: str, doc: Mapping[str, Any]) -> Iterator[Target]:
         """Each scope in which the golden record has a record; where it has none at all, the one in which it
         would be created."""
-        linked = [x for x in primaries(self.links[golden_id]) if x.system == system.name]
+        there = [x for x in self.links[golden_id] if x.status != "lost"]
+        linked = [x for x in primaries(there) if x.system == system.name]
         for link in linked:
             mapping = system.mapping(link.stream, self.flow.entity) if link.alive else None
             if mapping is not None:

@@ -94,7 +94,8 @@ def plan(given: PlanInput) -> tuple[list[Planned], list[Note]]:
     """The operations that make every target hold what the golden record says."""
     notes = [Note("overruled", s, path, f"{said.value!r} lost") for path, s, said in given.golden.overruled]
     operations: list[Planned] = []
-    chosen = {(link.system, link.scope): link for link in primaries(given.links)}
+    there = [link for link in given.links if link.status != "lost"]
+    chosen = {(link.system, link.scope): link for link in primaries(there)}
     for target in given.targets:
         try:
             operations.extend(_plan_for(given, target, chosen.get((target.system, target.scope)), notes))

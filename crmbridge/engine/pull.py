@@ -17,7 +17,7 @@ from crmbridge.engine import rejects
 from crmbridge.engine.links import link_of, raw_hash, save_link, stamp_between
 from crmbridge.engine.rejects import Rejects
 from crmbridge.engine.removals import Removals
-from crmbridge.engine.run import Run, System, micros
+from crmbridge.engine.run import Run, System, micros, set_back
 from crmbridge.identity.link import Reading, Stamp, observe
 from crmbridge.mapping.apply import AlsoMapping
 from crmbridge.mapping.apply import Mapping as StreamMapping
@@ -97,6 +97,8 @@ class _Pull:
     clock_offset: int = 0
     """The system's clock minus ours, microseconds."""
     listed: int = 0
+    set_back: bool = False
+    """An operator restored a backup of the system: what differs, and was not changed since, is old."""
     rejects: Rejects = field(init=False)
     required: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Entity -> fields without which a record makes no sense."""
@@ -131,6 +133,7 @@ class _Pull:
         self.capabilities = self.system.streams[self.stream].capabilities
         self.removals = Removals(run, self.system, self.stream)
         self.row = run.store.stream(self.system.name, self.stream)
+        self.set_back = run.store.setting(set_back(self.system.name, self.stream)) is not None
         offsets = {row.name: row.clock_offset for row in run.store.systems()}
         self.clock_offset = offsets.get(self.system.name, 0)
         self.rejects = Rejects(run, self.system, self.stream, self.mappings[0].entity)
@@ -389,10 +392,11 @@ class _Pull:
             self.capabilities.unrepeatable,
             remapped=row.raw_hash == digest and row.mapped_by != mapping.fingerprint,
             new_mapping=row.mapped_by != mapping.fingerprint,
+            set_back=self.set_back and not self._is_later(record, row),
             unsaid=mapping.unsaid_slots(record.data),
         )
         seen = observe(link, mapping.read(record.data), reading)
-        revived = row.status in ("gone", "archived", "out")
+        revived = row.status != "live"
         row.status, row.gone_at, row.deleted_by_us = "live", 0, False
         row.version, row.raw_hash, row.mapped_by = record.version, digest, mapping.fingerprint
         save_link(link, row, flow.shape)
@@ -403,6 +407,10 @@ class _Pull:
             dirty.add(row.golden_id)
             if revived:  # what waits for it is planned again
                 dirty.update(self.run.store.referring([row.golden_id]))
+
+    def _is_later(self, record: Record, row: RecordRow) -> bool:
+        """The system itself says that the record changed after it was last read."""
+        return record.modified is not None and micros(record.modified) - self.clock_offset > row.read_at
 
     def _stamp(self, record: Record, row: RecordRow) -> Stamp:
         """The one time of a change: the source's, corrected and clamped between the two readings."""
@@ -436,6 +444,7 @@ class _Pull:
         with store.transaction():
             store.sweep_end(name, self.stream)
             store.put_setting(self._mapped_key, self._mapped_by())
+            store.put_setting(set_back(name, self.stream), None)
             self.row.read_started, self.row.reading_since = self.row.reading_since, 0
             if complete:
                 self.row.complete_at, self.row.live_count = self.run.now(), self.listed

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crmbridge.engine.links import golden_id_for, join_goldens
-from crmbridge.engine.run import Run, System, micros
+from crmbridge.engine.run import Run, System, micros, set_back
 from crmbridge.sdk.connector import Capabilities, Connector, Page, RemoteMerge, Tombstone
 from crmbridge.sdk.errors import CursorExpiredError, LimitError
 from crmbridge.store.base import GoldenRow, RecordRow, StreamRow
@@ -57,12 +57,20 @@ class Removals:
     def _bury(self, rows: Iterable[RecordRow], at: int, status: Any = "gone") -> None:
         store = self.run.store
         for row in rows:
-            if row.status in ("gone", "archived"):
+            if row.status in ("gone", "archived", "lost"):
                 continue
             row.status, row.gone_at, row.raw_hash = status, at, b""
             store.put_records([row])
             self.run.count(self.system.name, row.entity, "gone")
             store.mark_dirty([row.golden_id] if row.golden_id else [])
+
+    def _lose(self, rows: Iterable[RecordRow]) -> None:
+        """Nobody deleted them: the system was set back to a time before it had them."""
+        for row in rows:
+            row.status, row.raw_hash = "lost", b""
+            self.run.store.put_records([row])
+            self.run.count(self.system.name, row.entity, "lost")
+            self.run.store.mark_dirty([row.golden_id] if row.golden_id else [])
 
     # merges
 
@@ -117,13 +125,18 @@ class Removals:
         """Settle what a complete listing lacked. What the system still gives when it is asked for by its id
         has left the listing's scope (a role, what the API user may see) and is not deleted."""
         store, name, after = self.run.store, self.system.name, 0
+        lost = store.setting(set_back(name, self.stream)) is not None
         scopes = self.capabilities.scopes
         while found := store.sweep_missing(name, self.stream, after, CHUNK):
             after = found[-1].id
             rows = [row for row in found if not scopes or row.scope in scopes]  # of others nothing is known
             there = self._still_there([row.native_id for row in rows])
             with store.transaction():
-                self._bury([r for r in rows if (r.scope, r.native_id) not in there], self.run.now())
+                missing = [r for r in rows if (r.scope, r.native_id) not in there]
+                if lost:
+                    self._lose(missing)
+                else:
+                    self._bury(missing, self.run.now())
                 self._leave([r for r in rows if (r.scope, r.native_id) in there])
 
     def _still_there(self, native_ids: Sequence[str]) -> set[tuple[str, str]]:

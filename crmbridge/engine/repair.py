@@ -18,7 +18,7 @@ from crmbridge.engine.facts import current_id
 from crmbridge.engine.links import link_of, save_link
 from crmbridge.engine.operations import Planned, chunks
 from crmbridge.engine.pull import pull_records
-from crmbridge.engine.run import Flow, Run
+from crmbridge.engine.run import Flow, Run, recovering, set_back
 from crmbridge.identity.link import FieldState, Statement
 from crmbridge.store.base import DeadLetterRow, RecordRow, Store, WriteRow
 
@@ -26,6 +26,7 @@ __all__ = [
     "UNDONE",
     "Undo",
     "of_undone",
+    "recover",
     "remove_system",
     "rename_system",
     "replay",
@@ -92,10 +93,29 @@ def start_over(store: Store, entities: Iterable[str], name: str, streams: Iterab
     """The system is read in full, and the next sync that writes to it stops at the plan."""
     for stream in streams:
         known = store.stream(name, stream)
-        known.cursor = None
+        known.cursor = known.high_water = None
         store.put_stream(known)
     for entity in entities:
         store.put_setting(f"approved:{entity}:{name}", None)
+
+
+def recover(
+    store: Store, entities: Iterable[str], streams: Iterable[tuple[str, str]], rolled_back: str | None
+) -> None:
+    """Systems and the state are not of one time any more: everything is read in full and matched, and
+    nothing is written anywhere before somebody has applied a plan.
+
+    streams: (system, stream) of every mapping.
+    rolled_back: the system that was set back to its backup; None: the state was.
+    """
+    names = list(entities)
+    for name, group in groupby(sorted(streams), key=lambda one: one[0]):
+        theirs = [stream for _, stream in group] if rolled_back in (None, name) else []
+        start_over(store, names, name, theirs)
+        if theirs:
+            store.put_setting(recovering(name), "1")
+        for stream in theirs if rolled_back else ():
+            store.put_setting(set_back(name, stream), "1")
 
 
 # -- undo --------------------------------------------------------------------------------------

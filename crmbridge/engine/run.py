@@ -20,7 +20,7 @@ from crmbridge.sdk.errors import CrmbridgeError, FatalError, LimitError, StateEr
 from crmbridge.sdk.hookspecs import RunEvent
 from crmbridge.store.base import NoteRow, Store
 
-__all__ = ["Counts", "Flow", "Limits", "Run", "System", "micros", "told"]
+__all__ = ["Counts", "Flow", "Limits", "Run", "System", "micros", "recovering", "set_back", "told"]
 
 Mode = Literal["live", "shadow", "read-only"]
 
@@ -181,6 +181,16 @@ def told(error: Exception, place: str) -> CrmbridgeError:
     failure = FatalError(f"{place}: the connector failed: {type(error).__name__}: {error}")
     failure.__cause__ = error
     return failure
+
+
+def recovering(system: str) -> str:
+    """The setting that stands from `systems recover` until something is written to this system again."""
+    return f"recovering:{system}"
+
+
+def set_back(system: str, stream: str) -> str:
+    """The setting that stands from `systems recover SYSTEM` until this stream was read in full."""
+    return f"set-back:{system}:{stream}"
 
 
 def micros(moment: datetime) -> int:

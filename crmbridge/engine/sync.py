@@ -19,6 +19,7 @@ from crmbridge.engine.lookup import settle
 from crmbridge.engine.operations import Planned, chunks, decode, signature
 from crmbridge.engine.pull import pull_system
 from crmbridge.engine.push import push
+from crmbridge.engine.recover import end_recovery, find_created
 from crmbridge.engine.repair import UNDONE
 from crmbridge.engine.resolve import DOUBT, resolve
 from crmbridge.engine.run import Flow, Run
@@ -112,6 +113,7 @@ def sync(run: Run, *, accept_config: bool = False, keep: Callable[[Run], None] |
         consent.agree_to_config(run)
         _push_all(run)
         _set_parked_aside(run)
+        end_recovery(run)
         if not _plan_again(run, outcome.summary):
             break
     return _ended(run, outcome)
@@ -149,6 +151,7 @@ def apply(run: Run, approved: Approved, say: Say = _nothing, *, strict: bool = F
         consent.approve_applied(run, {(entity, system) for system, entity in run.planned})
         _push_all(run)
         _set_parked_aside(run)
+        end_recovery(run)
         consent.approve_equal(run)
     return _ended(run, outcome)
 
@@ -229,6 +232,11 @@ def read(run: Run, say: Say = _nothing) -> Summary:
             if run.plans_for(system):
                 run.store.release_owed(system.name)
     summary = plan_dirty(run)
+    if find_created(run):
+        _forget(run, ["planned"])
+        run.planned.clear()
+        again = plan_dirty(run)
+        summary.operations, summary.clears, summary.reverts = again.operations, again.clears, again.reverts
     consent.stop_reverted(run, summary)
     return summary
 

@@ -55,8 +55,9 @@ class _Unset:
 UNSET: Any = _Unset()
 """No value at all: the system does not carry the field, or did not say."""
 
-Status = Literal["live", "gone", "archived", "out"]
-"""live; gone or archived (a tombstone); out of scope (it left the stream's `when`)."""
+Status = Literal["live", "gone", "archived", "out", "lost"]
+"""live; gone or archived (a tombstone); out of scope (it left the stream's `when`); lost: the system was set
+back to a time before it had the record, which nobody deleted."""
 
 
 class Stamp(NamedTuple):
@@ -182,6 +183,8 @@ class Reading:
     """The native record is unchanged and only the mapping differs: stamps stay."""
     new_mapping: bool = False
     """The mapping is another one than last time: fields that it did not have are first contact."""
+    set_back: bool = False
+    """The system was set back to its backup: what differs is old and nobody's edit."""
     unsaid: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """List -> native child ids of which the record says nothing this time: those elements stay."""
     at: int = 0
@@ -214,7 +217,7 @@ def _observe_value(link: Link, path: str, value: Any, reading: Reading) -> None:
     reading.result.changed.append(path)
     if reading.remapped:
         _remap(state, value, link.record_id)
-    elif not reading.versioned and state.before is not UNSET and state.before == value:
+    elif reading.set_back or (not reading.versioned and state.before is not UNSET and state.before == value):
         state.seen, state.sent = value, None
         reading.result.reverted.append(path)
     else:

@@ -33,7 +33,7 @@ __all__ = [
     "WriteRow",
 ]
 
-RecordStatus = Literal["live", "gone", "archived", "out"]
+RecordStatus = Literal["live", "gone", "archived", "out", "lost"]
 IntentStatus = Literal[
     "planned", "sent", "accepted", "done", "uncertain", "rejected", "conflict", "parked", "stale"
 ]
@@ -266,6 +266,16 @@ class Store(Protocol):
 
     def scratch(self) -> AbstractContextManager[Store]:
         """A copy to try things on; thrown away at the end. `plan` works on one."""
+        ...
+
+    def put_history(self, run: int, mark: str) -> None:
+        """This run goes on from the state as it is; mark: a text that no other moment has. It is kept in the
+        state and, where the state is a file, beside it, so that an older copy of it gives itself away."""
+        ...
+
+    def later_run(self) -> int | None:
+        """The run that went on from this state and of which it knows nothing, since it was restored from a
+        backup; None: none is known."""
         ...
 
     def check(self) -> list[str]:

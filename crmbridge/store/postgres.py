@@ -94,6 +94,13 @@ class Postgres:
             database.run_text("ANALYZE")
             yield database
 
+    def history(self) -> str | None:
+        """Nothing is kept beside a database: a restored one has to be told by `systems recover`."""
+        return None
+
+    def put_history(self, text: str) -> None:
+        """See `history`."""
+
     def damages(self, database: Database) -> list[str]:
         """The server looks after its files itself."""
         return []

@@ -29,6 +29,10 @@ from crmbridge.store.systems import Systems
 __all__ = ["SqlStore", "open_store"]
 
 
+_HISTORY = "history"
+"""Setting: the marks of the last two moments at which a run went on from this state."""
+
+
 def open_store(url: str, *, now: Callable[[], int]) -> Store:
     """Open the state, and make it when it does not exist.
 
@@ -194,6 +198,19 @@ class SqlStore:
         # A token that is renewed while planning is the only one that is valid afterwards: sessions stay here.
         with self._backend.scratch(self._database) as copy:
             yield SqlStore(copy, self._backend, self._now, sessions_in=self._database)
+
+    def put_history(self, run: int, mark: str) -> None:
+        before = (self.setting(_HISTORY) or "").partition(" ")[0]
+        with self.transaction():
+            self.put_setting(_HISTORY, f"{mark} {before}")
+        # The state first: if the process dies in between, it knows what stands beside it as what was before.
+        self._backend.put_history(f"{mark} {run}\n")
+
+    def later_run(self) -> int | None:
+        known, beside = self.setting(_HISTORY), (self._backend.history() or "").split()
+        if known is None or len(beside) != 2 or beside[0] in known.split():
+            return None
+        return int(beside[1]) if beside[1].isdecimal() else None
 
     def check(self) -> list[str]:
         return [*self._backend.damages(self._database), *contradictions(self._database)]

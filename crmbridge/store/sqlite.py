@@ -76,6 +76,36 @@ class Sqlite:
         with closing(_database(copy, place)) as database:
             yield database
 
+    def history(self) -> str | None:
+        """What was last kept beside the file; None: nothing was, or the state is in memory."""
+        if self.path is None:
+            return None
+        try:
+            return self._beside.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise unwritable(str(self._beside), str(error)) from None
+
+    def put_history(self, text: str) -> None:
+        """Keep this beside the file, whole or not at all."""
+        if self.path is None:
+            return
+        try:
+            new = self._beside.with_name(f"{self._beside.name}.new")
+            with os.fdopen(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(self._beside)
+        except OSError as error:
+            raise unwritable(str(self._beside), str(error.strerror)) from None
+
+    @property
+    def _beside(self) -> Path:
+        assert self.path is not None
+        return self.path.with_name(f"{self.path.name}.last-run")
+
     def damages(self, database: Database) -> list[str]:
         """What the file's own structure has to say."""
         found = [row[0] for row in database.rows(sa.text("PRAGMA integrity_check(20)"))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -221,6 +222,19 @@ class Stage:
 
     def do_restore(self, system: str) -> None:
         self.memory[system].set_back(self.backups[system])
+
+    def do_back_up_state(self, _: Any) -> None:
+        shutil.copy(self.folder / "state.db", self.folder / "state.backup")
+
+    def do_restore_state(self, _: Any) -> None:
+        for name in ("state.db-wal", "state.db-shm"):
+            (self.folder / name).unlink(missing_ok=True)
+        shutil.copy(self.folder / "state.backup", self.folder / "state.db")
+
+    def do_recover(self, system: Any) -> None:
+        """`crmbridge systems recover`, of the state (`recover: {}`) or of a system."""
+        with self.bridge() as bridge:
+            bridge.recover(system or None)
 
     def do_merge(self, merges: dict[str, list[str]]) -> None:
         self.sleep(1)

@@ -362,3 +362,24 @@ def test_a_state_in_memory_keeps_the_same_rules() -> None:
 def test_a_reader_sees_whole_transactions_of_another_process(state: Path) -> None:
     with closing(opened(state)) as store, other_process(f"sqlite:///{state}", "written"):
         assert len(store.records_in("shop", "customers", 0, 99_999)) == 300
+
+
+def test_an_older_copy_of_the_state_gives_itself_away(state: Path) -> None:
+    beside = state.with_name("state.db.last-run")
+    with closing(opened(state)) as store:
+        assert store.later_run() is None
+        store.put_history(1, "begin")
+        before = beside.read_text()
+        store.put_history(1, "end")
+        assert store.later_run() is None
+        after = beside.read_text()
+        beside.write_text(before)  # the process died between the state and the file
+        assert store.later_run() is None
+        store.put_history(2, "next")
+        beside.write_text(after.replace("end 1", "other 7"))
+        assert store.later_run() == 7
+        beside.write_text("🌼")  # nothing that we wrote
+        assert store.later_run() is None
+        beside.unlink()
+        assert store.later_run() is None
+    assert not list(state.parent.glob("*.new"))
