@@ -28,10 +28,10 @@ from crmbridge.config import Config, Secrets, load_config
 from crmbridge.engine import checkup, repair, steward
 from crmbridge.engine import sync as pipeline
 from crmbridge.engine.checkup import CheckLine
-from crmbridge.engine.find import titled
 from crmbridge.engine.flows import FlowMaker
 from crmbridge.engine.planfile import SavedPlan, load_plan, save_plan
 from crmbridge.engine.run import Flow, Run, System, micros, told
+from crmbridge.engine.titles import titled
 from crmbridge.mapping.load import Mappings, load_mappings
 from crmbridge.plugins import Plugins
 from crmbridge.sdk.connector import Connector, Context

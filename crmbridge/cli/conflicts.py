@@ -145,7 +145,7 @@ def _named(row: ConflictRow, ruling: Ruling) -> dict[str, Any]:
 def _cells(session: Session, row: ConflictRow) -> tuple[int, str, str, str, str]:
     import msgspec
 
-    from crmbridge.engine.find import title_of
+    from crmbridge.engine.titles import title_of
 
     golden = session.bridge().store.goldens([row.golden_id]).get(row.golden_id)
     title = title_of(row.entity, msgspec.json.decode(golden.doc)) if golden else ""

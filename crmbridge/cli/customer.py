@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from crmbridge.cli.values import local, value
 
 if TYPE_CHECKING:
-    from crmbridge.engine.customer360 import Customer360, Held, LinkView
+    from crmbridge.views.customer360 import Customer360, Held, LinkView
 
 __all__ = ["Section", "heading", "sections"]
 

@@ -45,7 +45,7 @@ def list_(
     from crmbridge.cli.messages import LinkMessage
     from crmbridge.cli.records import named
     from crmbridge.cli.values import local
-    from crmbridge.engine.view import golden_row
+    from crmbridge.views.view import golden_row
 
     session: Session = ctx.obj
     output, store = session.output, session.bridge().store
@@ -232,9 +232,9 @@ def _tell(session: Session, command: str, ruled: Ruled, word: Word) -> None:
 def _message(session: Session, row: IntentRow) -> UncertainMessage:
     from crmbridge.cli.messages import UncertainMessage
     from crmbridge.cli.values import instant
-    from crmbridge.engine.find import titled
     from crmbridge.engine.linking import candidates
     from crmbridge.engine.operations import decode
+    from crmbridge.engine.titles import titled
 
     run = session.bridge().looking()
     (planned,) = titled([decode(row.payload)], run.store)

@@ -11,9 +11,9 @@ from crmbridge.cli.session import Session
 
 if TYPE_CHECKING:
     from crmbridge.cli.messages import FoundMessage
-    from crmbridge.engine.customer360 import Customer360
-    from crmbridge.engine.explain import Explained
-    from crmbridge.engine.find import Found
+    from crmbridge.views.customer360 import Customer360
+    from crmbridge.views.explain import Explained
+    from crmbridge.views.find import Found
 
 __all__ = ["named", "register", "tell_field"]
 
@@ -49,7 +49,7 @@ def find(
 
 
 def _found(session: Session, text: str, limit: int) -> list[Found]:
-    from crmbridge.engine.find import find as find_records
+    from crmbridge.views.find import find as find_records
 
     bridge = session.bridge()
     streams = dict.fromkeys((mapping.system, mapping.stream) for mapping in bridge.mappings.all)
@@ -105,8 +105,8 @@ def show(
 ) -> None:
     """Show all that is known of a customer: fields, orders, shipments, invoices, cases, contacts, links."""
     from crmbridge.cli.messages import RecordMessage
-    from crmbridge.engine.page import html as page
-    from crmbridge.engine.view import customer
+    from crmbridge.views.page import html as page
+    from crmbridge.views.view import customer
 
     session: Session = ctx.obj
     output = session.output
@@ -159,8 +159,8 @@ def explain(
 ) -> None:
     """Tell where a field's value comes from, which rule decided, and what lost."""
     from crmbridge.cli.messages import RecordMessage
-    from crmbridge.engine.explain import explain as explain_fields
-    from crmbridge.engine.view import golden_row
+    from crmbridge.views.explain import explain as explain_fields
+    from crmbridge.views.view import golden_row
 
     session: Session = ctx.obj
     output, bridge = session.output, session.bridge()
@@ -176,7 +176,7 @@ def explain(
 
 def tell_field(session: Session, golden_id: str, path: str) -> None:
     """What `explain` says about one field."""
-    from crmbridge.engine.explain import explain as explain_fields
+    from crmbridge.views.explain import explain as explain_fields
 
     for one in explain_fields(session.bridge().looking(), golden_id, path, zone=session.zone()):
         _tell(session, one)

@@ -16,9 +16,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from crmbridge.engine.find import title_of
 from crmbridge.engine.links import awaited, golden_id_for, join_goldens
 from crmbridge.engine.run import Flow, Run
+from crmbridge.engine.titles import title_of
 from crmbridge.identity.match import Verdict, compare
 from crmbridge.identity.normalize import identity_keys
 from crmbridge.store.base import GoldenRow, RecordRow

@@ -12,10 +12,10 @@ from crmbridge.cli.output import Output
 from crmbridge.cli.showplan import show_plan
 from crmbridge.engine import repair
 from crmbridge.engine import sync as pipeline
-from crmbridge.engine.find import titled
 from crmbridge.engine.operations import Change, Planned, chunks, encode
 from crmbridge.engine.planfile import load_plan, save_plan
 from crmbridge.engine.run import Run
+from crmbridge.engine.titles import titled
 from crmbridge.identity.link import Statement
 from crmbridge.store.base import GoldenRow, IntentRow, Store, WriteRow
 from tests.engine.world import START, World

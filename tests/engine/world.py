@@ -10,9 +10,9 @@ from typing import Any
 
 from crmbridge.connectors.memory import Behaviour, MemoryConnector, MemorySystem
 from crmbridge.engine import sync as pipeline
-from crmbridge.engine.find import titled
 from crmbridge.engine.operations import Planned
 from crmbridge.engine.run import Flow, Run, System
+from crmbridge.engine.titles import titled
 from crmbridge.identity.policy import Policy
 from crmbridge.identity.shape import shape_of
 from crmbridge.mapping.apply import Mapping as StreamMapping

@@ -38,10 +38,11 @@ ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / ".mutants" / "results.json"
 EQUIVALENT = Path(__file__).with_name("equivalent.yaml")
 TARGET = 85
-ENGINE = ("tests/identity", "tests/engine", "tests/scenarios", "tests/cli")
+ENGINE = ("tests/identity", "tests/engine", "tests/views", "tests/scenarios", "tests/cli")
 AREAS: dict[str, tuple[str, ...]] = {
     "crmbridge/mapping/*.py": ("tests/mapping", "tests/scenarios"),
     "crmbridge/engine/*.py": ENGINE,
+    "crmbridge/views/*.py": ENGINE,
     "crmbridge/identity/link.py": ENGINE,
     "crmbridge/identity/survive.py": ENGINE,
     "crmbridge/mapping/jsonschema.py": ("tests/cli", "tests/test_config.py"),

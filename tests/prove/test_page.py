@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from crmbridge.engine.page import html
-from crmbridge.engine.view import customer
+from crmbridge.views.page import html
+from crmbridge.views.view import customer
 from tests.browser import Browser, browser
 from tests.engine import customers
 from tests.engine.customers import add, call, golden, tea_company

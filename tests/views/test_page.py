@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta, timezone
 from html.parser import HTMLParser
 
-from crmbridge.engine.customer360 import (
+from crmbridge.views.customer360 import (
     CaseView,
     Customer360,
     Duplicate,
@@ -19,7 +19,7 @@ from crmbridge.engine.customer360 import (
     ShipmentView,
     TouchPoint,
 )
-from crmbridge.engine.page import html
+from crmbridge.views.page import html
 
 ARABIA = timezone(timedelta(hours=3))
 NOON = 1_772_452_800_000_000

@@ -15,7 +15,7 @@ from typing import Any
 
 from babel.numbers import get_currency_precision
 
-from crmbridge.engine.customer360 import Customer360, GoldenField, Held, LinkView, OrderView, TouchPoint
+from crmbridge.views.customer360 import Customer360, GoldenField, Held, LinkView, OrderView, TouchPoint
 
 __all__ = ["html"]
 
@@ -39,7 +39,7 @@ def html(customer: Customer360, *, zone: tzinfo = UTC) -> str:
         page.relatives(customer),
         page.links(customer),
     )
-    style = resources.files("crmbridge.engine").joinpath("page.css").read_text(encoding="utf-8")
+    style = resources.files("crmbridge.views").joinpath("page.css").read_text(encoding="utf-8")
     title = escape(customer.name or customer.id)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

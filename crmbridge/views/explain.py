@@ -13,11 +13,11 @@ from typing import Any
 from crmbridge.engine.golden import merge_one
 from crmbridge.engine.run import Flow, Run
 from crmbridge.engine.steward import reason_for
-from crmbridge.engine.view import golden_row
 from crmbridge.identity.link import UNSET, FieldState, Link, Statement
 from crmbridge.identity.policy import HUB
 from crmbridge.identity.survive import Decision, Golden
 from crmbridge.sdk.errors import ConfigError
+from crmbridge.views.view import golden_row
 
 __all__ = ["Explained", "Lost", "Said", "explain"]
 

@@ -7,12 +7,12 @@ from html.parser import HTMLParser
 
 import pytest
 
-from crmbridge.engine.explain import Explained, explain
-from crmbridge.engine.find import Found, find
-from crmbridge.engine.page import html
-from crmbridge.engine.view import customer
 from crmbridge.identity.policy import Policy
 from crmbridge.sdk.errors import ConfigError
+from crmbridge.views.explain import Explained, explain
+from crmbridge.views.find import Found, find
+from crmbridge.views.page import html
+from crmbridge.views.view import customer
 from tests.engine import customers
 from tests.engine.customers import CUSTOMERS, add, golden, tea_company
 from tests.engine.world import World

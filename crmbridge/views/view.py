@@ -11,7 +11,13 @@ from typing import Any
 import msgspec
 
 from crmbridge.engine import facts
-from crmbridge.engine.customer360 import (
+from crmbridge.engine.golden import merge_one
+from crmbridge.engine.run import Run
+from crmbridge.engine.titles import title_of
+from crmbridge.identity.policy import HUB
+from crmbridge.sdk.errors import ConfigError
+from crmbridge.store.base import GoldenRow, RecordRow, Store
+from crmbridge.views.customer360 import (
     CaseView,
     Customer360,
     Duplicate,
@@ -25,12 +31,6 @@ from crmbridge.engine.customer360 import (
     ShipmentView,
     TouchPoint,
 )
-from crmbridge.engine.find import title_of
-from crmbridge.engine.golden import merge_one
-from crmbridge.engine.run import Run
-from crmbridge.identity.policy import HUB
-from crmbridge.sdk.errors import ConfigError
-from crmbridge.store.base import GoldenRow, RecordRow, Store
 
 __all__ = ["customer", "golden_row"]
 

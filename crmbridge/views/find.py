@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from crmbridge.engine.facts import current_id, golden_refs, lives, party_name
-from crmbridge.engine.operations import Planned, chunks
+from crmbridge.engine.titles import title_of
 from crmbridge.identity.search import query_terms, search_terms
 from crmbridge.store.base import GoldenRow, Store
 
-__all__ = ["Found", "find", "title_of", "titled"]
+__all__ = ["Found", "find"]
 
 CANDIDATES = 100
 """So many are looked at for each way of reading what was typed, to show the best of them."""
-CHUNK = 500
 ORDER = ("party", "sales_order", "invoice", "shipment", "case", "product")
 """The entities that people look for, the first one first; the others come after them."""
 TIMES = ("ordered_at", "ordered_on", "issued_on", "opened_at", "shipped_at", "occurred_at")
@@ -136,14 +135,6 @@ def _found(
     return Found(row.id, row.entity, title, details, party, name, exact=exact, gone=gone)
 
 
-def title_of(entity: str, doc: Mapping[str, Any]) -> str:
-    """What people call it: its name, number or subject."""
-    if entity == "party":
-        return party_name(doc)
-    named = (doc.get(name) for name in ("number", "name", "subject", "sku", "display_name"))
-    return str(next((value for value in named if value), ""))
-
-
 def _details(entity: str, doc: Mapping[str, Any]) -> str:
     if entity == "party":
         city = next((a["city"] for a in doc.get("addresses") or () if a.get("city")), None)
@@ -154,13 +145,3 @@ def _details(entity: str, doc: Mapping[str, Any]) -> str:
         when = next((doc[name] for name in TIMES if doc.get(name)), "")
         parts = [doc.get("status"), str(when)[:10], doc.get("issuer") or doc.get("sku")]
     return " · ".join(str(part) for part in parts if part)
-
-
-def titled(operations: Iterable[Planned], store: Store) -> Iterator[Planned]:
-    """The operations, each with what people call the record that is written."""
-    for some in chunks(operations, CHUNK):
-        rows = store.goldens(list({one.golden_id for one in some}))
-        titles = {row.id: title_of(row.entity, msgspec.json.decode(row.doc)) for row in rows.values()}
-        for one in some:
-            one.title = titles.get(one.golden_id, "")
-            yield one
