@@ -12,7 +12,7 @@ from pathlib import Path
 from crmbridge.bridge import Bridge, Options
 from crmbridge.engine.pull import pull_system
 from crmbridge.engine.run import Run
-from crmbridge.store.base import RunRow
+from crmbridge.store.rows import RunRow
 
 HERE = Path(__file__).parent
 CONFIG = """

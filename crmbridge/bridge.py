@@ -39,7 +39,8 @@ from crmbridge.sdk.errors import ConfigError, CrmbridgeError, FatalError, LimitE
 from crmbridge.sdk.hookspecs import RunEvent
 from crmbridge.sdk.http import HttpClient, Surroundings
 from crmbridge.sdk.redact import Redactor
-from crmbridge.store.base import ConflictRow, RunRow, Store, SystemRow
+from crmbridge.store.base import Store
+from crmbridge.store.rows import ConflictRow, RunRow, SystemRow
 from crmbridge.store.sql import open_store
 from crmbridge_schemas.base import Entity
 

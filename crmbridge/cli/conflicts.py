@@ -12,7 +12,7 @@ from crmbridge.cli.session import Session
 if TYPE_CHECKING:
     from crmbridge.cli.messages import ConflictMessage
     from crmbridge.engine.steward import Ruling
-    from crmbridge.store.base import ConflictRow
+    from crmbridge.store.rows import ConflictRow
 
 __all__ = ["conflict_message", "register"]
 

@@ -12,7 +12,7 @@ from crmbridge.cli.session import Session
 from crmbridge.cli.sync import ALLOW
 
 if TYPE_CHECKING:
-    from crmbridge.store.base import DeadLetterRow
+    from crmbridge.store.rows import DeadLetterRow
 
 __all__ = ["register"]
 

@@ -13,7 +13,7 @@ from crmbridge.cli.session import Session
 if TYPE_CHECKING:
     from crmbridge.cli.messages import UncertainMessage
     from crmbridge.engine.linking import Ruled, Word
-    from crmbridge.store.base import IntentRow, RecordRow
+    from crmbridge.store.rows import IntentRow, RecordRow
 
 __all__ = ["register"]
 

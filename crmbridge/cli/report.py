@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from crmbridge.engine.planfile import SavedPlan
     from crmbridge.engine.sync import Outcome
     from crmbridge.sdk.hookspecs import RunEvent
-    from crmbridge.store.base import NoteRow
+    from crmbridge.store.rows import NoteRow
 
 __all__ = ["PLAN", "Watch", "report_plan", "report_run"]
 

@@ -12,7 +12,7 @@ from crmbridge.cli.session import Session
 from crmbridge.cli.sync import SHOW
 
 if TYPE_CHECKING:
-    from crmbridge.store.base import RunRow, WriteRow
+    from crmbridge.store.rows import RunRow, WriteRow
 
 __all__ = ["register"]
 

@@ -16,7 +16,7 @@ from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.discovered import check_against
 from crmbridge.sdk.connector import FieldInfo, Finding, Stream
 from crmbridge.sdk.errors import ConfigError
-from crmbridge.store.base import NoteRow
+from crmbridge.store.rows import NoteRow
 
 __all__ = ["CheckLine", "examine", "examine_access"]
 

@@ -15,7 +15,7 @@ from crmbridge.engine.golden import Summary
 from crmbridge.engine.operations import decode
 from crmbridge.engine.run import Flow, Run, recovering
 from crmbridge.sdk.errors import LimitError
-from crmbridge.store.base import OwedRow
+from crmbridge.store.rows import OwedRow
 
 __all__ = ["agree_to_config", "approve_applied", "approve_equal", "exceeded", "reasons", "stop_reverted"]
 

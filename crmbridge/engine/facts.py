@@ -13,7 +13,8 @@ import msgspec
 from crmbridge.identity.match import Verdict, compare
 from crmbridge.identity.normalize import identity_keys
 from crmbridge.identity.policy import HUB
-from crmbridge.store.base import GoldenRow, RecordRow, Store
+from crmbridge.store.base import Store
+from crmbridge.store.rows import GoldenRow, RecordRow
 from crmbridge_schemas.base import Money, canonical
 
 __all__ = [

@@ -27,7 +27,7 @@ from crmbridge.identity.policy import HUB
 from crmbridge.identity.search import search_terms
 from crmbridge.identity.survive import Conflict, Golden, merge, primaries
 from crmbridge.mapping.apply import Mapping as StreamMapping
-from crmbridge.store.base import ConflictRow, DeadLetterRow, GoldenRow, IntentRow, OwedRow, RecordRow
+from crmbridge.store.rows import ConflictRow, DeadLetterRow, GoldenRow, IntentRow, OwedRow, RecordRow
 
 __all__ = ["Summary", "canonical_refs", "merge_one", "plan_dirty"]
 

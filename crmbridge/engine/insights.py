@@ -22,7 +22,8 @@ from crmbridge.identity.link import Reading, Stamp, observe
 from crmbridge.identity.policy import HUB, Policy
 from crmbridge.identity.shape import shape_of
 from crmbridge.mapping.load import Mappings
-from crmbridge.store.base import GoldenRow, RecordRow, Store
+from crmbridge.store.base import Store
+from crmbridge.store.rows import GoldenRow, RecordRow
 from crmbridge_schemas.base import Entity
 
 __all__ = ["INPUTS", "SUMMARY", "begin", "flows", "is_wanted", "refresh", "touch", "touched"]

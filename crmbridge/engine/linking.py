@@ -20,7 +20,7 @@ from crmbridge.engine.run import Run
 from crmbridge.identity.link import UNSET, Statement
 from crmbridge.identity.policy import HUB
 from crmbridge.sdk.errors import ConfigError
-from crmbridge.store.base import GoldenRow, IntentRow, RecordRow
+from crmbridge.store.rows import GoldenRow, IntentRow, RecordRow
 
 __all__ = ["Ruled", "Word", "adopt", "candidates", "record_at", "relink", "uncertain", "undo", "unlink"]
 

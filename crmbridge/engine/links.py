@@ -11,7 +11,8 @@ from crmbridge.engine.operations import Planned, decode
 from crmbridge.identity.link import Link, Stamp, dump, load
 from crmbridge.identity.shape import Shape
 from crmbridge.sdk.connector import Record
-from crmbridge.store.base import IntentRow, RecordRow, Store
+from crmbridge.store.base import Store
+from crmbridge.store.rows import IntentRow, RecordRow
 
 __all__ = [
     "awaited",

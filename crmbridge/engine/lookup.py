@@ -16,7 +16,7 @@ from crmbridge.engine.results import Found, Results
 from crmbridge.engine.run import Run, System
 from crmbridge.mapping.errors import MappingError
 from crmbridge.sdk.connector import ListPatch, Record, Result
-from crmbridge.store.base import IntentRow, RecordRow
+from crmbridge.store.rows import IntentRow, RecordRow
 
 __all__ = ["settle"]
 

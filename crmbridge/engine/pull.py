@@ -25,7 +25,7 @@ from crmbridge.mapping.discovered import missing_columns
 from crmbridge.mapping.errors import MappingError
 from crmbridge.sdk.connector import Capabilities, Cursor, Page, Record
 from crmbridge.sdk.errors import CursorExpiredError, FatalError, LimitError
-from crmbridge.store.base import KnownRecord, RecordRow, StreamRow
+from crmbridge.store.rows import KnownRecord, RecordRow, StreamRow
 
 __all__ = ["pull_records", "pull_system"]
 

@@ -21,7 +21,7 @@ from crmbridge.sdk.errors import (
     CrmbridgeError,
     RecordError,
 )
-from crmbridge.store.base import IntentRow, RecordRow
+from crmbridge.store.rows import IntentRow, RecordRow
 
 __all__ = ["push"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from crmbridge.engine.links import join_goldens
 from crmbridge.engine.run import Run, System, recovering
-from crmbridge.store.base import IntentRow
+from crmbridge.store.rows import IntentRow
 
 __all__ = ["end_recovery", "find_created"]
 

@@ -16,7 +16,7 @@ import msgspec
 
 from crmbridge.engine.run import Run, System
 from crmbridge.sdk.errors import LimitError
-from crmbridge.store.base import DeadLetterRow
+from crmbridge.store.rows import DeadLetterRow
 
 __all__ = ["Rejects"]
 

@@ -11,7 +11,7 @@ from crmbridge.engine.links import golden_id_for, join_goldens
 from crmbridge.engine.run import Run, System, micros, set_back
 from crmbridge.sdk.connector import Capabilities, Connector, Page, RemoteMerge, Tombstone
 from crmbridge.sdk.errors import CursorExpiredError, LimitError
-from crmbridge.store.base import GoldenRow, RecordRow, StreamRow
+from crmbridge.store.rows import GoldenRow, RecordRow, StreamRow
 
 __all__ = ["Removals"]
 

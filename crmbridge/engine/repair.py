@@ -20,7 +20,8 @@ from crmbridge.engine.operations import Planned, chunks
 from crmbridge.engine.pull import pull_records
 from crmbridge.engine.run import Flow, Run, recovering, set_back
 from crmbridge.identity.link import FieldState, Statement
-from crmbridge.store.base import DeadLetterRow, RecordRow, Store, WriteRow
+from crmbridge.store.base import Store
+from crmbridge.store.rows import DeadLetterRow, RecordRow, WriteRow
 
 __all__ = [
     "UNDONE",

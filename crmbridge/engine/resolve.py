@@ -21,7 +21,7 @@ from crmbridge.engine.run import Flow, Run
 from crmbridge.engine.titles import title_of
 from crmbridge.identity.match import Verdict, compare
 from crmbridge.identity.normalize import identity_keys
-from crmbridge.store.base import GoldenRow, RecordRow
+from crmbridge.store.rows import GoldenRow, RecordRow
 
 __all__ = ["DOUBT", "resolve"]
 

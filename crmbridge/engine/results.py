@@ -18,7 +18,7 @@ from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.errors import MappingError
 from crmbridge.sdk.connector import Capabilities, Record, Result
 from crmbridge.sdk.errors import FatalError
-from crmbridge.store.base import DeadLetterRow, IntentRow, RecordRow, WriteRow
+from crmbridge.store.rows import DeadLetterRow, IntentRow, RecordRow, WriteRow
 
 __all__ = ["Found", "Results"]
 

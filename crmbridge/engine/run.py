@@ -18,7 +18,8 @@ from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.sdk.connector import Connector, Stream
 from crmbridge.sdk.errors import CrmbridgeError, FatalError, LimitError, StateError
 from crmbridge.sdk.hookspecs import RunEvent
-from crmbridge.store.base import NoteRow, Store
+from crmbridge.store.base import Store
+from crmbridge.store.rows import NoteRow
 
 __all__ = ["Counts", "Flow", "Limits", "Run", "System", "micros", "recovering", "set_back", "told"]
 

@@ -21,7 +21,7 @@ from crmbridge.identity.link import FieldState, Statement
 from crmbridge.identity.policy import HUB
 from crmbridge.identity.survive import Golden
 from crmbridge.sdk.errors import ConfigError
-from crmbridge.store.base import ConflictRow, RecordRow
+from crmbridge.store.rows import ConflictRow, RecordRow
 from crmbridge_schemas.base import canonical
 
 __all__ = ["DECIDED", "Ruling", "conflict", "decide", "reason_for", "waiting", "withdraw"]

@@ -24,7 +24,7 @@ from crmbridge.engine.repair import UNDONE
 from crmbridge.engine.resolve import DOUBT, resolve
 from crmbridge.engine.run import Flow, Run
 from crmbridge.sdk.errors import AuthError, LimitError
-from crmbridge.store.base import DeadLetterRow, OwedRow
+from crmbridge.store.rows import DeadLetterRow, OwedRow
 
 __all__ = [
     "Approved",

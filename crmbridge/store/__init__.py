@@ -1,4 +1,4 @@
-"""What the engine keeps between runs: base.py says what is promised, `open_store` opens it."""
+"""What the engine keeps between runs: rows.py is what is kept, base.py the promise, `open_store` opens it."""
 
 from crmbridge.store.base import Store
 from crmbridge.store.sql import SqlStore, open_store

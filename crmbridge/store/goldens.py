@@ -8,9 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crmbridge.store.base import GoldenRow
 from crmbridge.store.database import Database, columns_of, upsert
 from crmbridge.store.pairs import Pairs
+from crmbridge.store.rows import GoldenRow
 from crmbridge.store.tables import (
     goldens,
     identity_keys,

@@ -7,8 +7,8 @@ from operator import attrgetter
 
 import sqlalchemy as sa
 
-from crmbridge.store.base import IntentRow
 from crmbridge.store.database import Database, columns_of, upsert
+from crmbridge.store.rows import IntentRow
 from crmbridge.store.tables import goldens, intents, owed
 
 __all__ = ["Intents"]

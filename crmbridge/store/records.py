@@ -7,9 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crmbridge.store.base import KnownRecord, RecordRow
 from crmbridge.store.database import Database, upsert
 from crmbridge.store.failures import broken_text
+from crmbridge.store.rows import KnownRecord, RecordRow
 from crmbridge.store.systems import Systems
 from crmbridge.store.tables import goldens, records, streams
 

@@ -9,8 +9,8 @@ from operator import attrgetter
 
 import sqlalchemy as sa
 
-from crmbridge.store.base import ConflictRow, DeadLetterRow, NoteRow, RunRow, WriteRow
 from crmbridge.store.database import Database, columns_of, literal, upsert
+from crmbridge.store.rows import ConflictRow, DeadLetterRow, NoteRow, RunRow, WriteRow
 from crmbridge.store.tables import conflicts, dead_letters, notes, runs, writes
 
 __all__ = ["DeadLetters", "Reports"]

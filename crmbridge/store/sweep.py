@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from crmbridge.store.base import RecordRow
 from crmbridge.store.database import Database, upsert
 from crmbridge.store.records import record_row, select_records
+from crmbridge.store.rows import RecordRow
 from crmbridge.store.systems import Systems
 from crmbridge.store.tables import listing, records
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crmbridge.store.base import StreamRow, SystemRow
 from crmbridge.store.database import Database, columns_of, upsert
+from crmbridge.store.rows import StreamRow, SystemRow
 from crmbridge.store.tables import (
     dead_letters,
     identity_keys,

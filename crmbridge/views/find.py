@@ -11,7 +11,8 @@ import msgspec
 from crmbridge.engine.facts import current_id, golden_refs, lives, party_name
 from crmbridge.engine.titles import title_of
 from crmbridge.identity.search import query_terms, search_terms
-from crmbridge.store.base import GoldenRow, Store
+from crmbridge.store.base import Store
+from crmbridge.store.rows import GoldenRow
 
 __all__ = ["Found", "find"]
 

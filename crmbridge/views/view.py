@@ -16,7 +16,8 @@ from crmbridge.engine.run import Run
 from crmbridge.engine.titles import title_of
 from crmbridge.identity.policy import HUB
 from crmbridge.sdk.errors import ConfigError
-from crmbridge.store.base import GoldenRow, RecordRow, Store
+from crmbridge.store.base import Store
+from crmbridge.store.rows import GoldenRow, RecordRow
 from crmbridge.views.customer360 import (
     CaseView,
     Customer360,

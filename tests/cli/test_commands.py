@@ -11,7 +11,7 @@ import pytest
 
 from crmbridge.engine.operations import Change, Planned, encode
 from crmbridge.identity.link import Statement
-from crmbridge.store.base import IntentRow
+from crmbridge.store.rows import IntentRow
 from crmbridge.store.sql import open_store
 from tests.cli.conftest import CONFIG, CUSTOMERS, Place
 

@@ -17,7 +17,8 @@ from crmbridge.engine.planfile import load_plan, save_plan
 from crmbridge.engine.run import Run
 from crmbridge.engine.titles import titled
 from crmbridge.identity.link import Statement
-from crmbridge.store.base import GoldenRow, IntentRow, Store, WriteRow
+from crmbridge.store.base import Store
+from crmbridge.store.rows import GoldenRow, IntentRow, WriteRow
 from tests.engine.world import START, World
 
 FEW, MANY = 1_000, 5_000

@@ -12,7 +12,8 @@ import pytest
 from crmbridge.engine.stock import promised, stocks_of, take_off
 from crmbridge.identity.link import Statement
 from crmbridge.identity.survive import Decision, Golden
-from crmbridge.store.base import GoldenRow, IntentRow, RecordRow, RunRow, Store
+from crmbridge.store.base import Store
+from crmbridge.store.rows import GoldenRow, IntentRow, RecordRow, RunRow
 from crmbridge.store.sql import open_store
 
 

@@ -21,7 +21,8 @@ from crmbridge.mapping.compiler import Target, Toolbox
 from crmbridge.mapping.spec import FileSpec
 from crmbridge.mapping.transforms import builtin_codecs
 from crmbridge.sdk.connector import Context
-from crmbridge.store.base import RunRow, Store
+from crmbridge.store.base import Store
+from crmbridge.store.rows import RunRow
 from crmbridge.store.sql import open_store
 from crmbridge.yamlfile import loads, validate
 from crmbridge_schemas.registry import ENTITIES

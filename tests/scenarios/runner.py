@@ -24,7 +24,7 @@ from crmbridge.engine.operations import Planned
 from crmbridge.engine.steward import Ruling, waiting
 from crmbridge.engine.sync import Outcome
 from crmbridge.sdk.errors import ConfigError, CrmbridgeError
-from crmbridge.store.base import GoldenRow
+from crmbridge.store.rows import GoldenRow
 
 HERE = Path(__file__).parent
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -3,7 +3,7 @@
 import sys
 
 from crmbridge.store import open_store
-from crmbridge.store.base import RecordRow, RunRow
+from crmbridge.store.rows import RecordRow, RunRow
 
 
 def say(what: str) -> None:

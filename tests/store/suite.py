@@ -16,7 +16,7 @@ import pytest
 
 from crmbridge.sdk.errors import LockedError, RecordError
 from crmbridge.store import Store, open_store
-from crmbridge.store.base import (
+from crmbridge.store.rows import (
     ConflictRow,
     DeadLetterRow,
     GoldenRow,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from crmbridge.store import open_store
-from crmbridge.store.base import RecordRow
+from crmbridge.store.rows import RecordRow
 
 STREAMS = st.sampled_from([("shop", "customers"), ("shop", "orders"), ("crm", "customers")])
 NATIVE_IDS = st.sampled_from(["1", "2", "10", "ä", "王", "\U0001f600"])
