@@ -37,7 +37,7 @@ IMPORT_DATE = """read_at=self.read_at,
 BUGS: dict[str, tuple[str, str, str]] = {
     # name: (file, what stands there, what the bug makes of it)
     "strict cursor": (
-        "crmbridge/connectors/memory.py",
+        "crmbridge/connectors/memory/connector.py",
         "if self._position(row) >= since",
         "if self._position(row) > since",
     ),
