@@ -20,8 +20,8 @@ from crmbridge.identity.link import (
 )
 from crmbridge.identity.shape import ListShape, Shape, element_path
 from crmbridge.mapping.apply import Mapping as StreamMapping
+from crmbridge.mapping.list_rules import ListRule
 from crmbridge.mapping.paths import merge_into, put_at
-from crmbridge.mapping.rules import ListRule
 from crmbridge.sdk.connector import Capabilities, ListPatch, Operation
 
 __all__ = ["Outward", "Settled", "adopt", "placed", "to_operation"]

@@ -30,7 +30,7 @@ from crmbridge.identity.shape import Shape, element_path
 from crmbridge.identity.survive import Decision, Golden, primaries
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.errors import MappingError
-from crmbridge.mapping.rules import ListRule, Slot
+from crmbridge.mapping.list_rules import ListRule, Slot
 from crmbridge.sdk.connector import Capabilities
 
 __all__ = ["OSCILLATION", "Note", "PlanInput", "RefState", "Target", "plan"]

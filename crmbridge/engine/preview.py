@@ -11,8 +11,8 @@ from typing import Any
 from crmbridge.engine.run import System
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.errors import MappingError
+from crmbridge.mapping.list_rules import ListRule
 from crmbridge.mapping.paths import merge_into, put_at
-from crmbridge.mapping.rules import ListRule
 from crmbridge.sdk.connector import Page, Record
 
 __all__ = ["Preview", "previews"]

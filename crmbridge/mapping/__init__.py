@@ -4,9 +4,10 @@ from crmbridge.mapping.apply import AlsoMapping, Mapping
 from crmbridge.mapping.discovered import check_against
 from crmbridge.mapping.errors import MappingError
 from crmbridge.mapping.expressions import Expression, compile_expression
+from crmbridge.mapping.list_rules import ListRule, Slot
 from crmbridge.mapping.load import Mappings, load_mappings
 from crmbridge.mapping.paths import UNSET
-from crmbridge.mapping.rules import FieldRule, ListRule, Slot
+from crmbridge.mapping.rules import FieldRule
 
 __all__ = [
     "UNSET",

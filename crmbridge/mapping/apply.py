@@ -19,9 +19,10 @@ from pydantic import BaseModel, ValidationError
 
 from crmbridge.mapping.errors import MappingError
 from crmbridge.mapping.expressions import Expression
+from crmbridge.mapping.list_rules import ListRule
 from crmbridge.mapping.paths import UNSET
 from crmbridge.mapping.plain import Plain, plain_text
-from crmbridge.mapping.rules import FieldRule, ListRule, RuleSet
+from crmbridge.mapping.rules import FieldRule, RuleSet
 from crmbridge_schemas.base import canonical
 
 __all__ = ["AlsoMapping", "Mapping", "content_key"]

@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from crmbridge.mapping.apply import AlsoMapping, Mapping
 from crmbridge.mapping.compile_fields import compile_fields
 from crmbridge.mapping.compiler import Compiler, EntityType, Target, Toolbox, suggestion
-from crmbridge.mapping.rules import FieldRule, ListRule, RuleSet
+from crmbridge.mapping.list_rules import ListRule
+from crmbridge.mapping.rules import FieldRule, RuleSet
 from crmbridge.mapping.spec import AlsoSpec, FileSpec
 from crmbridge.sdk.errors import ConfigError
 from crmbridge.yamlfile import Document, Loc

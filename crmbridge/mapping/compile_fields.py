@@ -12,8 +12,9 @@ from pydantic import BaseModel
 from crmbridge.mapping.apply import content_key
 from crmbridge.mapping.compile_lists import compile_list, inner_list
 from crmbridge.mapping.compiler import Compiler, Site, suggestion
+from crmbridge.mapping.list_rules import ListRule
 from crmbridge.mapping.paths import UNSET, Path, native_key
-from crmbridge.mapping.rules import FieldRule, ListRule, RuleSet
+from crmbridge.mapping.rules import FieldRule, RuleSet
 from crmbridge.mapping.spec import CompositeSpec, EachSpec, FieldSpec, FieldsSpec
 from crmbridge.mapping.steps import (
     Step,

@@ -10,8 +10,9 @@ from pydantic import BaseModel
 from crmbridge.mapping.compiler import Compiler, Site
 from crmbridge.mapping.expressions import Expression
 from crmbridge.mapping.fieldtypes import mappable
+from crmbridge.mapping.list_rules import ListRule, Slot
 from crmbridge.mapping.paths import UNSET, Path, native_text, parse_path
-from crmbridge.mapping.rules import FieldRule, ListRule, RuleSet, Slot
+from crmbridge.mapping.rules import FieldRule, RuleSet
 from crmbridge.mapping.spec import EachSpec, FieldSpec, FieldsSpec, SlotSpec
 from crmbridge.mapping.steps import read_through, write_through
 from crmbridge.yamlfile import Loc

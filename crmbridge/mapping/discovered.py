@@ -7,7 +7,8 @@ from difflib import get_close_matches
 
 from crmbridge.mapping.apply import AlsoMapping
 from crmbridge.mapping.apply import Mapping as CompiledMapping
-from crmbridge.mapping.rules import FieldRule, ListRule
+from crmbridge.mapping.list_rules import ListRule
+from crmbridge.mapping.rules import FieldRule
 from crmbridge.sdk.connector import FieldInfo, Finding
 
 __all__ = ["check_against", "missing_columns"]
