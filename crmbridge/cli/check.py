@@ -86,7 +86,7 @@ def _show(session: Session, line: CheckLine) -> None:
 
 
 def _emit(session: Session, line: CheckLine) -> None:
-    from crmbridge.cli.messages import FindingMessage
+    from crmbridge.cli.messages.systems import FindingMessage
 
     session.output.emit(
         FindingMessage(

@@ -10,7 +10,7 @@ import typer
 from crmbridge.cli.session import Session
 
 if TYPE_CHECKING:
-    from crmbridge.cli.messages import ConflictMessage
+    from crmbridge.cli.messages.runs import ConflictMessage
     from crmbridge.engine.steward import Ruling
     from crmbridge.store.rows import ConflictRow
 
@@ -82,7 +82,7 @@ def decide(  # noqa: PLR0913 - one for each option
     by: str | None = BY,
 ) -> None:
     """Say which value it shall be: it travels to all systems with the next sync, until it is withdrawn."""
-    from crmbridge.cli.messages import DecisionMessage
+    from crmbridge.cli.messages.runs import DecisionMessage
     from crmbridge.cli.values import value as shown
     from crmbridge.engine.steward import Ruling
     from crmbridge.sdk.errors import ConfigError
@@ -102,7 +102,7 @@ def decide(  # noqa: PLR0913 - one for each option
 @conflicts.command()
 def withdraw(ctx: typer.Context, conflict: int = ID, why: str = WHY, by: str | None = BY) -> None:
     """Take a decision back: the field is decided by its rule again."""
-    from crmbridge.cli.messages import DecisionMessage
+    from crmbridge.cli.messages.runs import DecisionMessage
     from crmbridge.engine.steward import Ruling
 
     session: Session = ctx.obj
@@ -114,7 +114,7 @@ def withdraw(ctx: typer.Context, conflict: int = ID, why: str = WHY, by: str | N
 
 def conflict_message(row: ConflictRow) -> ConflictMessage:
     """A recorded conflict as a line of JSON."""
-    from crmbridge.cli.messages import ConflictMessage
+    from crmbridge.cli.messages.runs import ConflictMessage
     from crmbridge.cli.values import parsed
 
     return ConflictMessage(

@@ -11,7 +11,7 @@ import typer
 from crmbridge.cli.session import Session
 
 if TYPE_CHECKING:
-    from crmbridge.cli.messages import FieldMessage
+    from crmbridge.cli.messages.systems import FieldMessage
     from crmbridge.engine.preview import Preview
     from crmbridge.engine.run import System
     from crmbridge.sdk.connector import FieldInfo
@@ -85,7 +85,7 @@ def _known(opened: System, stream: str) -> str:
 
 
 def _fields(system: str, stream: str, found: Mapping[str, FieldInfo], prefix: str) -> Iterator[FieldMessage]:
-    from crmbridge.cli.messages import FieldMessage
+    from crmbridge.cli.messages.systems import FieldMessage
 
     for name, info in found.items():
         yield FieldMessage(
@@ -141,7 +141,7 @@ def preview(
 
 
 def _emit(session: Session, system: str, stream: str, one: Preview) -> None:
-    from crmbridge.cli.messages import PreviewMessage
+    from crmbridge.cli.messages.systems import PreviewMessage
 
     session.output.emit(
         PreviewMessage(

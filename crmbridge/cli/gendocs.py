@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 
 from crmbridge.cli import messages, reference
 from crmbridge.cli.app import app
+from crmbridge.cli.messages.runs import ChangePart
 from crmbridge.cli.schemas import output_schema
 from crmbridge.config import model as config_model
 from crmbridge.config.limits import FirstLimits, Limits
@@ -86,8 +87,8 @@ def _cli() -> Iterator[str]:
         yield f"### `{kind}`\n\n{_doc(message)}\n"
         yield from _table(message, skip=("v", "type"))
         yield ""
-    yield f"### In `operation`: `changes`\n\n{_doc(messages.ChangePart)}\n"
-    yield from _table(messages.ChangePart)
+    yield f"### In `operation`: `changes`\n\n{_doc(ChangePart)}\n"
+    yield from _table(ChangePart)
 
 
 def _commands(group: Any, path: str) -> Iterator[str]:

@@ -130,7 +130,7 @@ def _cells(session: Session, rows: Sequence[DeadLetterRow], *, with_status: bool
 
 
 def _message(row: DeadLetterRow, raw: Any = None) -> Any:
-    from crmbridge.cli.messages import DeadLetterMessage
+    from crmbridge.cli.messages.runs import DeadLetterMessage
     from crmbridge.cli.values import instant
 
     return DeadLetterMessage(

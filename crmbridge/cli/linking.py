@@ -11,7 +11,7 @@ from crmbridge.cli.conflicts import BY, WHY
 from crmbridge.cli.session import Session
 
 if TYPE_CHECKING:
-    from crmbridge.cli.messages import UncertainMessage
+    from crmbridge.cli.messages.runs import UncertainMessage
     from crmbridge.engine.linking import Ruled, Word
     from crmbridge.store.rows import IntentRow, RecordRow
 
@@ -42,7 +42,7 @@ def list_(
     id_: str = typer.Argument(metavar="ID", help="A golden id, or anything that `find` finds one record by."),
 ) -> None:
     """List the records of one golden record, and what happened to it."""
-    from crmbridge.cli.messages import LinkMessage
+    from crmbridge.cli.messages.records import LinkMessage
     from crmbridge.cli.records import named
     from crmbridge.cli.values import local
     from crmbridge.views.view import golden_row
@@ -211,7 +211,7 @@ def _word(by: str | None, why: str) -> Word:
 
 
 def _tell(session: Session, command: str, ruled: Ruled, word: Word) -> None:
-    from crmbridge.cli.messages import RulingMessage
+    from crmbridge.cli.messages.runs import RulingMessage
 
     session.output.emit(
         RulingMessage(
@@ -230,7 +230,7 @@ def _tell(session: Session, command: str, ruled: Ruled, word: Word) -> None:
 
 
 def _message(session: Session, row: IntentRow) -> UncertainMessage:
-    from crmbridge.cli.messages import UncertainMessage
+    from crmbridge.cli.messages.runs import UncertainMessage
     from crmbridge.cli.values import instant
     from crmbridge.engine.linking import candidates
     from crmbridge.engine.operations import decode

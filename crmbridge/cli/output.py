@@ -75,7 +75,7 @@ class Output:
         where = f"{error.where}: " if error.where else ""
         self._told("error", "bold red", f"{where}{error.message}", error.hint)
         if self.json:
-            from crmbridge.cli.messages import ErrorMessage
+            from crmbridge.cli.messages.base import ErrorMessage
 
             self.emit(
                 ErrorMessage(

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 def plugins(ctx: typer.Context) -> None:
     """List plugins, the connectors that they offer, and those that failed."""
     from crmbridge.bridge import load_plugins
-    from crmbridge.cli.messages import PluginMessage
+    from crmbridge.cli.messages.systems import PluginMessage
     from crmbridge.sdk.errors import ConfigError
 
     session: Session = ctx.obj

@@ -10,7 +10,7 @@ import typer
 from crmbridge.cli.session import Session
 
 if TYPE_CHECKING:
-    from crmbridge.cli.messages import FoundMessage
+    from crmbridge.cli.messages.records import FoundMessage
     from crmbridge.views.customer360 import Customer360
     from crmbridge.views.explain import Explained
     from crmbridge.views.find import Found
@@ -67,7 +67,7 @@ def _details(one: Found) -> str:
 
 
 def _message(one: Found) -> FoundMessage:
-    from crmbridge.cli.messages import FoundMessage
+    from crmbridge.cli.messages.records import FoundMessage
 
     return FoundMessage(
         golden_id=one.id,
@@ -104,7 +104,7 @@ def show(
     html: Path | None = typer.Option(None, "--html", metavar="FILE", help="Write a page instead."),
 ) -> None:
     """Show all that is known of a customer: fields, orders, shipments, invoices, cases, contacts, links."""
-    from crmbridge.cli.messages import RecordMessage
+    from crmbridge.cli.messages.records import RecordMessage
     from crmbridge.views.page import html as page
     from crmbridge.views.view import customer
 
@@ -158,7 +158,7 @@ def explain(
     field: str | None = typer.Argument(None, metavar="[FIELD]", help="One field; without: all of them."),
 ) -> None:
     """Tell where a field's value comes from, which rule decided, and what lost."""
-    from crmbridge.cli.messages import RecordMessage
+    from crmbridge.cli.messages.records import RecordMessage
     from crmbridge.views.explain import explain as explain_fields
     from crmbridge.views.view import golden_row
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from crmbridge.cli.messages import NoteMessage, SummaryMessage
+from crmbridge.cli.messages.runs import NoteMessage, SummaryMessage
 from crmbridge.cli.showplan import emit_plan, show_plan
 
 if TYPE_CHECKING:

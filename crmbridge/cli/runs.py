@@ -127,7 +127,7 @@ def _writes(session: Session, run: int) -> Iterator[WriteRow]:
 
 
 def _show_writes(session: Session, run: int, number: int) -> None:
-    from crmbridge.cli.messages import WriteMessage
+    from crmbridge.cli.messages.runs import WriteMessage
     from crmbridge.cli.values import parsed
 
     shown: dict[tuple[str, ...], list[tuple[str, Any, Any]]] = {}
@@ -186,7 +186,7 @@ def _show_conflicts(session: Session, run: int, number: int) -> None:
 
 
 def _show_notes(session: Session, run: int, number: int) -> None:
-    from crmbridge.cli.messages import NoteMessage
+    from crmbridge.cli.messages.runs import NoteMessage
 
     rows = session.bridge().store.notes(run, None, NOTES)
     for row in rows:
@@ -230,7 +230,7 @@ def _cells(session: Session, row: RunRow) -> list[Any]:
 
 
 def _message(row: RunRow) -> Any:
-    from crmbridge.cli.messages import RunMessage
+    from crmbridge.cli.messages.runs import RunMessage
     from crmbridge.cli.values import instant
 
     return RunMessage(

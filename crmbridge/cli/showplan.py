@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from crmbridge.cli.messages import ChangePart, OperationMessage
+from crmbridge.cli.messages.runs import ChangePart, OperationMessage
 from crmbridge.cli.values import value
 
 if TYPE_CHECKING:

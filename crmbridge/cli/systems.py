@@ -10,7 +10,7 @@ import typer
 from crmbridge.cli.session import Session
 
 if TYPE_CHECKING:
-    from crmbridge.cli.messages import SystemMessage
+    from crmbridge.cli.messages.systems import SystemMessage
 
 __all__ = ["register"]
 
@@ -38,7 +38,7 @@ def list_(ctx: typer.Context) -> None:
 
 
 def _all(session: Session) -> Iterator[SystemMessage]:
-    from crmbridge.cli.messages import SystemMessage
+    from crmbridge.cli.messages.systems import SystemMessage
     from crmbridge.cli.values import instant
 
     bridge = session.bridge()

@@ -1,9 +1,4 @@
-"""The lines of `--json`: one JSON object each, with its `type` and the version `v` of this schema.
-
-Within one version fields and types are only added; a reader passes over what it does not know. A field
-without a value is left out. Instants are ISO 8601 in UTC; canonical values are as in the entities' JSON
-Schemas.
-"""
+"""Lines of `--json` about runs: what they do, and what they leave to people."""
 
 from __future__ import annotations
 
@@ -11,39 +6,21 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from crmbridge.cli.messages.base import Message
+
 __all__ = [
-    "MESSAGES",
     "ChangePart",
     "ConflictMessage",
     "DeadLetterMessage",
     "DecisionMessage",
-    "ErrorMessage",
-    "FieldMessage",
-    "FindingMessage",
-    "FoundMessage",
-    "LinkMessage",
-    "Message",
     "NoteMessage",
     "OperationMessage",
-    "PluginMessage",
-    "PreviewMessage",
-    "RecordMessage",
     "RulingMessage",
     "RunMessage",
     "SummaryMessage",
-    "SystemMessage",
     "UncertainMessage",
     "WriteMessage",
 ]
-
-
-class Message(BaseModel):
-    """What every line has."""
-
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-
-    v: Literal[1] = 1
-    """The version of this schema."""
 
 
 class ChangePart(BaseModel):
@@ -141,94 +118,6 @@ class NoteMessage(Message):
     """What was found."""
 
 
-class ErrorMessage(Message):
-    """Why a command could not go on."""
-
-    type: Literal["error"] = "error"
-    error: str
-    """The error's class, as in docs/errors.md."""
-    message: str
-    """What is wrong."""
-    where: str | None = None
-    """`file:line:column` or `system/stream/record`."""
-    hint: str | None = None
-    """What to do."""
-    exit_code: int
-    """What the command ends with."""
-
-
-class FindingMessage(Message):
-    """One line of `check`."""
-
-    type: Literal["finding"] = "finding"
-    level: Literal["ok", "warning", "error"]
-    """error: it cannot work like this."""
-    topic: str
-    """config, plugins, state, access, capabilities, protection, precision, coverage or mapping."""
-    system: str = ""
-    """The system that it is about."""
-    stream: str = ""
-    """The object type that it is about."""
-    text: str
-    """What was found."""
-    hint: str | None = None
-    """What to do."""
-
-
-class FieldMessage(Message):
-    """One native field, as `discover` found it."""
-
-    type: Literal["field"] = "field"
-    system: str
-    """The system."""
-    stream: str
-    """The object type."""
-    name: str
-    """The field; dotted inside of objects and lists."""
-    kind: str
-    """string, text, integer, decimal, boolean, date, datetime, reference, list or object."""
-    required: bool = False
-    """A create without it is refused."""
-    writable: bool = True
-    """It can be written."""
-    max_length: int | None = None
-    """Characters that it holds."""
-    choices: list[str] = []
-    """The values that it takes, where they are limited."""
-    custom: bool = False
-    """It was added by the people who run that system."""
-    label: str = ""
-    """What people call it."""
-
-
-class PreviewMessage(Message):
-    """One record of `map preview`."""
-
-    type: Literal["preview"] = "preview"
-    system: str
-    """The system."""
-    stream: str
-    """The object type."""
-    native_id: str
-    """The record."""
-    entity: str | None = None
-    """The canonical type; left out where no mapping takes the record."""
-    native: Any = None
-    """The record as the system has it."""
-    canonical: Any = None
-    """What it is read as."""
-    back: Any = None
-    """What writing that would set."""
-    lost: list[str] = []
-    """Native fields that do not come back as they were."""
-    rewritten: list[str] = []
-    """Native fields that come back in another form, with nothing of them lost."""
-    unread: list[str] = []
-    """Native fields that no mapping looks at."""
-    error: str | None = None
-    """Why it cannot be mapped."""
-
-
 class RunMessage(Message):
     """One run."""
 
@@ -315,28 +204,6 @@ class DecisionMessage(Message):
     """The reason given."""
 
 
-class LinkMessage(Message):
-    """One record of a golden record."""
-
-    type: Literal["link"] = "link"
-    golden_id: str
-    """The golden record."""
-    entity: str
-    """The canonical type."""
-    system: str
-    """Where the record is."""
-    stream: str
-    """The object type there."""
-    native_id: str
-    """Its id there."""
-    scope: str = ""
-    """The company or channel, where the system has several."""
-    part: str = ""
-    """Of a further canonical record of the same native one: its name."""
-    status: str
-    """live, out (of scope), archived or gone."""
-
-
 class UncertainMessage(Message):
     """One operation whose outcome nobody knows."""
 
@@ -409,94 +276,3 @@ class DeadLetterMessage(Message):
     """When it failed last."""
     raw: Any = None
     """The whole payload; only in `dead-letters show`."""
-
-
-class SystemMessage(Message):
-    """One system."""
-
-    type: Literal["system"] = "system"
-    name: str
-    """Its name."""
-    connector: str = ""
-    """What speaks to it."""
-    mode: str = ""
-    """live, shadow or read-only; left out where the config does not name the system."""
-    paused: bool = False
-    """It is left alone for now."""
-    fingerprint: str = ""
-    """Which instance it is."""
-    last_success: str | None = None
-    """When a run last got through with it."""
-    in_config: bool = True
-    """The config names it."""
-
-
-class PluginMessage(Message):
-    """One plugin."""
-
-    type: Literal["plugin"] = "plugin"
-    name: str
-    """Its name."""
-    source: str
-    """Where it comes from."""
-    connectors: list[str] = []
-    """The connectors that it offers."""
-    error: str | None = None
-    """Why it could not be loaded, or what a hook of it raised."""
-
-
-class FoundMessage(Message):
-    """One hit of `find`."""
-
-    type: Literal["found"] = "found"
-    golden_id: str
-    """The golden record."""
-    entity: str
-    """The canonical type."""
-    label: str
-    """Its name, number or title."""
-    details: str = ""
-    """What else tells it from others."""
-    party: str | None = None
-    """Of a document: the golden record of its party."""
-    exact: bool = False
-    """All that was typed is there as whole words or numbers."""
-    gone: bool = False
-    """No system has it any more."""
-
-
-class RecordMessage(Message):
-    """What `show` and `explain` tell of a golden record."""
-
-    type: Literal["record"] = "record"
-    golden_id: str
-    """The golden record."""
-    entity: str
-    """The canonical type."""
-    data: Any
-    """`show`: an object of golden fields, links, orders, invoices, cases, touch points, duplicates ...
-    `explain`: a list of fields, each with its value, origin, rule, what lost, and what every record says."""
-
-
-MESSAGES: tuple[type[Message], ...] = (
-    OperationMessage,
-    SummaryMessage,
-    NoteMessage,
-    ErrorMessage,
-    FindingMessage,
-    FieldMessage,
-    PreviewMessage,
-    RunMessage,
-    WriteMessage,
-    ConflictMessage,
-    DecisionMessage,
-    LinkMessage,
-    UncertainMessage,
-    RulingMessage,
-    DeadLetterMessage,
-    SystemMessage,
-    PluginMessage,
-    FoundMessage,
-    RecordMessage,
-)
-"""All types of lines."""
