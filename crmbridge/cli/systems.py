@@ -63,17 +63,21 @@ def rename(
     new: str = typer.Argument(help="The name in the config."),
 ) -> None:
     """The config calls a system otherwise: keep its links under the new name."""
+    from crmbridge.bridge import upkeep
+
     session: Session = ctx.obj
-    session.bridge().rename_system(old, new)
+    upkeep.rename_system(session.bridge(), old, new)
     session.output.say(f"What was known of {old} is known of {new} now.")
 
 
 @systems.command()
 def remove(ctx: typer.Context, name: str = NAME, yes: bool = YES) -> None:
     """Forget a system and its links. Nothing changes in the system itself."""
+    from crmbridge.bridge import upkeep
+
     session: Session = ctx.obj
     _confirm(f"Forget all links of {name}? Its values leave the golden records.", yes)
-    session.bridge().remove_system(name)
+    upkeep.remove_system(session.bridge(), name)
     session.output.say(f"{name} is forgotten.")
     if name in session.bridge().config.systems:
         session.output.say("The config still names it: the next sync meets it for the first time.")
@@ -82,9 +86,11 @@ def remove(ctx: typer.Context, name: str = NAME, yes: bool = YES) -> None:
 @systems.command()
 def rebind(ctx: typer.Context, name: str = NAME, yes: bool = YES) -> None:
     """The system really moved: accept the other instance. The next sync reads it in full and shows a plan."""
+    from crmbridge.bridge import upkeep
+
     session: Session = ctx.obj
     _confirm(f"Is {name} meant to be another instance than before, with the same records in it?", yes)
-    mark = session.bridge().rebind_system(name)
+    mark = upkeep.rebind_system(session.bridge(), name)
     session.output.say(f"{name} is {mark or 'accepted'} from now on.")
 
 
@@ -98,10 +104,12 @@ def recover(
 ) -> None:
     """After a backup was restored, of the state or of a system: read in full, match, and write nothing
     before a plan was applied. What a system lost is no delete, and its old values are no edits."""
+    from crmbridge.bridge import upkeep
+
     session: Session = ctx.obj
     what = f"Was {name}" if name else "Was the state of crmbridge"
     _confirm(f"{what} set back to an older backup?", yes)
-    session.bridge().recover(name)
+    upkeep.recover(session.bridge(), name)
     told = f"What {name} lost is created there again" if name else "What was created since is found"
     session.output.say(f"{told} once a plan was applied: look at it with {session.command('plan')}.")
 
@@ -109,16 +117,20 @@ def recover(
 @systems.command()
 def pause(ctx: typer.Context, name: str = NAME) -> None:
     """Leave a system alone: it is neither read nor written until it is resumed."""
+    from crmbridge.bridge import upkeep
+
     session: Session = ctx.obj
-    session.bridge().pause_system(name, paused=True)
+    upkeep.pause_system(session.bridge(), name, paused=True)
     session.output.say(f"{name} is paused; {session.command('systems', 'resume', name)} takes it up again.")
 
 
 @systems.command()
 def resume(ctx: typer.Context, name: str = NAME) -> None:
     """Take a paused system up again."""
+    from crmbridge.bridge import upkeep
+
     session: Session = ctx.obj
-    session.bridge().pause_system(name, paused=False)
+    upkeep.pause_system(session.bridge(), name, paused=False)
     session.output.say(f"{name} takes part again.")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from crmbridge.bridge import Bridge, Options
+from crmbridge.bridge import Bridge, Options, upkeep
 from crmbridge.connectors.memory import Behaviour, MemoryConnector, MemorySystem
 from crmbridge.engine import linking
 from crmbridge.engine.golden import merge_one
@@ -234,7 +234,7 @@ class Stage:
     def do_recover(self, system: Any) -> None:
         """`crmbridge systems recover`, of the state (`recover: {}`) or of a system."""
         with self.bridge() as bridge:
-            bridge.recover(system or None)
+            upkeep.recover(bridge, system or None)
 
     def do_merge(self, merges: dict[str, list[str]]) -> None:
         self.sleep(1)
@@ -272,7 +272,7 @@ class Stage:
     def do_tell_renamed(self, names: list[str]) -> None:
         """`crmbridge systems rename OLD NEW`."""
         with self.bridge() as bridge:
-            bridge.rename_system(*names)
+            upkeep.rename_system(bridge, *names)
 
     def do_decide(self, said: dict[str, Any]) -> None:
         """`crmbridge conflicts decide`, of the one conflict that waits."""

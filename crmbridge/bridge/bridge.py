@@ -24,10 +24,10 @@ from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import crmbridge.connectors
+from crmbridge.bridge.guard import guard_state
 from crmbridge.config import Config, Secrets, load_config
-from crmbridge.engine import checkup, repair, steward
+from crmbridge.engine import repair, steward
 from crmbridge.engine import sync as pipeline
-from crmbridge.engine.checkup import CheckLine
 from crmbridge.engine.flows import FlowMaker
 from crmbridge.engine.planfile import SavedPlan, load_plan, save_plan
 from crmbridge.engine.run import Flow, Run, System, micros, told
@@ -35,19 +35,16 @@ from crmbridge.engine.titles import titled
 from crmbridge.mapping.load import Mappings, load_mappings
 from crmbridge.plugins import Plugins
 from crmbridge.sdk.connector import Connector, Context
-from crmbridge.sdk.errors import ConfigError, CrmbridgeError, FatalError, LimitError, StateError
+from crmbridge.sdk.errors import ConfigError, CrmbridgeError
 from crmbridge.sdk.hookspecs import RunEvent
 from crmbridge.sdk.http import HttpClient, Surroundings
 from crmbridge.sdk.redact import Redactor
 from crmbridge.store.base import Store
-from crmbridge.store.rows import ConflictRow, RunRow, SystemRow
+from crmbridge.store.rows import ConflictRow, RunRow
 from crmbridge.store.sql import open_store
 from crmbridge_schemas.base import Entity
 
 __all__ = ["Bridge", "Options", "load_plugins"]
-
-NOTES = 100_000
-"""So many notes of earlier runs are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +86,13 @@ class Bridge:
     clock: Callable[[], datetime]
     sleep: Callable[[float], None] = time.sleep
     listeners: list[Callable[[RunEvent], None]] = field(default_factory=list)
+    written: Mappings = field(init=False)
+    """The mappings as they are written; `mappings` get bound to each system that is opened."""
     _connectors: dict[str, Connector] = field(default_factory=dict)
     _exit: ExitStack = field(default_factory=ExitStack)
-    _written: Mappings = field(init=False)
 
     def __post_init__(self) -> None:
-        self._written = self.mappings
+        self.written = self.mappings
 
     # -- opening and closing -------------------------------------------------------------------
 
@@ -227,7 +225,7 @@ class Bridge:
         Nothing is sent, and nothing that `sync` relies on moves."""
         with self.store.lock("plan"), self.store.scratch() as copy:
             run = self._run("plan", copy, options)
-            self._guard_state(run)
+            guard_state(run, self.config)
             outcome = pipeline.plan(run)
             path = out or self._temporary() / "plan.jsonl"
             self._save(run, path)
@@ -245,7 +243,7 @@ class Bridge:
     def _running(self, command: str, store: Store, options: Options) -> Iterator[Run]:
         with store.lock(" ".join([command, *sys.argv[2:]])):
             run = self._run(command, store, options)
-            self._guard_state(run)
+            guard_state(run, self.config)
             self._put_history(run)
             run.event("run-started", text=command)
             try:
@@ -318,95 +316,7 @@ class Bridge:
         from the state itself."""
         self.store.put_history(run.id, secrets.token_hex(8))
 
-    def _guard_state(self, run: Run) -> None:
-        """The state belongs to these systems and no others, and is of now."""
-        later = run.store.later_run()
-        if later is not None:
-            raise LimitError(
-                f"the state is older than its last run {later}: it was restored from a backup, and what was "
-                "created since would be created again",
-                limit="the guard against a state that was set back",
-                flag="crmbridge systems recover",
-                hint="put the newer state back, or, if there is none: crmbridge systems recover; everything "
-                "is then read in full and matched, and nothing is written before a plan was applied",
-            )
-        known = {row.name: row for row in run.store.systems()}
-        lost = sorted(known.keys() - self.config.systems.keys())
-        if lost:
-            raise StateError(
-                f"the state holds links of {', '.join(lost)}, which the config no longer names",
-                hint="crmbridge systems rename OLD NEW, or crmbridge systems remove NAME",
-            )
-        for name, system in run.systems.items():
-            if system.failure is not None:
-                continue
-            mark = ""
-            with run.guard(system):
-                mark = _fingerprint(system)
-            if system.failure is not None:
-                continue
-            row = known.get(name) or SystemRow(name)
-            if row.fingerprint and mark and row.fingerprint != mark:
-                raise StateError(
-                    f"{name} is another system than before: {mark}; the state is of {row.fingerprint}",
-                    hint=f"correct systems.{name} in {self.config.path.name}, or, if it really moved: "
-                    f"crmbridge systems rebind {name}",
-                )
-            row.fingerprint, row.connector = mark or row.fingerprint, self.config.systems[name].connector
-            with run.store.transaction():
-                run.store.put_system(row)
-
     # -- what people look after ----------------------------------------------------------------
-
-    def check(self) -> Iterator[CheckLine]:
-        """Everything that can be said without reading or writing records, a line each."""
-        for warning in self.config.warnings():
-            yield CheckLine("warning", "config", f"{warning.position}: {warning.text}", warning.hint)
-        for failure in self.plugins.failures:
-            yield CheckLine("error", "plugins", f"{failure.plugin}: {failure.error}", exit_code=1)
-        for problem in self.store.check():
-            yield CheckLine("error", "state", problem, exit_code=StateError.exit_code)
-        opened: list[System] = []
-        for name in self.config.systems:
-            try:
-                system = self.system(name)
-                yield from checkup.examine_access(system)
-                yield self._check_fingerprint(system)
-                opened.append(system)
-            except Exception as error:  # noqa: BLE001 - a connector is foreign code; the others are looked at too
-                yield _failed_check(name, error)
-        yield from self._check_mappings(opened)
-
-    def _check_fingerprint(self, system: System) -> CheckLine:
-        mark = _fingerprint(system)
-        known = {row.name: row.fingerprint for row in self.store.systems()}.get(system.name)
-        if not mark:
-            text = "cannot tell which instance it is: a wrong address would not be noticed"
-            return CheckLine("warning", "access", text, system=system.name)
-        if known and known != mark:
-            hint = f"correct its address, or, if it really moved: crmbridge systems rebind {system.name}"
-            text = f"is {mark}; the state was made with {known}"
-            return CheckLine("error", "access", text, hint, system.name, exit_code=StateError.exit_code)
-        return CheckLine("ok", "access", f"is {mark}", system=system.name)
-
-    def _check_mappings(self, opened: Sequence[System]) -> Iterator[CheckLine]:
-        flows = self.flows()
-        held = {
-            flow.entity: frozenset(
-                name
-                for system in self.config.systems
-                for mapping in self.mappings.of_entity(system, flow.entity)
-                for name in (*mapping.fields, *mapping.lists)
-                if mapping.reads(name)
-            )
-            for flow in flows
-        }
-        notes = self.store.notes(None, None, NOTES, "altered")
-        for system in opened:
-            try:
-                yield from checkup.examine(system, flows, held, notes)
-            except Exception as error:  # noqa: BLE001 - as above
-                yield _failed_check(system.name, error)
 
     def retry(
         self, letters: Sequence[int] | None, options: Options = Options(), *, keep: Path | None = None
@@ -423,7 +333,7 @@ class Bridge:
         """A plan that brings back what a run wrote over, saved in `out`. Nothing is sent or moved."""
         with self.store.lock("runs undo"), self.store.scratch() as copy:
             run = self._run("runs undo", copy, Options())
-            self._guard_state(run)
+            guard_state(run, self.config)
             at = run.now()
             undo = repair.Undo()
             outcome = pipeline.plan(run, lambda run: repair.say_again(run, undone, at, undo))
@@ -441,84 +351,12 @@ class Bridge:
 
         with self.store.lock("apply"), self.store.scratch() as copy:
             run = self._run("apply", copy, options)
-            self._guard_state(run)
+            guard_state(run, self.config)
             outcome = pipeline.would_apply(run, saved, say, strict=strict)
             if outcome.verdict != "done":
                 return outcome
         with self._running("apply", self.store, options) as run:
             return self._ended(run, pipeline.apply(run, saved, say, strict=strict))
-
-    def rename_system(self, old: str, new: str) -> None:
-        """The state calls a system otherwise from now on, as the config does already."""
-        self._known_system(old)
-        if new in {row.name for row in self.store.systems()}:
-            raise ConfigError(f"the state knows a system {new!r} already")
-        if new not in self.config.systems:
-            raise ConfigError(
-                f"{self.config.path.name} names no system {new!r}", hint="rename it there first, then here"
-            )
-        with self.store.lock("systems rename"), self.store.transaction():
-            repair.rename_system(self.store, self._renamed_flows(old, new), old, new)
-
-    def _renamed_flows(self, old: str, new: str) -> list[tuple[Flow, str]]:
-        """Each flow, and the fingerprint that it would have with the system's old name."""
-        maker, sync = self._flow_maker(), self.config.settings.sync
-        return [
-            (flow, maker.fingerprint(flow.entity, sync[flow.entity], {new: old}))
-            if flow.entity in sync
-            else (flow, flow.fingerprint)
-            for flow in maker.flows()
-        ]
-
-    def remove_system(self, name: str) -> None:
-        """Forget a system and its links. Nothing changes in the system itself."""
-        self._known_system(name)
-        with self.store.lock("systems remove"), self.store.transaction():
-            repair.remove_system(self.store, self.config.settings.sync, name)
-
-    def rebind_system(self, name: str) -> str:
-        """The system is another instance on purpose: returns its fingerprint. It is read in full, and what
-        would be written there is looked at first."""
-        row = self._known_system(name)
-        system = self.system(name)
-        row.fingerprint = _fingerprint(system)
-        with self.store.lock("systems rebind"), self.store.transaction():
-            self.store.put_system(row)
-            repair.start_over(self.store, self.config.settings.sync, name, system.streams)
-        return row.fingerprint
-
-    def recover(self, rolled_back: str | None = None) -> None:
-        """The state was restored from a backup, or the system `rolled_back` was: everything of it is read in
-        full, and nothing is written anywhere before a plan was applied."""
-        if rolled_back is not None and rolled_back not in self.config.systems:
-            raise self._no_system(rolled_back)
-        streams = {(one.system, one.stream) for one in self._written.all}
-        with self.store.lock("systems recover"):
-            with self.store.transaction():
-                repair.recover(self.store, self.config.settings.sync, streams, rolled_back)
-            if rolled_back is None:
-                known = self.store.runs(1)
-                self.store.put_history(known[0].id if known else 0, secrets.token_hex(8))
-
-    def pause_system(self, name: str, *, paused: bool) -> None:
-        """Leave a system alone, or take it up again."""
-        known = {row.name: row for row in self.store.systems()}
-        if name not in self.config.systems:
-            raise self._no_system(name)
-        row = known.get(name) or SystemRow(name, self.config.systems[name].connector)
-        row.paused = paused
-        with self.store.lock("systems pause"), self.store.transaction():
-            self.store.put_system(row)
-
-    def _known_system(self, name: str) -> SystemRow:
-        for row in self.store.systems():
-            if row.name == name:
-                return row
-        raise self._no_system(name)
-
-    def _no_system(self, name: str) -> ConfigError:
-        known = sorted({*self.config.systems, *(row.name for row in self.store.systems())})
-        return ConfigError(f"there is no system {name!r}", hint=f"there are {', '.join(known)}")
 
     def drop_letters(self, ids: Sequence[int]) -> None:
         """Give dead letters up for good."""
@@ -546,11 +384,12 @@ class Bridge:
 
     def flows(self, only_into: str | None = None) -> list[Flow]:
         """How each entity travels, parents before children."""
-        return self._flow_maker().flows(only_into)
+        return self.flow_maker().flows(only_into)
 
-    def _flow_maker(self) -> FlowMaker:
+    def flow_maker(self) -> FlowMaker:
+        """What makes them."""
         rules = self.plugins.survivorship()
-        return FlowMaker(self.config, self.entities, self._written, self.mappings, rules)
+        return FlowMaker(self.config, self.entities, self.written, self.mappings, rules)
 
 
 def _shipped(config: Config, plugins: Plugins) -> dict[str, Path | None]:
@@ -561,18 +400,3 @@ def _shipped(config: Config, plugins: Plugins) -> dict[str, Path | None]:
         except ConfigError as error:
             raise config.document.error(("systems", name, "connector"), error.message, error.hint) from None
     return shipped
-
-
-def _fingerprint(system: System) -> str:
-    mark: object = system.connector.fingerprint()
-    if not isinstance(mark, str):
-        raise FatalError(f"{system.name}: the connector gave {mark!r} for a fingerprint")
-    return mark
-
-
-def _failed_check(system: str, error: Exception) -> CheckLine:
-    if isinstance(error, CrmbridgeError):
-        text = f"{error.where}: {error.message}" if error.where else error.message
-        return CheckLine("error", "access", text, error.hint or "", system, exit_code=error.exit_code)
-    text = f"the connector failed: {type(error).__name__}: {error}"
-    return CheckLine("error", "access", text, system=system, exit_code=1)

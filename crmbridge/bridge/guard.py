@@ -1,0 +1,57 @@
+"""The guard before each run: the state belongs to these systems and no others, and is of now."""
+
+from __future__ import annotations
+
+from crmbridge.config import Config
+from crmbridge.engine.run import Run, System
+from crmbridge.sdk.errors import FatalError, LimitError, StateError
+from crmbridge.store.rows import SystemRow
+
+__all__ = ["fingerprint", "guard_state"]
+
+
+def guard_state(run: Run, config: Config) -> None:
+    """The state belongs to these systems and no others, and is of now."""
+    later = run.store.later_run()
+    if later is not None:
+        raise LimitError(
+            f"the state is older than its last run {later}: it was restored from a backup, and what was "
+            "created since would be created again",
+            limit="the guard against a state that was set back",
+            flag="crmbridge systems recover",
+            hint="put the newer state back, or, if there is none: crmbridge systems recover; everything "
+            "is then read in full and matched, and nothing is written before a plan was applied",
+        )
+    known = {row.name: row for row in run.store.systems()}
+    lost = sorted(known.keys() - config.systems.keys())
+    if lost:
+        raise StateError(
+            f"the state holds links of {', '.join(lost)}, which the config no longer names",
+            hint="crmbridge systems rename OLD NEW, or crmbridge systems remove NAME",
+        )
+    for name, system in run.systems.items():
+        if system.failure is not None:
+            continue
+        mark = ""
+        with run.guard(system):
+            mark = fingerprint(system)
+        if system.failure is not None:
+            continue
+        row = known.get(name) or SystemRow(name)
+        if row.fingerprint and mark and row.fingerprint != mark:
+            raise StateError(
+                f"{name} is another system than before: {mark}; the state is of {row.fingerprint}",
+                hint=f"correct systems.{name} in {config.path.name}, or, if it really moved: "
+                f"crmbridge systems rebind {name}",
+            )
+        row.fingerprint, row.connector = mark or row.fingerprint, config.systems[name].connector
+        with run.store.transaction():
+            run.store.put_system(row)
+
+
+def fingerprint(system: System) -> str:
+    """Which instance it is; empty where its connector cannot tell. Raises FatalError for what is no text."""
+    mark: object = system.connector.fingerprint()
+    if not isinstance(mark, str):
+        raise FatalError(f"{system.name}: the connector gave {mark!r} for a fingerprint")
+    return mark
