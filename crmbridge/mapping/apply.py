@@ -109,8 +109,7 @@ class Mapping:
     def _plain(self) -> Plain | None:
         if self.loose:
             return None
-        inside = {name: rule.element_fields | {"id"} for name, rule in self.lists.items()}
-        return plain_text(self.model, {name: inside.get(name) for name in self.rules.fields()})
+        return plain_text(self.model, self.rules.only())
 
     def _read_whole(self, found: dict[str, Any]) -> str:
         try:

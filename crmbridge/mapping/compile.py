@@ -107,7 +107,13 @@ def _entity(compiler: Compiler, name: str, loc: Loc) -> EntityType | None:
 
 def _without_write(rule: FieldRule) -> FieldRule:
     return FieldRule(
-        rule.name, rule.position, rule.read, native=rule.native, sources=rule.sources, key=rule.key
+        rule.name,
+        rule.position,
+        rule.read,
+        native=rule.native,
+        sources=rule.sources,
+        key=rule.key,
+        only=rule.only,
     )
 
 
@@ -119,4 +125,5 @@ def _read_only_list(rule: ListRule) -> FieldRule:
         native=rule.native_fields,
         sources=rule.sources,
         inner=rule.rules,
+        only=rule.only,
     )

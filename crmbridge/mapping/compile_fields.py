@@ -14,6 +14,7 @@ from crmbridge.mapping.compile_lists import compile_list, inner_list
 from crmbridge.mapping.compiler import Compiler, Site, suggestion
 from crmbridge.mapping.list_rules import ListRule
 from crmbridge.mapping.paths import UNSET, Path, native_key
+from crmbridge.mapping.plain import Only
 from crmbridge.mapping.rules import FieldRule, RuleSet
 from crmbridge.mapping.spec import CompositeSpec, EachSpec, FieldSpec, FieldsSpec
 from crmbridge.mapping.steps import (
@@ -304,6 +305,7 @@ def _composite(compiler: Compiler, site: Site, spec: CompositeSpec) -> FieldRule
         required=spec.required,
         model=site.model if site.top else None,
         inner=whole.rules,
+        only=whole.only(),
     )
 
 
@@ -325,6 +327,10 @@ class _Whole:
                 for name, field in model.model_fields.items()
                 if not field.is_required() and field.default is not None
             }
+
+    def only(self) -> Only | None:
+        """What there can be inside; a codec may make anything of it."""
+        return None if self._codecs else self.rules.only(self._const, self._defaults)
 
     def read(self, native: Any) -> Any:
         found = self._read(native)

@@ -248,4 +248,5 @@ def inner_list(rule: ListRule) -> FieldRule:
         native=rule.native_fields,
         sources=rule.sources,
         inner=rule.rules,
+        only=rule.only,
     )

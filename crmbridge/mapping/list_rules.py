@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from crmbridge.mapping.errors import MappingError
 from crmbridge.mapping.expressions import Expression
 from crmbridge.mapping.paths import UNSET, parse_path
+from crmbridge.mapping.plain import Only
 from crmbridge.mapping.rules import FieldRule, Read, RuleSet, with_unwritten
 from crmbridge_schemas.base import Ref, canonical
 
@@ -54,6 +55,10 @@ class Slot:
     def sources(self) -> tuple[str, ...]:
         """All native fields that it touches, dotted."""
         return self.rules.sources() + (self.present.sources if self.present else ())
+
+    def said(self) -> frozenset[str]:
+        """The fields of its element that only its constants give."""
+        return frozenset(self.const) - self.rules.fields()
 
     def _reader(self) -> Read:
         always = {"id": self.id, **self.const}
@@ -117,6 +122,14 @@ class ListRule:
     """False: read-only, by `write: never` or because there is no way back."""
     required: bool = False
     """The target refuses an empty list."""
+
+    @property
+    def only(self) -> Only | None:
+        """What there can be in an element; None: anything."""
+        if self.slots:
+            common = frozenset.intersection(*(slot.said() for slot in self.slots))
+            return self.rules.only({"id", *common}, self.element_fields)
+        return None if self.native is None else self.rules.only(self.const, ("id",))
 
     @property
     def together(self) -> tuple[tuple[str, ...], ...]:

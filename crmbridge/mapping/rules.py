@@ -7,7 +7,7 @@ what connectors give and take: JSON-like, with Decimal. Values on the canonical 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 
 from crmbridge.mapping.errors import MappingError, ValueRefusedError
 from crmbridge.mapping.paths import UNSET, native_text
+from crmbridge.mapping.plain import Only
 from crmbridge_schemas.base import canonical
 
 __all__ = ["FieldRule", "Read", "RuleSet", "with_unwritten"]
@@ -56,6 +57,8 @@ class FieldRule:
     """The entity, whose idea of the field a projection goes through; None: text that nothing changes."""
     inner: RuleSet | None = None
     """The rules of what is inside a composite or a list."""
+    only: Only | None = None
+    """What there can be inside a composite or a list; None: anything."""
 
     def project(self, value: Any) -> Any:
         """What is read back after `value` was written. Raises MappingError if it cannot be written."""
@@ -182,6 +185,12 @@ class RuleSet:
     def fields(self) -> frozenset[str]:
         """The canonical fields that these rules carry."""
         return frozenset(name for rule in self.rules.values() for name in rule.parts or (rule.name,))
+
+    def only(self, said: Iterable[str] = (), more: Iterable[str] = ()) -> Only:
+        """What these rules can read. said: fields that a constant gives instead; more: further ones."""
+        read = {name: rule.only for rule in self.rules.values() for name in rule.parts or (rule.name,)}
+        constant = frozenset(said) - read.keys()
+        return Only(dict.fromkeys((*constant, *more)) | read, constant)
 
     def native_fields(self) -> tuple[str, ...]:
         """The native fields that these rules stand in, dotted, below this object."""
