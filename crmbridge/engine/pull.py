@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -243,6 +244,8 @@ class _Pull:
         dirty: set[str] = set()
         for record, digest in changed:
             rows.extend(self._take(record, digest, old, dirty))
+        for entity, count in Counter(row.entity for row in rows if not row.id).items():
+            self.run.count(name, entity, "new", count)
         store.put_records(rows)
         self.rejects.heal((record.scope, record.native_id) for record in page.records)
         self.removals.take(page, self.clock_offset)
@@ -284,14 +287,10 @@ class _Pull:
         dirty: set[str],
     ) -> list[RecordRow]:
         try:
-            taken = self._map(record, digest, old, dirty)
+            return self._map(record, digest, old, dirty)
         except (MappingError, ValueError, RecursionError) as error:
             self.rejects.add((record.scope, record.native_id), str(error), record.data)
             return []
-        for row in taken:
-            if not row.id:
-                self.run.count(self.system.name, row.entity, "new")
-        return taken
 
     def _map(
         self,

@@ -76,7 +76,7 @@ def plain_text(model: type[BaseModel], only: Only | None = None) -> Plain | None
             text = _encode(msgspec.convert(found, struct))
         except (msgspec.ValidationError, UnicodeEncodeError):
             return None
-        if b"\\u0000" in text:
+        if b"\\" in text and b"\\u0000" in text:
             return None
         if text.isascii():
             return text.decode()

@@ -83,6 +83,8 @@ class Records:
     def __init__(self, database: Database, systems: Systems) -> None:
         self.database = database
         self.systems = systems
+        # SQLite's driver knows no bool: it would look for a way to write each one.
+        self._flag = int if database.dialect == "sqlite" else bool
         c, among = records.c, database.among
         self._known = sa.text(_KNOWN[database.dialect])
         of_stream = c.stream_id == sa.bindparam("stream_id")
@@ -147,23 +149,23 @@ class Records:
         return self._find(self._by_native_id, stream_id=stream_id, ids=self.database.ids(native_ids))
 
     def put_records(self, rows: Iterable[RecordRow]) -> None:
-        numbers: dict[tuple[str, str], int] = {}
+        number, place = 0, ("", "")
         put: list[tuple[Any, ...]] = []
         rekey: list[tuple[Any, ...]] = []
         for row in rows:
-            place = (row.system, row.stream)
-            number = numbers.get(place)
-            if number is None:
-                number = numbers[place] = self.systems.make_stream(*place)
+            if row.stream != place[1] or row.system != place[0]:
+                place = (row.system, row.stream)
+                number = self.systems.make_stream(*place)
             if "\0" in row.native_id or "\0" in row.scope or "\0" in row.part:
                 raise broken_text("its native id, scope or part has a NUL character")
-            key = (number, row.native_id, row.scope, row.part)
             if row.id:
+                key = (number, row.native_id, row.scope, row.part)
                 rekey.append((*key, row.id, *key))
             put.append(
                 (
-                    *(*key, row.entity, row.golden_id, row.status, row.raw_hash, row.version, row.mapped_by),
-                    *(row.read_at, row.gone_at, row.deleted_by_us, row.unresolved, row.seen, row.state),
+                    *(number, row.native_id, row.scope, row.part, row.entity, row.golden_id, row.status),
+                    *(row.raw_hash, row.version, row.mapped_by, row.read_at, row.gone_at),
+                    *(self._flag(row.deleted_by_us), self._flag(row.unresolved), row.seen, row.state),
                 )
             )
         self.database.write_many(_REKEY, rekey)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+import msgspec
+
 __all__ = [
     "ConflictRow",
     "DeadLetterRow",
@@ -26,9 +28,11 @@ IntentStatus = Literal[
 ]
 
 
-@dataclass(slots=True)
-class RecordRow:
-    """A record of a system, with its link and its base. Unique: (system, stream, native_id, scope, part)."""
+class RecordRow(msgspec.Struct):
+    """A record of a system, with its link and its base. Unique: (system, stream, native_id, scope, part).
+
+    One is made for each record that is read; this kind of class makes it in a third of a dataclass's time.
+    """
 
     system: str
     stream: str

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as altered
 
 from crmbridge.sdk.errors import LockedError, RecordError
 from crmbridge.store import Store, open_store
@@ -41,7 +42,7 @@ def now() -> int:
 
 def record(native_id: str, **fields: object) -> RecordRow:
     row = RecordRow("shop", "customers", native_id, "party", raw_hash=native_id.encode(), mapped_by="m1")
-    return replace(row, **fields)  # type: ignore[arg-type]
+    return altered(row, **fields)  # type: ignore[arg-type]
 
 
 def intent(name: str, **fields: object) -> IntentRow:
@@ -388,7 +389,7 @@ class StoreSuite:
             unresolved=False,
         )
         (found,) = put(store, given)
-        assert found == replace(given, id=found.id)
+        assert found == altered(given, id=found.id)
         assert found.deleted_by_us is True
         assert found.unresolved is False
 
@@ -421,14 +422,14 @@ class StoreSuite:
         one, two = put(store, record("1"), record("2"))
         assert (one.id, two.id) == (1, 2)
         (found,) = put(store, record("1", id=claimed, seen='{"new": 1}'))
-        assert found == replace(one, seen='{"new": 1}')
+        assert found == altered(one, seen='{"new": 1}')
         assert stored(store, two) == two
         assert len(_all(store)) == 2
 
     def test_a_record_can_get_another_native_id(self, store: Store) -> None:
         (one,) = put(store, record("draft"))
-        (found,) = put(store, replace(one, native_id="final"))
-        assert found == replace(one, native_id="final")
+        (found,) = put(store, altered(one, native_id="final"))
+        assert found == altered(one, native_id="final")
         assert len(_all(store)) == 1
 
     def test_the_last_of_equal_records_in_one_call_stays(self, store: Store) -> None:
@@ -481,7 +482,7 @@ class StoreSuite:
         link(store, **{"1": "g1"})
         with store.transaction():
             store.clear_dirty(["g1"])
-            store.put_records([replace(stored(store, one), unresolved=True)])
+            store.put_records([altered(stored(store, one), unresolved=True)])
             store.mark_resolved([one.id])
         assert [row.id for row in store.unresolved("party", 0, 9)] == [two.id]
         assert (stored(store, one).golden_id, store.dirty_goldens("party", "", 9)) == ("g1", [])
@@ -519,14 +520,14 @@ class StoreSuite:
         assert found == {"g1": "2", "g3": "3", "g6": "6"}
         assert store.count_records("shop", "party") == 4
         with store.transaction():
-            store.put_records(replace(row, status="gone") for row in _all(store))
+            store.put_records(altered(row, status="gone") for row in _all(store))
         assert store.natives_of("shop", ["g1"])["g1"][""].native_id == "5"
         assert store.count_records("shop", "party") == 1
         with store.transaction():
-            store.put_records(replace(row, status="gone") for row in store.records("shop", "leads", ["5"]))
+            store.put_records(altered(row, status="gone") for row in store.records("shop", "leads", ["5"]))
         assert store.natives_of("shop", ["g1"])["g1"][""].native_id == "1"
         with store.transaction():
-            store.put_records(replace(r, status="out") for r in store.records("shop", "customers", ["2"]))
+            store.put_records(altered(r, status="out") for r in store.records("shop", "customers", ["2"]))
         assert store.natives_of("shop", ["g1"])["g1"][""].native_id == "2"
 
     def test_the_same_native_id_of_two_scopes_is_two_records(self, store: Store) -> None:
@@ -1027,7 +1028,7 @@ class StoreSuite:
         self, store: Store, text: str, field: str
     ) -> None:
         with pytest.raises(RecordError) as caught, store.transaction():
-            store.put_records([record("good"), replace(record("1"), **{field: text})])
+            store.put_records([record("good"), altered(record("1"), **{field: text})])
         assert "\n  hint: " in str(caught.value)
         assert _all(store) == []
         with pytest.raises(RecordError):
