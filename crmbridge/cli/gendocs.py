@@ -31,6 +31,7 @@ from crmbridge.mapping.functions import FUNCTIONS
 from crmbridge.mapping.jsonschema import json_schemas
 from crmbridge.mapping.transforms import builtin_codecs
 from crmbridge.sdk import errors, hookspecs
+from crmbridge_schemas.docstrings import field_docs
 
 __all__ = ["files", "main", "stale"]
 
@@ -207,9 +208,10 @@ def _models(*sections: tuple[str, type[BaseModel]]) -> Iterator[str]:
 
 def _table(model: type[BaseModel], skip: Iterable[str] = ()) -> Iterator[str]:
     yield "| name | default | meaning |\n|---|---|---|"
+    docs = field_docs(model)
     for name, field in model.model_fields.items():
         if name not in skip:
-            yield f"| `{field.alias or name}` | {_default(field)} | {_cell(field.description or '')} |"
+            yield f"| `{field.alias or name}` | {_default(field)} | {_cell(docs.get(name, ''))} |"
 
 
 def _default(field: FieldInfo) -> str:

@@ -42,6 +42,7 @@ def find(session: Session, name: str) -> dict[str, Any]:
     """The JSON Schema of that name. Raises ConfigError naming those that there are."""
     from crmbridge.mapping.jsonschema import json_schemas
     from crmbridge.sdk.errors import ConfigError
+    from crmbridge_schemas.docstrings import Described
     from crmbridge_schemas.generate import json_schema
 
     if name == "output":
@@ -53,7 +54,7 @@ def find(session: Session, name: str) -> dict[str, Any]:
         return json_schema(known[name])
     connectors = _connectors(session)
     if name in connectors:
-        return connectors[name].settings_model.model_json_schema(by_alias=True)
+        return connectors[name].settings_model.model_json_schema(by_alias=True, schema_generator=Described)
     names = [*known, *FILES, *connectors]
     close = get_close_matches(name, names, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
@@ -82,10 +83,11 @@ def output_schema() -> dict[str, Any]:
     from pydantic import Field, TypeAdapter
 
     from crmbridge.cli.messages import MESSAGES
+    from crmbridge_schemas.docstrings import Described
 
     any_message: Any = functools.reduce(operator.or_, MESSAGES)
     line: Any = Annotated[any_message, Field(discriminator="type")]
-    made = TypeAdapter(line).json_schema(mode="serialization")
+    made = TypeAdapter(line).json_schema(mode="serialization", schema_generator=Described)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A line that crmbridge --json writes",

@@ -68,7 +68,7 @@ class FirstLimits(BaseModel):
     """Limits at first contact, when a system or entity is synced for the first time: such a plan is looked at
     before it is applied, and creates are what it is for."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     creates: Limit = Limit.parse("unlimited")
     """Records that are made."""
@@ -83,7 +83,7 @@ class FirstLimits(BaseModel):
 class Limits(BaseModel):
     """How much may happen in one run, of the records of one entity in one system."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     creates: Limit = Limit.parse("max(20%, 200)")
     """Records that are made."""

@@ -68,9 +68,7 @@ Zone = Annotated[str, AfterValidator(_zone)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True, defer_build=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
 
 
 # -- systems -----------------------------------------------------------------------------------
@@ -100,7 +98,7 @@ class NetworkSettings(_Part):
 class SystemSettings(BaseModel):
     """One system: which connector speaks to it, and the connector's own settings."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
     connector: str
     """Which connector: see `crmbridge plugins`."""

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from crmbridge.config import Settings
 from crmbridge.mapping.spec import FileSpec
+from crmbridge_schemas.docstrings import Described
 
 __all__ = ["json_schemas"]
 
@@ -23,7 +24,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
 
 
 def _draft7(model: type[BaseModel], title: str) -> dict[str, Any]:
-    schema: dict[str, Any] = _converted(model.model_json_schema(by_alias=True))
+    schema: dict[str, Any] = _converted(model.model_json_schema(by_alias=True, schema_generator=Described))
     return {"$schema": DRAFT, **schema, "title": title}
 
 

@@ -19,9 +19,7 @@ __all__ = [
 
 
 class _Spec(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True, defer_build=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
 
 
 Path = Annotated[str, Field(min_length=1)]

@@ -8,21 +8,17 @@ experimental as the accepted ones, to which later ones must stay compatible; it 
 from __future__ import annotations
 
 import argparse
-import ast
-import inspect
 import json
 import sys
-from collections.abc import Iterable, Mapping
-from functools import cache
-from itertools import pairwise
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic.json_schema import JsonSchemaValue
 
-from crmbridge_schemas.base import Entity, list_element
+from crmbridge_schemas.base import Entity
 from crmbridge_schemas.compat import incompatibilities
+from crmbridge_schemas.docstrings import Described
 from crmbridge_schemas.registry import ENTITIES, entity_meta
 
 __all__ = ["json_schema", "main", "stale", "write"]
@@ -31,7 +27,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _FOLDER = Path(__file__).resolve().parent.parent
 
 
-class _Generator(GenerateJsonSchema):
+class _Generator(Described):
     """Without what says nothing: titles made of field names, and `default: null`, since unset is not null."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
@@ -46,59 +42,11 @@ class _Generator(GenerateJsonSchema):
 def json_schema(entity: type[Entity]) -> dict[str, Any]:
     """The JSON Schema of an entity's canonical records; `x-crmbridge` holds what the engine knows beside
     it."""
-    schema = entity.model_json_schema(schema_generator=_Generator)
-    _describe(schema, entity)
-    models = _models(entity)
-    for name, definition in schema.get("$defs", {}).items():
-        _describe(definition, models[name])
     return {
         "$schema": DIALECT,
         "$id": f"urn:crmbridge:entity:{entity.entity_name}",
         "x-crmbridge": entity_meta(entity),
-        **schema,
-    }
-
-
-def _models(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
-    """All models inside of a model, by class name."""
-    found: dict[str, type[BaseModel]] = {}
-    for name, field in model.model_fields.items():
-        inner = list_element(model, name)
-        for part in [inner] if inner else _classes(field.annotation):
-            found |= {part.__name__: part, **_models(part)}
-    return found
-
-
-def _classes(annotation: Any) -> Iterable[type[BaseModel]]:
-    parts = [annotation, *getattr(annotation, "__args__", ())]
-    return [part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)]
-
-
-def _describe(schema: dict[str, Any], model: type[BaseModel]) -> None:
-    """Adds the docstrings of the fields; those of custom fields are descriptions already."""
-    for base in reversed(model.__mro__):
-        for name, text in _field_docs(base).items():
-            schema.get("properties", {}).get(name, {})["description"] = text
-
-
-@cache
-def _field_docs(model: type) -> Mapping[str, str]:
-    """The string below each field in the source of a class; empty for a class made at run time."""
-    if not issubclass(model, BaseModel) or model is BaseModel:
-        return {}
-    try:
-        tree = ast.parse(inspect.getsource(sys.modules[model.__module__]))
-    except (KeyError, OSError, TypeError):
-        return {}
-    classes = {node.name: node.body for node in tree.body if isinstance(node, ast.ClassDef)}
-    return {
-        field.target.id: " ".join(text.value.value.split())
-        for field, text in pairwise(classes.get(model.__name__, []))
-        if isinstance(field, ast.AnnAssign)
-        and isinstance(field.target, ast.Name)
-        and isinstance(text, ast.Expr)
-        and isinstance(text.value, ast.Constant)
-        and isinstance(text.value.value, str)
+        **entity.model_json_schema(schema_generator=_Generator),
     }
 
 

@@ -12,7 +12,7 @@ __all__ = ["ErrorMessage", "Message"]
 class Message(BaseModel):
     """What every line has."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
     v: Literal[1] = 1
     """The version of this schema."""

@@ -26,7 +26,7 @@ __all__ = [
 class ChangePart(BaseModel):
     """One field of an operation."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
     path: str
     """The canonical field; `LIST/ELEMENT` and `LIST/ELEMENT/FIELD` for elements of lists."""

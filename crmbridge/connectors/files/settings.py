@@ -24,7 +24,7 @@ class FileSettings(BaseModel):
     A list with a title above the names of its columns wants `header`: the row in which the names are.
     """
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
     file: str | None = None
     """Path below `path`. Default: the file whose name without ending is the stream's name."""
@@ -86,7 +86,7 @@ class FileSettings(BaseModel):
 class FilesSettings(BaseModel):
     """A folder, or one file. Nothing outside it is read or written."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
     path: Path
     """Relative to the folder of crmbridge.yaml."""

@@ -49,9 +49,7 @@ Columns = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class ChildSettings(_Settings):
