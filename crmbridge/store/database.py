@@ -1,38 +1,56 @@
 """One connection to the state: transactions, statements, and errors that say what to do.
 
 Any thread may use it; one at a time gets through, and a transaction keeps the others out until it ends.
+
+Statements are SQL that SQLite and PostgreSQL understand alike. Values stand at names (`:name`) or at question
+marks. A list is one value: `column AMONG :ids` is true if the column is in the list that `ids()` makes, so
+that one text serves any number of them.
 """
 
 from __future__ import annotations
 
+import re
+import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import fields
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
 import msgspec
-import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
-from crmbridge.store.failures import broken_text, translate
+from crmbridge.sdk.errors import CrmbridgeError
+from crmbridge.store.failures import broken_text, translate_postgres, translate_sqlite
 
-__all__ = ["Database", "columns_of", "literal", "upsert"]
+__all__ = ["Database", "columns_of", "insert", "matching", "select", "upsert"]
 
 _encode = msgspec.json.Encoder().encode
+_AMONG = re.compile(r"AMONG :(\w+)")
+_NAME = re.compile(r"(?<!:):(\w+)")
+_NOTHING: Mapping[str, Any] = {}
 
 
 class Database:
     """Runs statements. `place` says where it is, for people, without a password."""
 
-    def __init__(self, connection: sa.Connection, place: str) -> None:
+    def __init__(self, connection: Any, dialect: Literal["sqlite", "postgresql"], place: str) -> None:
+        """connection: the driver's own; outside of `transaction()` it commits each statement."""
         self.connection = connection
+        self.dialect = dialect
         self.place = place
-        self.dialect = connection.dialect.name
-        self.driver: Any = connection.connection.driver_connection
-        """The database driver's own connection."""
         self._mutex = threading.RLock()
         self._depth = 0
+        self.flag: type[int]
+        """What truth values are written as. SQLite has none: its driver looks for a way to write each."""
+        if dialect == "sqlite":
+            self._text, self.flag = _for_sqlite, int
+            self._errors: tuple[type[Exception], ...] = (sqlite3.Error, UnicodeEncodeError, OverflowError)
+        else:
+            import psycopg
+
+            self._text, self.flag = _for_postgres, bool
+            self._errors = (psycopg.Error, UnicodeEncodeError)
 
     # transactions
 
@@ -74,7 +92,7 @@ class Database:
     def _require_transaction(self) -> None:
         if self._depth == 0:
             raise RuntimeError("a write to the state outside of transaction()")
-        if self.dialect == "sqlite" and not self.driver.in_transaction:
+        if self.dialect == "sqlite" and not self.connection.in_transaction:
             raise RuntimeError("a write to the state after an error that undid the whole transaction")
 
     @property
@@ -89,79 +107,92 @@ class Database:
 
     # statements
 
-    def rows(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
+    def rows(self, text: str, values: Mapping[str, Any] = _NOTHING) -> list[tuple[Any, ...]]:
         """What a query finds."""
-        with self._mutex, self._failures():
-            return self.connection.execute(statement, parameters).fetchall()
+        with self._mutex:
+            try:
+                found: list[tuple[Any, ...]] = self.connection.execute(self._text(text), values).fetchall()
+            except self._errors as error:
+                # Without the cause: its text may hold what was to be written.
+                raise self._told(error) from None
+            return found
 
-    def value(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> Any:
+    def value(self, text: str, values: Mapping[str, Any] = _NOTHING) -> Any:
         """The first column of the first row, or None."""
-        with self._mutex, self._failures():
-            return self.connection.execute(statement, parameters).scalar()
+        found = self.rows(text, values)
+        return found[0][0] if found else None
 
-    def write(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> None:
+    def write(self, text: str, values: Mapping[str, Any] = _NOTHING) -> None:
         """Run one statement that writes."""
-        with self._mutex, self._failures():
+        with self._mutex:
             self._require_transaction()
-            self.connection.execute(statement, parameters)
+            try:
+                self.connection.execute(self._text(text), values)
+            except self._errors as error:
+                raise self._told(error) from None
 
-    def write_many(self, text: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Run SQL for many rows, their values at its question marks; half the cost of named values."""
+    def write_many(self, text: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for many rows, their values at its question marks."""
         given = list(rows)
-        with self._mutex, self._failures():
+        with self._mutex:
             self._require_transaction()
-            if given:
-                self.connection.exec_driver_sql(self._marked(text), given)
+            try:
+                self.connection.cursor().executemany(self._text(text), given)
+            except self._errors as error:
+                raise self._told(error) from None
+
+    def run_text(self, text: str) -> None:
+        """Run SQL as it is, without values."""
+        with self._mutex:
+            try:
+                self.connection.execute(text)
+            except self._errors as error:
+                raise self._told(error) from None
 
     def has_table(self, name: str) -> bool:
         """Whether it is there."""
-        with self._mutex, self._failures():
-            return sa.inspect(self.connection).has_table(name)
+        if self.dialect == "sqlite":
+            text = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = :name"
+        else:
+            text = "SELECT count(to_regclass(:name))"
+        return bool(self.value(text, {"name": name}))
 
     def close(self) -> None:
         """Give the connection back; what is not committed is lost."""
         with self._mutex:
             self.connection.close()
-            self.connection.engine.dispose()
-
-    def run_text(self, text: str) -> None:
-        """Run SQL without parameters."""
-        with self._mutex, self._failures():
-            self.connection.exec_driver_sql(text)
-
-    def _marked(self, text: str) -> str:
-        return text if self.dialect == "sqlite" else text.replace("?", "%s")
-
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
-        try:
-            yield
-        except DBAPIError as error:
-            # Without the cause: its text may hold what was to be written.
-            raise translate(error, self.place) from None
-        except UnicodeEncodeError:
-            raise broken_text("it has half of a surrogate pair") from None
-        except OverflowError:
-            raise broken_text("a number needs more than 64 bits") from None
-
-    # the parts of a statement in which the databases differ
-
-    def among(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
-        """`column` is one of the parameter `ids`, which `ids()` makes: one text for any number of them."""
-        if self.dialect == "sqlite":
-            value = sa.func.json_each(sa.bindparam("ids")).table_valued("value").c.value
-            return column.in_(sa.select(value).scalar_subquery())
-        return column == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(column.type)))
 
     def ids(self, ids: Iterable[str] | Iterable[int]) -> Any:
-        """The value of the parameter of `among`. Raises RecordError for what can be no id."""
+        """The value of a list. Raises RecordError for what can be no id."""
         given = list(ids)
         if any("\0" in item for item in given if isinstance(item, str)):
             raise broken_text("it has a NUL character")
         if self.dialect != "sqlite":
             return given
-        with self._failures():
+        try:
             return _encode(given).decode()
+        except UnicodeEncodeError as error:
+            raise self._told(error) from None
+
+    def _told(self, error: Exception) -> CrmbridgeError:
+        if isinstance(error, UnicodeEncodeError):
+            return broken_text("it has half of a surrogate pair")
+        if isinstance(error, OverflowError):
+            return broken_text("a number needs more than 64 bits")
+        if isinstance(error, sqlite3.Error):
+            return translate_sqlite(error, self.place)
+        return translate_postgres(error, self.place)
+
+
+# Few texts depend on what was asked for: those of a search, by the number of its words.
+@lru_cache(maxsize=512)
+def _for_sqlite(text: str) -> str:
+    return _AMONG.sub(r"IN (SELECT value FROM json_each(:\1))", text)
+
+
+@lru_cache(maxsize=512)
+def _for_postgres(text: str) -> str:
+    return _NAME.sub(r"%(\1)s", _AMONG.sub(r"= ANY(:\1)", text)).replace("?", "%s")
 
 
 def columns_of(row: type[Any], *, without: str = "") -> tuple[str, ...]:
@@ -169,19 +200,28 @@ def columns_of(row: type[Any], *, without: str = "") -> tuple[str, ...]:
     return tuple(field.name for field in fields(row) if field.name != without)
 
 
-def literal(value: str) -> sa.ColumnElement[str]:
-    """A constant written into the SQL itself, where an index is limited by it."""
-    return sa.literal(value, literal_execute=True)
+# Names are ours; values stand at the marks.
 
 
-def upsert(table: sa.Table, columns: Sequence[str], key: Sequence[str]) -> str:
+def select(table: str, columns: Iterable[str]) -> str:
+    """SQL that reads these columns."""
+    return f"SELECT {', '.join(columns)} FROM {table}"
+
+
+def matching(values: Mapping[str, Any]) -> str:
+    """SQL for the rows in which the columns of these names have these values, those that are not None."""
+    conditions = [f"{name} = :{name}" for name, value in values.items() if value is not None]
+    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+
+
+def insert(table: str, columns: Sequence[str]) -> str:
+    """SQL that inserts a row, for `Database.write_many`."""
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+
+
+def upsert(table: str, columns: Sequence[str], key: Sequence[str]) -> str:
     """SQL that inserts a row or replaces the one with this key, for `Database.write_many`."""
     changed = [name for name in columns if name not in key]
-    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
     update = ", ".join(f"{name} = excluded.{name}" for name in changed)
     action = f"UPDATE SET {update}" if changed else "NOTHING"
-    # Names are ours; values stand at the marks.
-    return (
-        f"INSERT INTO {table.name} ({names}) VALUES ({marks}) "  # noqa: S608
-        f"ON CONFLICT ({', '.join(key)}) DO {action}"
-    )
+    return f"{insert(table, columns)} ON CONFLICT ({', '.join(key)}) DO {action}"

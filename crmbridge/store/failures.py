@@ -6,11 +6,9 @@ import json
 import sqlite3
 from datetime import UTC, datetime
 
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
-
 from crmbridge.sdk.errors import CrmbridgeError, LockedError, RecordError, StateError
 
-__all__ = ["broken_text", "damaged", "newer", "told", "translate", "translate_sqlite", "unwritable"]
+__all__ = ["broken_text", "damaged", "newer", "told", "translate_postgres", "translate_sqlite", "unwritable"]
 
 _RESTORE = (
     "restore it from a backup; without one, move the file (and those beside it that end in -wal and -shm) "
@@ -49,24 +47,25 @@ def broken_text(why: str) -> RecordError:
     )
 
 
-def translate(error: DBAPIError, place: str) -> CrmbridgeError:
+def translate_postgres(error: Exception, place: str) -> CrmbridgeError:
     """The error to raise instead. Its text holds neither the statement nor what was in it."""
-    if isinstance(error.orig, sqlite3.Error):
-        return translate_sqlite(error.orig, place)
-    if isinstance(error, DataError):
-        return broken_text(_first_line(error.orig))
-    if isinstance(error, IntegrityError):
-        return StateError(f"the state {place} refuses a row: {_first_line(error.orig)}")
-    if isinstance(error, OperationalError):
+    import psycopg
+
+    why = str(error).partition("\n")[0]  # the further lines show values
+    if isinstance(error, psycopg.DataError):
+        return broken_text(why)
+    if isinstance(error, psycopg.IntegrityError):
+        return StateError(f"the state {place} refuses a row: {why}")
+    if isinstance(error, psycopg.OperationalError):
         return StateError(
-            f"the state {place} cannot be reached: {_first_line(error.orig)}",
+            f"the state {place} cannot be reached: {why}",
             hint="is the database server running, and are its address, login and rights right?",
         )
-    return StateError(f"the state {place} failed: {_first_line(error.orig)}")
+    return StateError(f"the state {place} failed: {why}")
 
 
 def translate_sqlite(error: sqlite3.Error, place: str) -> CrmbridgeError:
-    """The same for SQLite alone. Its texts name tables and files, never values."""
+    """The error to raise instead. SQLite's texts name tables and files, never values."""
     # The extended code's low byte is the primary one: https://sqlite.org/rescode.html
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
@@ -83,10 +82,6 @@ def translate_sqlite(error: sqlite3.Error, place: str) -> CrmbridgeError:
     if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}:
         return unwritable(place, str(error))
     return StateError(f"the state {place} failed: {error}")
-
-
-def _first_line(error: BaseException | None) -> str:
-    return str(error).partition("\n")[0]
 
 
 def told(text: str) -> str:

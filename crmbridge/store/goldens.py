@@ -3,33 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
 from typing import Any
 
-import sqlalchemy as sa
-
-from crmbridge.store.database import Database, columns_of, upsert
+from crmbridge.store.database import Database, columns_of, select, upsert
 from crmbridge.store.pairs import Pairs
 from crmbridge.store.rows import GoldenRow
-from crmbridge.store.tables import (
-    goldens,
-    identity_keys,
-    intents,
-    journal,
-    records,
-    references,
-    streams,
-    terms,
-)
 
 __all__ = ["Goldens"]
 
 COUNTED = 50_000
 """Entries of a term that are counted at most: a few milliseconds."""
-_GOLDEN = columns_of(GoldenRow)
-_VALUES = attrgetter(*_GOLDEN)
-_PUT = upsert(goldens, _GOLDEN, ("id",))
-_MARK = "UPDATE goldens SET dirty = ? WHERE id = ? AND dirty <> ?"
+_COLUMNS = columns_of(GoldenRow)
+_PUT = upsert("goldens", _COLUMNS, ("id",))
+_GOLDENS = f"{select('goldens', _COLUMNS)} WHERE id AMONG :ids"
+_IDS = "SELECT id FROM goldens WHERE entity = :entity AND id > :after ORDER BY id LIMIT :limit"
+_DIRTY = """
+    SELECT id FROM goldens WHERE dirty AND merged_into IS NULL AND entity = :entity AND id > :after
+    ORDER BY id LIMIT :limit
+"""
+_MARK = "UPDATE goldens SET dirty = TRUE WHERE id = ? AND NOT dirty"
+_CLEAR = "UPDATE goldens SET dirty = FALSE WHERE id = ? AND dirty"
+_MARK_ALL = "UPDATE goldens SET dirty = TRUE WHERE entity = :entity"
+_REFERRING = "SELECT DISTINCT golden_id FROM refs WHERE target AMONG :ids ORDER BY golden_id"
+# `|| ''`: by what refers, not all of an entity or a system.
+_UNTAKEN = """
+    SELECT DISTINCT refs.golden_id FROM refs JOIN goldens AS g ON g.id = refs.golden_id
+    WHERE refs.target AMONG :ids AND g.entity || '' = :entity AND g.merged_into IS NULL AND (
+        NOT EXISTS (
+            SELECT 1 FROM records AS r JOIN streams AS s ON s.id = r.stream_id
+            WHERE r.golden_id = refs.golden_id AND r.part = '' AND s.system || '' = :system)
+        OR EXISTS (
+            SELECT 1 FROM intents AS i
+            WHERE i.golden_id = refs.golden_id AND i.system || '' = :system AND i.kind = 'create'
+                AND i.status = 'done' AND i.updated_at >= :since))
+    ORDER BY refs.golden_id
+"""
+_WITH_KEYS = """
+    SELECT k.key, r.id, r.golden_id FROM identity_keys AS k JOIN records AS r ON r.id = k.record_id
+    WHERE k.entity = :entity AND k.key AMONG :ids ORDER BY r.id
+"""
+_PUT_EVENT = "INSERT INTO journal (golden_id, event, details, at) VALUES (:golden_id, :event, :details, :at)"
+_HISTORY = "SELECT at, event, details FROM journal WHERE golden_id = :golden_id ORDER BY id"
 
 
 class Goldens:
@@ -37,61 +51,50 @@ class Goldens:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        g, among = goldens.c, database.among
-        self._goldens = sa.select(*(g[name] for name in _GOLDEN)).where(among(g.id))
-        page = sa.select(g.id).where(g.entity == sa.bindparam("entity"), g.id > sa.bindparam("after"))
-        self._ids = page.order_by(g.id).limit(sa.bindparam("limit", type_=sa.Integer))
-        self._dirty = self._ids.where(g.dirty, g.merged_into.is_(None))
-        self._referring = (
-            sa.select(references.c.golden_id)
-            .where(among(references.c.target))
-            .distinct()
-            .order_by(references.c.golden_id)
-        )
-        self._untaken = _untaken(self._referring)
-        self._references = Pairs(database, references, "golden_id", "target")
-        self._terms = Pairs(database, terms, "golden_id", "term")
-        self._keys = Pairs(database, identity_keys, "record_id", "key")
-        self._with_keys = (
-            sa.select(identity_keys.c.key, records.c.id, records.c.golden_id)
-            .join_from(identity_keys, records, records.c.id == identity_keys.c.record_id)
-            .where(identity_keys.c.entity == sa.bindparam("entity"), among(identity_keys.c.key))
-            .order_by(records.c.id)
-        )
+        self._references = Pairs(database, "refs", "golden_id", "target")
+        self._terms = Pairs(database, "terms", "golden_id", "term")
+        self._keys = Pairs(database, "identity_keys", "record_id", "key", fixed=("entity",))
 
     # golden records
 
     def goldens(self, ids: Sequence[str]) -> dict[str, GoldenRow]:
-        rows = self.database.rows(self._goldens, {"ids": self.database.ids(ids)})
-        return {row.id: GoldenRow(*row) for row in rows}
+        found = {}
+        for row in self.database.rows(_GOLDENS, {"ids": self.database.ids(ids)}):
+            golden = found[row[0]] = GoldenRow(*row)
+            golden.dirty = golden.dirty == 1  # SQLite's is a number
+        return found
 
     def put_goldens(self, rows: Iterable[GoldenRow]) -> None:
-        self.database.write_many(_PUT, map(_VALUES, rows))
+        flag = self.database.flag
+        self.database.write_many(
+            _PUT,
+            ((g.id, g.entity, g.doc, g.decisions, flag(g.dirty), g.merged_into, g.updated_at) for g in rows),
+        )
 
     def golden_ids(self, entity: str, after: str, limit: int) -> list[str]:
-        rows = self.database.rows(self._ids, {"entity": entity, "after": after, "limit": limit})
-        return [row.id for row in rows]
+        return self._ids(_IDS, entity=entity, after=after, limit=limit)
 
     def dirty_goldens(self, entity: str, after: str, limit: int) -> list[str]:
-        rows = self.database.rows(self._dirty, {"entity": entity, "after": after, "limit": limit})
-        return [row.id for row in rows]
+        return self._ids(_DIRTY, entity=entity, after=after, limit=limit)
+
+    def _ids(self, text: str, **values: Any) -> list[str]:
+        return [golden_id for (golden_id,) in self.database.rows(text, values)]
 
     def mark_dirty(self, golden_ids: Iterable[str]) -> None:
-        self.database.write_many(_MARK, ((True, golden_id, True) for golden_id in golden_ids))
+        self.database.write_many(_MARK, ((golden_id,) for golden_id in golden_ids))
 
     def clear_dirty(self, golden_ids: Iterable[str]) -> None:
-        self.database.write_many(_MARK, ((False, golden_id, False) for golden_id in golden_ids))
+        self.database.write_many(_CLEAR, ((golden_id,) for golden_id in golden_ids))
 
     def mark_all_dirty(self, entity: str) -> None:
-        self.database.write(sa.update(goldens).where(goldens.c.entity == entity).values(dirty=sa.true()))
+        self.database.write(_MARK_ALL, {"entity": entity})
 
     def referring(self, golden_ids: Sequence[str]) -> list[str]:
-        rows = self.database.rows(self._referring, {"ids": self.database.ids(golden_ids)})
-        return [row.golden_id for row in rows]
+        return self._ids(_REFERRING, ids=self.database.ids(golden_ids))
 
     def untaken(self, golden_ids: Sequence[str], entity: str, system: str, since: int) -> list[str]:
-        given = {"entity": entity, "system": system, "since": since, "ids": self.database.ids(golden_ids)}
-        return [row.golden_id for row in self.database.rows(self._untaken, given)]
+        ids = self.database.ids(golden_ids)
+        return self._ids(_UNTAKEN, entity=entity, system=system, since=since, ids=ids)
 
     def put_references(self, references: Mapping[str, Iterable[str]]) -> None:
         self._references.replace(references)
@@ -106,20 +109,23 @@ class Goldens:
         if not wanted:
             return []
         rarest, *others = sorted(wanted, key=self._frequency)
+        text, values = _matching(rarest, others)
         found: dict[str, None] = {}
         place = ("", "")
         while len(found) < limit:
-            rows = self.database.rows(_matching(rarest, others, place), {"limit": max(limit, 50)})
+            values.update(term=place[0], golden_id=place[1], limit=max(limit, 50))
+            rows = self.database.rows(text, values)
             if not rows:
                 break
-            found.update(dict.fromkeys(row.golden_id for row in rows))
-            place = (rows[-1].term, rows[-1].golden_id)
+            found.update(dict.fromkeys(golden_id for _, golden_id in rows))
+            place = rows[-1]
         return list(found)[:limit]
 
     def _frequency(self, prefix: str) -> int:
         """How many entries a prefix has, counted up to a bound: enough to start with the rarest."""
-        some = sa.select(terms.c.term).where(_begins(terms, prefix)).limit(COUNTED).subquery()
-        return int(self.database.value(sa.select(sa.func.count()).select_from(some)))
+        condition, values = _begins("term", prefix, "prefix")
+        some = f"SELECT term FROM terms WHERE {condition} LIMIT {COUNTED}"
+        return int(self.database.value(f"SELECT count(*) FROM ({some}) AS counted", values))
 
     # identity
 
@@ -128,69 +134,42 @@ class Goldens:
 
     def records_with_keys(self, entity: str, keys: Sequence[str]) -> dict[str, list[tuple[int, str | None]]]:
         found: dict[str, list[tuple[int, str | None]]] = {}
-        rows = self.database.rows(self._with_keys, {"entity": entity, "ids": self.database.ids(keys)})
+        rows = self.database.rows(_WITH_KEYS, {"entity": entity, "ids": self.database.ids(keys)})
         for key, record_id, golden_id in rows:
             found.setdefault(key, []).append((record_id, golden_id))
         return found
 
     def journal(self, golden_id: str, event: str, details: str, at: int) -> None:
-        self.database.write(
-            sa.insert(journal).values(golden_id=golden_id, event=event, details=details, at=at).inline()
-        )
+        values = {"golden_id": golden_id, "event": event, "details": details, "at": at}
+        self.database.write(_PUT_EVENT, values)
 
     def history(self, golden_id: str) -> list[tuple[int, str, str]]:
-        statement = sa.select(journal.c.at, journal.c.event, journal.c.details)
-        rows = self.database.rows(statement.where(journal.c.golden_id == golden_id).order_by(journal.c.id))
+        rows = self.database.rows(_HISTORY, {"golden_id": golden_id})
         return [(at, event, details) for at, event, details in rows]
 
 
-def _untaken(referring: sa.Select[Any]) -> sa.Select[Any]:
-    golden_id = references.c.golden_id
-    system: sa.BindParameter[str] = sa.bindparam("system")
-    # `|| ''`: by golden id, not all of a system.
-    there = sa.exists().where(
-        records.c.golden_id == golden_id,
-        records.c.part == "",
-        streams.c.id == records.c.stream_id,
-        streams.c.system.concat("") == system,
-    )
-    since = sa.exists().where(
-        intents.c.golden_id == golden_id,
-        intents.c.system.concat("") == system,
-        intents.c.kind == "create",
-        intents.c.status == "done",
-        intents.c.updated_at >= sa.bindparam("since", type_=sa.BigInteger),
-    )
-    orders = referring.join(goldens, goldens.c.id == golden_id)
-    return orders.where(
-        goldens.c.entity == sa.bindparam("entity"), goldens.c.merged_into.is_(None), sa.or_(~there, since)
-    )
-
-
-def _matching(rarest: str, others: Sequence[str], place: tuple[str, str]) -> sa.Select[Any]:
-    """Entries beginning with `rarest`, after `place` in the order of the index: exact matches come first."""
-    statement = (
-        sa.select(terms.c.term, terms.c.golden_id)
-        .where(
-            _begins(terms, rarest),
-            sa.tuple_(terms.c.term, terms.c.golden_id) > sa.tuple_(*map(sa.literal, place)),
+def _matching(rarest: str, others: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """Entries beginning with `rarest`, after a place in the order of the index: exact matches come first."""
+    condition, values = _begins("t.term", rarest, "prefix")
+    conditions = [condition, "(t.term, t.golden_id) > (:term, :golden_id)"]
+    for number, prefix in enumerate(others):
+        condition, more = _begins("o.term", prefix, f"other{number}")
+        values.update(more)
+        conditions.append(
+            f"EXISTS (SELECT 1 FROM terms AS o WHERE o.golden_id = t.golden_id AND {condition})"
         )
-        .order_by(terms.c.term, terms.c.golden_id)
-        .limit(sa.bindparam("limit", type_=sa.Integer))
-    )
-    for prefix in others:
-        other = terms.alias()
-        statement = statement.where(
-            sa.exists().where(other.c.golden_id == terms.c.golden_id, _begins(other, prefix))
-        )
-    return statement
+    chosen = f"SELECT t.term, t.golden_id FROM terms AS t WHERE {' AND '.join(conditions)}"
+    return f"{chosen} ORDER BY t.term, t.golden_id LIMIT :limit", values
 
 
-def _begins(table: Any, prefix: str) -> sa.ColumnElement[bool]:
-    """As a range, which an index serves and in which no character has a meaning of its own."""
+def _begins(column: str, prefix: str, name: str) -> tuple[str, dict[str, Any]]:
+    """As a range, which an index serves and in which no character has a meaning of its own.
+
+    Returns the condition and its values; `name` is what those are called.
+    """
     last = prefix.rstrip(chr(0x10FFFF))
     if not last:
-        return sa.and_(table.c.term >= prefix)
+        return f"{column} >= :{name}", {name: prefix}
     following = ord(last[-1]) + 1
     end = last[:-1] + chr(0xE000 if following == 0xD800 else following)
-    return sa.and_(table.c.term >= prefix, table.c.term < end)
+    return f"{column} >= :{name} AND {column} < :{name}_end", {name: prefix, f"{name}_end": end}

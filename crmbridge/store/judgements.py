@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import sqlalchemy as sa
-
 from crmbridge.store.database import Database, upsert
-from crmbridge.store.tables import judgements
 
 __all__ = ["Judgements"]
 
-_PUT = upsert(judgements, ("one", "other"), ("one", "other"))
+_PUT = upsert("judgements", ("one", "other"), ("one", "other"))
 _DROP = "DELETE FROM judgements WHERE one = ? AND other = ?"
+_OF = "SELECT one, other FROM judgements WHERE one AMONG :ids"
 
 
 class Judgements:
@@ -20,7 +18,6 @@ class Judgements:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._of = sa.select(judgements.c.one, judgements.c.other).where(database.among(judgements.c.one))
 
     def tell_apart(self, pairs: Iterable[tuple[int, int]]) -> None:
         self.database.write_many(_PUT, _both_ways(pairs))
@@ -30,7 +27,7 @@ class Judgements:
 
     def told_apart(self, record_ids: Sequence[int]) -> dict[int, set[int]]:
         found: dict[int, set[int]] = {}
-        for one, other in self.database.rows(self._of, {"ids": self.database.ids(record_ids)}):
+        for one, other in self.database.rows(_OF, {"ids": self.database.ids(record_ids)}):
             found.setdefault(one, set()).add(other)
         return found
 

@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
 
-import sqlalchemy as sa
-
-from crmbridge.store.database import Database, columns_of, upsert
+from crmbridge.store.database import Database, columns_of, select, upsert
 from crmbridge.store.rows import OwedRow
-from crmbridge.store.tables import goldens, intents, owed
 
 __all__ = ["Owed"]
 
-_OWED = columns_of(OwedRow)
-_VALUES = attrgetter(*_OWED)
-_PUT = upsert(owed, _OWED, ("golden_id", "system"))
+_COLUMNS = columns_of(OwedRow)
+_VALUES = attrgetter(*_COLUMNS)
+_PUT = upsert("owed", _COLUMNS, ("golden_id", "system"))
 _DROP = "DELETE FROM owed WHERE golden_id = ? AND system = ?"
-_SETTLED = ("done", "rejected", "sent", "accepted", "uncertain")
+_OWED = select("owed", _COLUMNS)
+_HELD = f"{_OWED} WHERE golden_id AMONG :ids"
+_SINCE = f"{_OWED} WHERE why = :why AND since <= :before ORDER BY since, golden_id, system LIMIT :limit"
+_COUNT = "SELECT count(*) FROM owed WHERE why = :why AND since <= :before"
+_RELEASE = "UPDATE goldens SET dirty = TRUE WHERE id IN (SELECT golden_id FROM owed WHERE system = :system)"
+_SETTLE = """
+    DELETE FROM owed WHERE why = 'parked' AND EXISTS (
+        SELECT 1 FROM intents AS i
+        WHERE i.golden_id = owed.golden_id AND i.system = owed.system AND i.run = :run
+            AND i.status IN ('done', 'rejected', 'sent', 'accepted', 'uncertain'))
+"""
 
 
 class Owed:
@@ -25,8 +32,6 @@ class Owed:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._columns = sa.select(*(owed.c[name] for name in _OWED))
-        self._held = self._columns.where(database.among(owed.c.golden_id))
 
     def put_owed(
         self, golden_ids: Sequence[str], rows: Iterable[OwedRow], keep: Collection[tuple[str, str]] = ()
@@ -42,8 +47,8 @@ class Owed:
         self._put(wanted, self._held_of([row.golden_id for row in wanted]))
 
     def _held_of(self, golden_ids: Sequence[str]) -> dict[tuple[str, str], OwedRow]:
-        found = self.database.rows(self._held, {"ids": self.database.ids(golden_ids)})
-        return {(row.golden_id, row.system): OwedRow(*row) for row in found}
+        found = self.database.rows(_HELD, {"ids": self.database.ids(golden_ids)})
+        return {(row.golden_id, row.system): row for row in (OwedRow(*each) for each in found)}
 
     def _put(self, wanted: Iterable[OwedRow], held: Mapping[tuple[str, str], OwedRow]) -> None:
         """What was owed for the same reason before is owed since then."""
@@ -56,23 +61,14 @@ class Owed:
         )
 
     def release_owed(self, system: str) -> None:
-        theirs = sa.select(owed.c.golden_id).where(owed.c.system == system)
-        self.database.write(sa.update(goldens).where(goldens.c.id.in_(theirs)).values(dirty=sa.true()))
+        self.database.write(_RELEASE, {"system": system})
 
     def settle_owed(self, run: int) -> None:
-        sent = sa.exists().where(
-            intents.c.golden_id == owed.c.golden_id,
-            intents.c.system == owed.c.system,
-            intents.c.run == run,
-            intents.c.status.in_(_SETTLED),
-        )
-        self.database.write(sa.delete(owed).where(owed.c.why == "parked", sent))
+        self.database.write(_SETTLE, {"run": run})
 
     def owed(self, why: str, before: int, limit: int) -> list[OwedRow]:
-        chosen = self._columns.where(owed.c.why == why, owed.c.since <= before)
-        ordered = chosen.order_by(owed.c.since, owed.c.golden_id, owed.c.system).limit(limit)
-        return [OwedRow(*row) for row in self.database.rows(ordered)]
+        rows = self.database.rows(_SINCE, {"why": why, "before": before, "limit": limit})
+        return [OwedRow(*row) for row in rows]
 
     def count_owed(self, why: str, before: int) -> int:
-        counted = sa.select(sa.func.count()).where(owed.c.why == why, owed.c.since <= before)
-        return int(self.database.value(counted))
+        return int(self.database.value(_COUNT, {"why": why, "before": before}))

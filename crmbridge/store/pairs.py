@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import sqlalchemy as sa
-
-from crmbridge.store.database import Database
+from crmbridge.store.database import Database, insert
 
 __all__ = ["Pairs"]
 
@@ -15,25 +13,23 @@ __all__ = ["Pairs"]
 class Pairs:
     """One such table. What an owner has already is not written again: two thirds of the cost."""
 
-    def __init__(self, database: Database, table: sa.Table, owner: str, value: str) -> None:
+    def __init__(
+        self, database: Database, table: str, owner: str, value: str, fixed: Sequence[str] = ()
+    ) -> None:
+        """fixed: the table's further columns."""
         self.database = database
-        self._fixed = tuple(column.name for column in table.c if column.name not in (owner, value))
-        columns = (owner, value, *self._fixed)
-        conditions = [table.c[name] == sa.bindparam(name) for name in self._fixed]
-        self._held = sa.select(table.c[owner], table.c[value]).where(
-            database.among(table.c[owner]), *conditions
-        )
+        self._fixed = fixed
+        columns = (owner, value, *fixed)
+        among = "".join(f" AND {name} = :{name}" for name in fixed)
         # Names are ours; values stand at the marks.
-        self._add = (
-            f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
-        )
-        self._remove = f"DELETE FROM {table.name} WHERE {' AND '.join(f'{name} = ?' for name in columns)}"  # noqa: S608
+        self._held = f"SELECT {owner}, {value} FROM {table} WHERE {owner} AMONG :ids{among}"
+        self._add = insert(table, columns)
+        self._remove = f"DELETE FROM {table} WHERE {' AND '.join(f'{name} = ?' for name in columns)}"
 
     def replace(self, wanted: Mapping[Any, Iterable[str]], fixed: Mapping[str, str] | None = None) -> None:
-        """Give each owner these values and no others. fixed: the table's further columns."""
+        """Give each owner these values and no others. fixed: the values of the table's further columns."""
         rest = tuple((fixed or {})[name] for name in self._fixed)
-        rows = self.database.rows(self._held, {"ids": self.database.ids(wanted), **(fixed or {})})
-        held = {(owner, value) for owner, value in rows}
+        held = set(self.database.rows(self._held, {"ids": self.database.ids(wanted), **(fixed or {})}))
         given = {(owner, value) for owner, values in wanted.items() for value in values}
         self.database.write_many(self._remove, ((*pair, *rest) for pair in sorted(held - given)))
         self.database.write_many(self._add, ((*pair, *rest) for pair in sorted(given - held)))

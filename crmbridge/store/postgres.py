@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-
-import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from typing import Any
 
 from crmbridge.sdk.errors import ConfigError, LockedError
 from crmbridge.store.database import Database, upsert
-from crmbridge.store.failures import told, translate
-from crmbridge.store.tables import metadata, settings
+from crmbridge.store.failures import told, translate_postgres
+from crmbridge.store.tables import NUMBERED, TABLES
 
 __all__ = ["Postgres"]
 
@@ -26,29 +24,18 @@ _CONTINUE = """
     SELECT setval(pg_get_serial_sequence('pg_temp.{name}', 'id'), max(id)) FROM pg_temp.{name}
     HAVING max(id) > 0
 """
-_PUT_HOLDER = upsert(settings, ("key", "value"), ("key",))
+_HOLDER = "SELECT value FROM settings WHERE key = 'holder'"
+_PUT_HOLDER = upsert("settings", ("key", "value"), ("key",))
 
 
 class Postgres:
     """One database."""
 
-    def __init__(self, url: sa.URL) -> None:
-        port = f":{url.port}" if url.port else ""
-        self.place = f"{url.host or 'localhost'}{port}/{url.database or ''}"
-        try:
-            # Values by position, as the many-row statements have them.
-            self.engine = sa.create_engine(
-                url,
-                paramstyle="format",
-                poolclass=sa.NullPool,
-                hide_parameters=True,
-                isolation_level="AUTOCOMMIT",
-            )
-        except ModuleNotFoundError:
-            raise ConfigError(
-                "`state`: the driver for PostgreSQL is not installed",
-                hint="run: pip install 'crmbridge[postgres]'",
-            ) from None
+    def __init__(self, address: Mapping[str, Any]) -> None:
+        """address: parameters of libpq: https://www.postgresql.org/docs/current/libpq-connect.html"""
+        self.address = address
+        port = f":{address['port']}" if "port" in address else ""
+        self.place = f"{address.get('host', 'localhost')}{port}/{address.get('dbname', '')}"
 
     def connect(self, newest: int) -> Database:
         """Open it."""
@@ -56,18 +43,25 @@ class Postgres:
 
     def _open(self) -> Database:
         try:
-            return Database(self.engine.connect(), self.place)
-        except DBAPIError as error:
-            raise translate(error, self.place) from None
+            import psycopg
+        except ImportError:
+            raise ConfigError(
+                "`state`: the driver for PostgreSQL is not installed",
+                hint="run: pip install 'crmbridge[postgres]'",
+            ) from None
+        try:
+            connection = psycopg.connect(**self.address, autocommit=True)
+        except psycopg.Error as error:
+            raise translate_postgres(error, self.place) from None
+        return Database(connection, "postgresql", self.place)
 
     @contextmanager
     def lock(self, holder: str, now: Callable[[], int]) -> Iterator[None]:
         """Be the only run. The server frees the lock when the connection ends."""
-        key = sa.select(settings.c.value).where(settings.c.key == "holder")
         with closing(self._open()) as database:
-            if not database.value(sa.text(_TRY)):
+            if not database.value(_TRY):
                 raise LockedError(
-                    f"another run works on this state: {told(database.value(key) or '')}",
+                    f"another run works on this state: {told(database.value(_HOLDER) or '')}",
                     hint="wait for it to end, then try again",
                 )
             who = {"pid": os.getpid(), "host": socket.gethostname(), "command": holder, "since": now()}
@@ -76,20 +70,19 @@ class Postgres:
             try:
                 yield
             finally:
-                database.value(sa.text(_FREE))
+                database.value(_FREE)
 
     @contextmanager
     def scratch(self, source: Database) -> Iterator[Database]:
         """A connection in which temporary tables stand before the real ones. They go with it."""
         with closing(self._open()) as database:
-            schema = database.value(sa.text("SELECT quote_ident(current_schema())"))
+            schema = database.value("SELECT quote_ident(current_schema())")
             database.run_text("SET default_transaction_isolation = 'repeatable read'")
             with database.transaction():
-                for table in metadata.sorted_tables:
-                    name = table.name
+                for name in TABLES:
                     database.run_text(f"CREATE TEMPORARY TABLE {name} (LIKE {schema}.{name} INCLUDING ALL)")
-                    database.run_text(f"INSERT INTO pg_temp.{name} SELECT * FROM {schema}.{name}")  # noqa: S608
-                    if table.autoincrement_column is not None:
+                    database.run_text(f"INSERT INTO pg_temp.{name} SELECT * FROM {schema}.{name}")
+                    if name in NUMBERED:
                         database.run_text(_CONTINUE.format(name=name))
             database.run_text("ANALYZE")
             yield database

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import sqlalchemy as sa
-
 from crmbridge.store.database import Database, upsert
 from crmbridge.store.failures import broken_text
 from crmbridge.store.rows import KnownRecord, RecordRow
 from crmbridge.store.systems import Systems
-from crmbridge.store.tables import goldens, records, streams
 
-__all__ = ["Records", "record_row", "select_records"]
+__all__ = ["OF_STREAM", "Records", "row_of_stream"]
 
 _KEY = ("stream_id", "native_id", "scope", "part")
 _COLUMNS = (*_KEY, "entity", "golden_id", "status", "raw_hash", "version", "mapped_by", "read_at", "gone_at")
-_PUT = upsert(records, (*_COLUMNS, "deleted_by_us", "unresolved", "seen", "state"), _KEY)
+_PUT = upsert("records", (*_COLUMNS, "deleted_by_us", "unresolved", "seen", "state"), _KEY)
 _REKEY = """
     UPDATE records SET stream_id = ?, native_id = ?, scope = ?, part = ? WHERE id = ? AND NOT EXISTS (
         SELECT 1 FROM records WHERE stream_id = ? AND native_id = ? AND scope = ? AND part = ?)
@@ -31,50 +28,64 @@ _KNOWN = {
     """,
     "postgresql": """
         SELECT scope, native_id, raw_hash, mapped_by, status FROM records
-        WHERE stream_id = :stream_id AND native_id = ANY(:ids) AND part = ''
+        WHERE stream_id = :stream_id AND native_id AMONG :ids AND part = ''
     """,
 }
-_LINK = "UPDATE records SET golden_id = ?, unresolved = ? WHERE id = ?"
-_RESOLVED = "UPDATE records SET unresolved = ? WHERE id = ?"
-_UNRESOLVED = "UPDATE records SET unresolved = ? WHERE golden_id = ?"
-_MARK = "UPDATE goldens SET dirty = ? WHERE id = ? AND dirty <> ?"
+_LINK = "UPDATE records SET golden_id = ?, unresolved = FALSE WHERE id = ?"
+_RESOLVED = "UPDATE records SET unresolved = FALSE WHERE id = ?"
+_UNRESOLVED = "UPDATE records SET unresolved = TRUE WHERE golden_id = ?"
+_MARK = "UPDATE goldens SET dirty = TRUE WHERE id = ? AND NOT dirty"
 _MARK_LEFT = """
-    UPDATE goldens SET dirty = ? WHERE id = (SELECT golden_id FROM records WHERE id = ? AND golden_id <> ?)
+    UPDATE goldens SET dirty = TRUE WHERE id = (SELECT golden_id FROM records WHERE id = ? AND golden_id <> ?)
+"""
+
+# In the order of the fields of RecordRow.
+_FIELDS = """
+    r.native_id, r.entity, r.scope, r.part, r.id, r.golden_id, r.status, r.raw_hash, r.version, r.seen,
+    r.state, r.mapped_by, r.read_at, r.gone_at, r.deleted_by_us, r.unresolved
+"""
+_RECORDS = f"SELECT s.system, s.stream, {_FIELDS} FROM records AS r JOIN streams AS s ON s.id = r.stream_id"
+OF_STREAM = f"SELECT {_FIELDS} FROM records AS r WHERE r.stream_id = :stream_id"
+"""Records of one stream, whose names are known: for `row_of_stream`."""
+# `+ 0` keeps SQLite from reading a whole stream because its index is in this order already.
+_BY_NATIVE_ID = f"{OF_STREAM} AND r.native_id AMONG :ids ORDER BY r.id + 0"
+_IN_STREAM = f"{OF_STREAM} AND r.id > :after ORDER BY r.id LIMIT :limit"
+_BY_ID = f"{_RECORDS} WHERE r.id AMONG :ids ORDER BY r.id"
+_BY_GOLDEN = f"{_RECORDS} WHERE r.golden_id AMONG :ids ORDER BY r.id"
+_TO_RESOLVE = f"""{_RECORDS}
+    WHERE r.unresolved AND r.entity = :entity AND r.id > :after ORDER BY r.id LIMIT :limit
+"""
+# `|| ''` for the same reason: by golden id, not all of a system.
+_NATIVES = f"""{_RECORDS}
+    WHERE s.system || '' = :system AND r.part = '' AND r.golden_id AMONG :ids
+    ORDER BY r.status <> 'live', r.status <> 'out', r.id
+"""
+_LINKED = """
+    FROM records AS r JOIN streams AS s ON s.id = r.stream_id
+    WHERE s.system = :system AND r.entity = :entity AND r.golden_id IS NOT NULL
+"""
+_GOLDENS = f"SELECT r.scope, r.native_id, r.part, r.golden_id {_LINKED} AND r.native_id AMONG :ids"
+_IN_ORDER = " ORDER BY r.status <> 'live', r.id"
+_GOLDENS_OF = _GOLDENS + _IN_ORDER
+_GOLDENS_IN = _GOLDENS + " AND s.stream = :stream" + _IN_ORDER
+_MERGED = "SELECT id, merged_into FROM goldens WHERE merged_into IS NOT NULL AND id AMONG :ids"
+_COUNT = f"SELECT count(*) {_LINKED} AND r.status = 'live'"
+_COUNT_STREAM = """
+    SELECT count(*) FROM records WHERE stream_id = :stream_id AND status = 'live' AND part = ''
 """
 
 
-def select_records() -> sa.Select[Any]:
-    """Records with the names of their system and stream, in the order of the fields of RecordRow."""
-    c = records.c
-    return sa.select(
-        *(
-            streams.c.system,
-            streams.c.stream,
-            c.native_id,
-            c.entity,
-            c.scope,
-            c.part,
-            c.id,
-            c.golden_id,
-            c.status,
-        ),
-        *(
-            c.raw_hash,
-            c.version,
-            c.seen,
-            c.state,
-            c.mapped_by,
-            c.read_at,
-            c.gone_at,
-            c.deleted_by_us,
-            c.unresolved,
-        ),
-    ).join_from(records, streams, streams.c.id == c.stream_id)
+def row_of_stream(system: str, stream: str, row: Sequence[Any]) -> RecordRow:
+    """A row of a query that begins with `OF_STREAM`."""
+    return _record((system, stream, *row))
 
 
-def record_row(row: Sequence[Any]) -> RecordRow:
-    """A row of `select_records`."""
-    return RecordRow(*row)
+def _record(row: Sequence[Any]) -> RecordRow:
+    found = RecordRow(*row)
+    # SQLite's are numbers.
+    found.deleted_by_us = found.deleted_by_us == 1
+    found.unresolved = found.unresolved == 1
+    return found
 
 
 class Records:
@@ -83,55 +94,10 @@ class Records:
     def __init__(self, database: Database, systems: Systems) -> None:
         self.database = database
         self.systems = systems
-        # SQLite's driver knows no bool: it would look for a way to write each one.
-        self._flag = int if database.dialect == "sqlite" else bool
-        c, among = records.c, database.among
-        self._known = sa.text(_KNOWN[database.dialect])
-        of_stream = c.stream_id == sa.bindparam("stream_id")
-        after, limit = c.id > sa.bindparam("after"), sa.bindparam("limit", type_=sa.Integer)
-        chosen = select_records().order_by(c.id)
-        # `+ 0` keeps SQLite from reading a whole stream because its index is in this order already.
-        self._by_native_id = select_records().where(of_stream, among(c.native_id)).order_by(c.id + 0)
-        self._by_id = chosen.where(among(c.id))
-        self._by_golden = chosen.where(among(c.golden_id))
-        self._unresolved = chosen.where(c.unresolved, c.entity == sa.bindparam("entity"), after).limit(limit)
-        self._in_stream = chosen.where(of_stream, after).limit(limit)
-        self._natives = (
-            select_records()
-            # `|| ''` for the same reason: by golden id, not all of a system.
-            .where(streams.c.system.concat("") == sa.bindparam("system"), c.part == "", among(c.golden_id))
-            .order_by(c.status != "live", c.status != "out", c.id)
-        )
-        self._goldens_of = (
-            sa.select(c.scope, c.native_id, c.part, c.golden_id)
-            .join_from(records, streams, streams.c.id == c.stream_id)
-            .where(
-                streams.c.system == sa.bindparam("system"),
-                c.entity == sa.bindparam("entity"),
-                c.golden_id.is_not(None),
-                among(c.native_id),
-            )
-            .order_by(c.status != "live", c.id)
-        )
-        self._goldens_in = self._goldens_of.where(streams.c.stream == sa.bindparam("stream"))
-        self._merged = sa.select(goldens.c.id, goldens.c.merged_into).where(
-            goldens.c.merged_into.is_not(None), among(goldens.c.id)
-        )
-        self._count = (
-            sa.select(sa.func.count())
-            .select_from(records)
-            .join(streams, streams.c.id == c.stream_id)
-            .where(
-                streams.c.system == sa.bindparam("system"),
-                c.entity == sa.bindparam("entity"),
-                c.status == "live",
-                c.golden_id.is_not(None),
-            )
-        )
-        self._count_stream = sa.select(sa.func.count()).where(of_stream, c.status == "live", c.part == "")
+        self._known = _KNOWN[database.dialect]
 
-    def _find(self, statement: sa.Executable, **parameters: Any) -> list[RecordRow]:
-        return [RecordRow(*row) for row in self.database.rows(statement, parameters)]
+    def _find(self, text: str, **values: Any) -> list[RecordRow]:
+        return [_record(row) for row in self.database.rows(text, values)]
 
     def known(
         self, system: str, stream: str, native_ids: Sequence[str]
@@ -146,10 +112,13 @@ class Records:
 
     def records(self, system: str, stream: str, native_ids: Sequence[str]) -> list[RecordRow]:
         stream_id = self.systems.stream_id(system, stream)
-        return self._find(self._by_native_id, stream_id=stream_id, ids=self.database.ids(native_ids))
+        rows = self.database.rows(
+            _BY_NATIVE_ID, {"stream_id": stream_id, "ids": self.database.ids(native_ids)}
+        )
+        return [row_of_stream(system, stream, row) for row in rows]
 
     def put_records(self, rows: Iterable[RecordRow]) -> None:
-        number, place = 0, ("", "")
+        number, place, flag = 0, ("", ""), self.database.flag
         put: list[tuple[Any, ...]] = []
         rekey: list[tuple[Any, ...]] = []
         for row in rows:
@@ -165,40 +134,41 @@ class Records:
                 (
                     *(number, row.native_id, row.scope, row.part, row.entity, row.golden_id, row.status),
                     *(row.raw_hash, row.version, row.mapped_by, row.read_at, row.gone_at),
-                    *(self._flag(row.deleted_by_us), self._flag(row.unresolved), row.seen, row.state),
+                    *(flag(row.deleted_by_us), flag(row.unresolved), row.seen, row.state),
                 )
             )
         self.database.write_many(_REKEY, rekey)
         self.database.write_many(_PUT, put)
 
     def records_by_id(self, ids: Sequence[int]) -> list[RecordRow]:
-        return self._find(self._by_id, ids=self.database.ids(ids))
+        return self._find(_BY_ID, ids=self.database.ids(ids))
 
     def records_of(self, golden_ids: Sequence[str]) -> dict[str, list[RecordRow]]:
         found: dict[str, list[RecordRow]] = {}
-        for row in self._find(self._by_golden, ids=self.database.ids(golden_ids)):
+        for row in self._find(_BY_GOLDEN, ids=self.database.ids(golden_ids)):
             assert row.golden_id is not None
             found.setdefault(row.golden_id, []).append(row)
         return found
 
     def unresolved(self, entity: str, after: int, limit: int) -> list[RecordRow]:
-        return self._find(self._unresolved, entity=entity, after=after, limit=limit)
+        return self._find(_TO_RESOLVE, entity=entity, after=after, limit=limit)
 
     def records_in(self, system: str, stream: str, after: int, limit: int) -> list[RecordRow]:
         stream_id = self.systems.stream_id(system, stream)
-        return self._find(self._in_stream, stream_id=stream_id, after=after, limit=limit)
+        rows = self.database.rows(_IN_STREAM, {"stream_id": stream_id, "after": after, "limit": limit})
+        return [row_of_stream(system, stream, row) for row in rows]
 
     def set_links(self, links: Iterable[tuple[int, str]]) -> None:
         given = list(links)
-        self.database.write_many(_MARK_LEFT, ((True, record_id, golden_id) for record_id, golden_id in given))
-        self.database.write_many(_LINK, ((golden_id, False, record_id) for record_id, golden_id in given))
-        self.database.write_many(_MARK, {(True, golden_id, True) for _, golden_id in given})
+        self.database.write_many(_MARK_LEFT, given)
+        self.database.write_many(_LINK, ((golden_id, record_id) for record_id, golden_id in given))
+        self.database.write_many(_MARK, {(golden_id,) for _, golden_id in given})
 
     def mark_resolved(self, record_ids: Iterable[int]) -> None:
-        self.database.write_many(_RESOLVED, ((False, record_id) for record_id in record_ids))
+        self.database.write_many(_RESOLVED, ((record_id,) for record_id in record_ids))
 
     def mark_unresolved(self, golden_ids: Iterable[str]) -> None:
-        self.database.write_many(_UNRESOLVED, ((True, golden_id) for golden_id in golden_ids))
+        self.database.write_many(_UNRESOLVED, ((golden_id,) for golden_id in golden_ids))
 
     def golden_of(
         self, system: str, entity: str, native_ids: Sequence[str], stream: str | None
@@ -207,9 +177,9 @@ class Records:
         main = {head for native_id in wanted for head in _heads(native_id)}
         parameters = {"system": system, "entity": entity, "ids": self.database.ids(main)}
         if stream is None:
-            rows = self.database.rows(self._goldens_of, parameters)
+            rows = self.database.rows(_GOLDENS_OF, parameters)
         else:
-            rows = self.database.rows(self._goldens_in, {**parameters, "stream": stream})
+            rows = self.database.rows(_GOLDENS_IN, {**parameters, "stream": stream})
         found: dict[tuple[str, str], str] = {}
         for scope, native_id, part, golden_id in rows:
             name = f"{native_id}#{part}" if part else native_id
@@ -222,23 +192,23 @@ class Records:
         seen: set[str] = set()
         while ids := set(found.values()) - seen:
             seen |= ids
-            merged = dict(map(tuple, self.database.rows(self._merged, {"ids": self.database.ids(ids)})))
+            merged = dict(self.database.rows(_MERGED, {"ids": self.database.ids(ids)}))
             found = {key: merged.get(golden_id, golden_id) for key, golden_id in found.items()}
         return found
 
     def natives_of(self, system: str, golden_ids: Sequence[str]) -> dict[str, dict[str, RecordRow]]:
         found: dict[str, dict[str, RecordRow]] = {}
-        for row in self._find(self._natives, system=system, ids=self.database.ids(golden_ids)):
+        for row in self._find(_NATIVES, system=system, ids=self.database.ids(golden_ids)):
             assert row.golden_id is not None
             found.setdefault(row.golden_id, {}).setdefault(row.scope, row)
         return found
 
     def count_records(self, system: str, entity: str) -> int:
-        return int(self.database.value(self._count, {"system": system, "entity": entity}))
+        return int(self.database.value(_COUNT, {"system": system, "entity": entity}))
 
     def count_stream(self, system: str, stream: str) -> int:
         stream_id = self.systems.stream_id(system, stream)
-        return int(self.database.value(self._count_stream, {"stream_id": stream_id}))
+        return int(self.database.value(_COUNT_STREAM, {"stream_id": stream_id}))
 
 
 def _heads(native_id: str) -> list[str]:

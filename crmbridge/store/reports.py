@@ -4,30 +4,57 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from operator import attrgetter
+from typing import Any
 
-import sqlalchemy as sa
-
-from crmbridge.store.database import Database, columns_of, literal, upsert
+from crmbridge.store.database import Database, columns_of, insert, matching, select, upsert
 from crmbridge.store.rows import ConflictRow, DeadLetterRow, NoteRow, RunRow, WriteRow
-from crmbridge.store.tables import conflicts, dead_letters, notes, runs, writes
 
 __all__ = ["DeadLetters", "Reports"]
 
+# Ids are given by the database.
+_LETTER = columns_of(DeadLetterRow, without="id")
+_RUN = columns_of(RunRow, without="id")
+_WRITE = columns_of(WriteRow, without="id")
+_CONFLICT = columns_of(ConflictRow, without="id")
+_NOTE = columns_of(NoteRow, without="id")
+_LETTER_VALUES, _RUN_VALUES = attrgetter(*_LETTER), attrgetter(*_RUN)
+_WRITE_VALUES, _NOTE_VALUES = attrgetter(*_WRITE), attrgetter(*_NOTE)
 
-_LETTER = columns_of(DeadLetterRow)
-_RUN = columns_of(RunRow)
-_WRITE = columns_of(WriteRow)
-_CONFLICT = columns_of(ConflictRow)
-_NOTE = columns_of(NoteRow)
-# Without the id, which stands last and is given by the database.
-_WRITE_VALUES = attrgetter(*_WRITE[:-1])
-_CONFLICT_VALUES = attrgetter(*_CONFLICT[:-1])
-_NOTE_VALUES = attrgetter(*_NOTE[:-1])
-_PUT_WRITE = upsert(writes, _WRITE[:-1], ("id",))
-_PUT_NOTE = upsert(notes, _NOTE[:-1], ("id",))
-_PUT_CONFLICT = upsert(conflicts, (*_CONFLICT[:-1], "digest"), ("digest",))
+_LETTERS = select("dead_letters", columns_of(DeadLetterRow))
+_PUT_LETTER = insert("dead_letters", _LETTER)
+# The index of open letters is limited by these very words.
+_OF = "status = 'open' AND kind = :kind AND system = :system AND stream = :stream"
+_MINE = f"{_LETTERS} WHERE {_OF} AND scope = :scope AND native_id = :native_id"
+_REPEATED = """
+    UPDATE dead_letters SET attempts = attempts + 1, error = :error, raw = :raw, entity = :entity,
+        golden_id = :golden_id, last_at = :last_at, run = :run
+    WHERE id = :id
+"""
+_LAST_LETTER = "SELECT max(id) FROM dead_letters"
+_OPEN_KEYS = f"SELECT scope, native_id FROM dead_letters WHERE {_OF} AND native_id AMONG :ids"
+_COUNT_OF = f"SELECT count(*), max(id) FROM dead_letters WHERE {_OF} AND id > :after"
+_COUNT_OPEN = "SELECT count(*) FROM dead_letters WHERE status = 'open'"
+_LETTER_OF_ID = f"{_LETTERS} WHERE id = :id"
+_SETTLE = "UPDATE dead_letters SET status = :status WHERE id = :id"
+_REPLAYED = f"UPDATE dead_letters SET status = 'replayed' WHERE {_OF}"
+_REPLAYED_OF = f"{_REPLAYED} AND scope = :scope AND native_id AMONG :ids"
+_REPLAYED_OLDER = f"{_REPLAYED} AND (run <> :run OR last_at < :since)"
+
+_PUT_RUN = insert("runs", _RUN)
+_LAST_RUN = "SELECT max(id) FROM runs"
+_END_RUN = "UPDATE runs SET ended_at = :ended_at, exit_code = :exit_code, counts = :counts WHERE id = :id"
+_RUNS = f"{select('runs', columns_of(RunRow))} ORDER BY id DESC LIMIT :limit"
+_PUT_WRITE = insert("writes", _WRITE)
+_WRITES = f"""{select("writes", columns_of(WriteRow))}
+    WHERE run = :run AND (record_id, id) > (:record_id, :id) ORDER BY record_id, id LIMIT :limit
+"""
+_PUT_CONFLICT = upsert("conflicts", (*_CONFLICT, "digest"), ("digest",))
+_CONFLICTS = select("conflicts", columns_of(ConflictRow))
+_PUT_NOTE = insert("notes", _NOTE)
+_NOTES = select("notes", columns_of(NoteRow))
+_PAGE = " ORDER BY id LIMIT :limit"
 
 
 class DeadLetters:
@@ -36,17 +63,8 @@ class DeadLetters:
     def __init__(self, database: Database, now: Callable[[], int]) -> None:
         self.database = database
         self.now = now
-        d = dead_letters.c
-        self._letters = sa.select(*(d[name] for name in _LETTER)).order_by(d.id)
-        self._open = d.status == literal("open")
-        self._of = self._open & sa.and_(
-            d.kind == sa.bindparam("of_kind"),
-            d.system == sa.bindparam("of_system"),
-            d.stream == sa.bindparam("of_stream"),
-        )
 
     def put_dead_letter(self, row: DeadLetterRow) -> int:
-        d = dead_letters.c
         at = row.last_at or self.now()
         row = replace(
             row,
@@ -57,86 +75,57 @@ class DeadLetters:
             first_at=row.first_at or at,
             last_at=at,
         )
-        key = {"of_kind": row.kind, "of_system": row.system, "of_stream": row.stream}
-        mine = sa.and_(self._of, d.scope == row.scope, d.native_id == row.native_id)
-        before = self.database.rows(self._letters.where(mine), key)
-        if not before:
-            values = {name: getattr(row, name) for name in _LETTER if name != "id"}
-            self.database.write(sa.insert(dead_letters).values(**values).inline())
-            return int(self.database.value(sa.select(sa.func.max(d.id))))
-        letter = DeadLetterRow(*before[0])
-        changed = {
-            name: getattr(row, name) for name in ("error", "raw", "entity", "golden_id", "last_at", "run")
-        }
-        self.database.write(
-            sa.update(dead_letters).where(d.id == letter.id).values(attempts=letter.attempts + 1, **changed)
-        )
-        return letter.id
+        before = self.database.rows(_MINE, asdict(row))
+        if before:
+            letter = DeadLetterRow(*before[0])
+            self.database.write(_REPEATED, {**asdict(row), "id": letter.id})
+            return letter.id
+        self.database.write_many(_PUT_LETTER, [_LETTER_VALUES(row)])
+        return int(self.database.value(_LAST_LETTER))
 
     def dead_letters(self, status: str | None = "open", system: str | None = None) -> list[DeadLetterRow]:
-        statement = self._letters
-        if status is not None:
-            statement = statement.where(dead_letters.c.status == status)
-        if system is not None:
-            statement = statement.where(dead_letters.c.system == system)
-        return [DeadLetterRow(*row) for row in self.database.rows(statement)]
+        chosen = {"status": status, "system": system}
+        rows = self.database.rows(f"{_LETTERS}{matching(chosen)} ORDER BY id", chosen)
+        return [DeadLetterRow(*row) for row in rows]
 
     def open_letters(
         self, kind: str, system: str, stream: str, keys: Iterable[tuple[str, str]]
     ) -> set[tuple[str, str]]:
-        d = dead_letters.c
         wanted = {(_keepable(scope), _keepable(native_id)): (scope, native_id) for scope, native_id in keys}
-        key = {"of_kind": kind, "of_system": system, "of_stream": stream}
         ids = self.database.ids({native_id for _, native_id in wanted})
-        among = self._of & self.database.among(d.native_id)
-        rows = self.database.rows(sa.select(d.scope, d.native_id).where(among), {**key, "ids": ids})
-        return {wanted[row.scope, row.native_id] for row in rows if (row.scope, row.native_id) in wanted}
+        found = self.database.rows(_OPEN_KEYS, {**_of(kind, system, stream), "ids": ids})
+        return {wanted[scope, native_id] for scope, native_id in found if (scope, native_id) in wanted}
 
     def count_letters(self, kind: str, system: str, stream: str, after: int) -> tuple[int, int]:
-        key = {"of_kind": kind, "of_system": system, "of_stream": stream}
-        d = dead_letters.c
-        counted = sa.select(sa.func.count(), sa.func.max(d.id)).where(self._of, d.id > after)
-        ((count, latest),) = self.database.rows(counted, key)
+        ((count, latest),) = self.database.rows(_COUNT_OF, {**_of(kind, system, stream), "after": after})
         return count, latest or 0
 
     def count_open_letters(self) -> int:
-        return int(self.database.value(sa.select(sa.func.count()).where(self._open)))
+        return int(self.database.value(_COUNT_OPEN))
 
     def dead_letter(self, letter_id: int) -> DeadLetterRow | None:
-        rows = self.database.rows(self._letters.where(dead_letters.c.id == letter_id))
+        rows = self.database.rows(_LETTER_OF_ID, {"id": letter_id})
         return DeadLetterRow(*rows[0]) if rows else None
 
     def settle_dead_letter(self, letter_id: int, status: str) -> None:
-        self.database.write(
-            sa.update(dead_letters).where(dead_letters.c.id == letter_id).values(status=status)
-        )
+        self.database.write(_SETTLE, {"id": letter_id, "status": status})
 
     def settle_dead_letters_of(
         self, kind: str, system: str, stream: str, keys: Iterable[tuple[str, str]]
     ) -> None:
-        among = self.database.among(dead_letters.c.native_id)
         by_scope: dict[str, list[str]] = {}
         for scope, native_id in keys:
             by_scope.setdefault(_keepable(scope), []).append(_keepable(native_id))
         for scope, native_ids in by_scope.items():
-            self.database.write(
-                sa.update(dead_letters)
-                .where(self._of, dead_letters.c.scope == sa.bindparam("of_scope"), among)
-                .values(status="replayed"),
-                {
-                    "of_kind": kind,
-                    "of_system": system,
-                    "of_stream": stream,
-                    "of_scope": scope,
-                    "ids": self.database.ids(native_ids),
-                },
-            )
+            theirs = {"scope": scope, "ids": self.database.ids(native_ids)}
+            self.database.write(_REPLAYED_OF, {**_of(kind, system, stream), **theirs})
 
     def settle_older_letters(self, kind: str, system: str, stream: str, run: int, since: int) -> None:
-        d = dead_letters.c
-        older = self._of & ((d.run != run) | (d.last_at < since))
-        key = {"of_kind": kind, "of_system": system, "of_stream": stream}
-        self.database.write(sa.update(dead_letters).where(older).values(status="replayed"), key)
+        self.database.write(_REPLAYED_OLDER, {**_of(kind, system, stream), "run": run, "since": since})
+
+
+def _of(kind: str, system: str, stream: str) -> dict[str, Any]:
+    return {"kind": kind, "system": system, "stream": stream}
 
 
 class Reports:
@@ -147,44 +136,45 @@ class Reports:
         self.now = now
 
     def begin_run(self, row: RunRow) -> int:
-        values = {name: getattr(row, name) for name in _RUN if name != "id"}
-        values["started_at"] = row.started_at or self.now()
-        self.database.write(sa.insert(runs).values(**values).inline())
-        return int(self.database.value(sa.select(sa.func.max(runs.c.id))))
+        begun = replace(row, started_at=row.started_at or self.now())
+        self.database.write_many(_PUT_RUN, [_RUN_VALUES(begun)])
+        return int(self.database.value(_LAST_RUN))
 
     def end_run(self, row: RunRow) -> None:
-        values = {"ended_at": row.ended_at or self.now(), "exit_code": row.exit_code, "counts": row.counts}
-        self.database.write(sa.update(runs).where(runs.c.id == row.id).values(**values))
+        ended = replace(row, ended_at=row.ended_at or self.now())
+        self.database.write(_END_RUN, asdict(ended))
 
     def runs(self, limit: int) -> list[RunRow]:
-        statement = sa.select(*(runs.c[name] for name in _RUN)).order_by(runs.c.id.desc()).limit(limit)
-        return [RunRow(*row) for row in self.database.rows(statement)]
+        return [RunRow(*row) for row in self.database.rows(_RUNS, {"limit": limit})]
 
     def put_writes(self, rows: Iterable[WriteRow]) -> None:
         self.database.write_many(_PUT_WRITE, map(_WRITE_VALUES, rows))
 
     def writes(self, run: int, after: tuple[int, int], limit: int) -> list[WriteRow]:
-        place = sa.tuple_(writes.c.record_id, writes.c.id)
-        statement = (
-            sa.select(*(writes.c[name] for name in _WRITE))
-            .where(writes.c.run == run, place > after)
-            .order_by(writes.c.record_id, writes.c.id)
-            .limit(limit)
-        )
-        return [WriteRow(*row) for row in self.database.rows(statement)]
+        record_id, row_id = after
+        values = {"run": run, "record_id": record_id, "id": row_id, "limit": limit}
+        return [WriteRow(*row) for row in self.database.rows(_WRITES, values)]
 
     def put_conflicts(self, rows: Iterable[ConflictRow]) -> None:
-        self.database.write_many(_PUT_CONFLICT, ((*_CONFLICT_VALUES(row), _digest(row)) for row in rows))
+        flag = self.database.flag
+        self.database.write_many(
+            _PUT_CONFLICT,
+            (
+                (
+                    *(row.golden_id, row.entity, row.path, row.winner, row.losers, row.rule),
+                    *(flag(row.too_close), flag(row.undecided), row.at, row.run, _digest(row)),
+                )
+                for row in rows
+            ),
+        )
 
     def conflicts(self, golden_id: str | None, run: int | None, limit: int) -> list[ConflictRow]:
-        statement = (
-            sa.select(*(conflicts.c[name] for name in _CONFLICT)).order_by(conflicts.c.id).limit(limit)
-        )
-        if golden_id is not None:
-            statement = statement.where(conflicts.c.golden_id == golden_id)
-        if run is not None:
-            statement = statement.where(conflicts.c.run == run)
-        return [ConflictRow(*row) for row in self.database.rows(statement)]
+        chosen = {"golden_id": golden_id, "run": run}
+        rows = self.database.rows(f"{_CONFLICTS}{matching(chosen)}{_PAGE}", {**chosen, "limit": limit})
+        found = [ConflictRow(*row) for row in rows]
+        for row in found:  # SQLite's are numbers
+            row.too_close, row.undecided = row.too_close == 1, row.undecided == 1
+        return found
 
     def put_notes(self, rows: Iterable[NoteRow]) -> None:
         self.database.write_many(_PUT_NOTE, map(_NOTE_VALUES, rows))
@@ -192,14 +182,9 @@ class Reports:
     def notes(
         self, run: int | None, golden_id: str | None, limit: int, kind: str | None = None
     ) -> list[NoteRow]:
-        statement = sa.select(*(notes.c[name] for name in _NOTE)).order_by(notes.c.id).limit(limit)
-        if run is not None:
-            statement = statement.where(notes.c.run == run)
-        if golden_id is not None:
-            statement = statement.where(notes.c.golden_id == golden_id)
-        if kind is not None:
-            statement = statement.where(notes.c.kind == kind)
-        return [NoteRow(*row) for row in self.database.rows(statement)]
+        chosen = {"run": run, "golden_id": golden_id, "kind": kind}
+        rows = self.database.rows(f"{_NOTES}{matching(chosen)}{_PAGE}", {**chosen, "limit": limit})
+        return [NoteRow(*row) for row in rows]
 
 
 def _digest(row: ConflictRow) -> bytes:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
-import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError
-
-from crmbridge.sdk.errors import ConfigError
+from crmbridge.store.address import backend_of
 from crmbridge.store.base import Store
 from crmbridge.store.database import Database
 from crmbridge.store.goldens import Goldens
@@ -41,18 +37,7 @@ def open_store(url: str, *, now: Callable[[], int]) -> Store:
     now: the time, microseconds since 1970 UTC.
     Raises ConfigError for another URL, StateError for a state that is damaged, newer or out of reach.
     """
-    try:
-        address = sa.make_url(url)
-    except (ArgumentError, ValueError):
-        raise _no_address("is not an SQLAlchemy URL") from None
-    backend: Sqlite | Postgres
-    if address.drivername == "sqlite":
-        named = address.database not in (None, "", ":memory:")
-        backend = Sqlite(Path(str(address.database)) if named else None)
-    elif address.drivername in {"postgresql", "postgresql+psycopg"}:
-        backend = Postgres(address.set(drivername="postgresql+psycopg"))
-    else:
-        raise _no_address(f"cannot be kept in {address.drivername!r}")
+    backend = backend_of(url)
     database = backend.connect(NEWEST)
     try:
         upgrade(database)
@@ -60,12 +45,6 @@ def open_store(url: str, *, now: Callable[[], int]) -> Store:
         database.close()
         raise
     return SqlStore(database, backend, now)
-
-
-def _no_address(why: str) -> ConfigError:
-    return ConfigError(
-        f"`state` {why}", hint="it looks like sqlite:///state.db or postgresql+psycopg://user@host/db"
-    )
 
 
 class SqlStore:

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import sqlalchemy as sa
-
 from crmbridge.sdk.errors import LockedError, StateError
 from crmbridge.store.database import Database
 from crmbridge.store.failures import damaged, newer, told, translate_sqlite, unwritable
@@ -68,9 +66,9 @@ class Sqlite:
         place = f"{self.place} (the copy that the plan is made on)"
         try:
             if self.path is None:
-                source.driver.backup(copy := _open(":memory:"))
+                source.connection.backup(copy := _open(":memory:"))
             else:
-                copy = _copied(source.driver, self.path.parent)
+                copy = _copied(source.connection, self.path.parent)
         except sqlite3.Error as error:
             raise translate_sqlite(error, place) from None
         with closing(_database(copy, place)) as database:
@@ -108,7 +106,7 @@ class Sqlite:
 
     def damages(self, database: Database) -> list[str]:
         """What the file's own structure has to say."""
-        found = [row[0] for row in database.rows(sa.text("PRAGMA integrity_check(20)"))]
+        found = [row[0] for row in database.rows("PRAGMA integrity_check(20)")]
         return [] if found == ["ok"] else [f"the file is damaged: {line}" for line in found]
 
 
@@ -207,11 +205,8 @@ def _make_durable(connection: sqlite3.Connection) -> None:
 
 
 def _database(connection: sqlite3.Connection, place: str) -> Database:
-    engine = sa.create_engine(
-        "sqlite://", creator=lambda: connection, poolclass=sa.StaticPool, hide_parameters=True
-    )
     connection.execute("PRAGMA cache_size = -32768")
-    return Database(engine.connect(), place)
+    return Database(connection, "sqlite", place)
 
 
 @contextmanager

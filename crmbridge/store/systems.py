@@ -3,40 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
-from dataclasses import astuple
-from typing import Any
+from operator import attrgetter
 
-import sqlalchemy as sa
-
-from crmbridge.store.database import Database, columns_of, upsert
+from crmbridge.store.database import Database, columns_of, select, upsert
 from crmbridge.store.rows import StreamRow, SystemRow
-from crmbridge.store.tables import (
-    dead_letters,
-    identity_keys,
-    intents,
-    judgements,
-    listing,
-    notes,
-    owed,
-    records,
-    sessions,
-    settings,
-    streams,
-    systems,
-    writes,
-)
 
-__all__ = ["NO_STREAM", "Session", "Systems"]
+__all__ = ["Session", "Systems"]
 
-NO_STREAM = 0
+_NO_STREAM = 0
 """The number that no stream has."""
-
 _SYSTEM = columns_of(SystemRow)
 _STREAM = columns_of(StreamRow)
-_PUT_SETTING = upsert(settings, ("key", "value"), ("key",))
-_PUT_SESSION = upsert(sessions, ("system", "key", "value"), ("system", "key"))
-_PUT_SYSTEM = upsert(systems, _SYSTEM, ("name",))
-_PUT_STREAM = upsert(streams, _STREAM, ("system", "stream"))
+_STREAM_VALUES = attrgetter(*_STREAM)
+
+_SETTING = "SELECT value FROM settings WHERE key = :key"
+_PUT_SETTING = upsert("settings", ("key", "value"), ("key",))
+_DROP_SETTING = "DELETE FROM settings WHERE key = :key"
+_SESSION = "SELECT value FROM sessions WHERE system = :system AND key = :key"
+_SESSION_KEYS = "SELECT key FROM sessions WHERE system = :system ORDER BY key"
+_PUT_SESSION = upsert("sessions", ("system", "key", "value"), ("system", "key"))
+_DROP_SESSION = "DELETE FROM sessions WHERE system = :system AND key = :key"
+_SYSTEMS = f"{select('systems', _SYSTEM)} ORDER BY name"
+_PUT_SYSTEM = upsert("systems", _SYSTEM, ("name",))
+_NAMED = " WHERE system = :system AND stream = :stream"
+_STREAM_OF = select("streams", _STREAM) + _NAMED
+_STREAM_ID = select("streams", ("id",)) + _NAMED
+_PUT_STREAM = upsert("streams", _STREAM, ("system", "stream"))
+
+_NUMBERS = "SELECT id FROM streams WHERE system = :system"
+_THEIRS = f"SELECT id FROM records WHERE stream_id IN ({_NUMBERS})"
+# SQLite gives the highest id again once its row is gone, and other records name ids as origins: so that row
+# stays, emptied, in no stream.
+_KEEP_LAST_ID = f"""
+    UPDATE records SET stream_id = {_NO_STREAM}, native_id = CAST(id AS TEXT), scope = '', part = '',
+        entity = '', status = 'gone', mapped_by = '', seen = '{{}}', raw_hash = :nothing, golden_id = NULL,
+        version = NULL, state = NULL, unresolved = FALSE, deleted_by_us = FALSE
+    WHERE id = (SELECT max(id) FROM records) AND stream_id IN ({_NUMBERS})
+"""
+_REMOVE = (
+    f"DELETE FROM identity_keys WHERE record_id IN ({_THEIRS})",
+    f"DELETE FROM judgements WHERE one IN ({_THEIRS}) OR other IN ({_THEIRS})",
+    _KEEP_LAST_ID,
+    f"DELETE FROM records WHERE stream_id IN ({_NUMBERS})",
+    f"DELETE FROM listing WHERE stream_id IN ({_NUMBERS})",
+    *(f"DELETE FROM {table} WHERE system = :system" for table in ("streams", "sessions", "intents", "owed")),
+    "DELETE FROM systems WHERE name = :system",
+)
+_NAMING = ("streams", "sessions", "intents", "owed", "dead_letters", "writes", "notes")
+_RENAME = (
+    *(f"UPDATE {table} SET system = :new WHERE system = :old" for table in _NAMING),
+    "UPDATE systems SET name = :new WHERE name = :old",
+)
 
 
 class Systems:
@@ -46,18 +63,14 @@ class Systems:
         """`sessions_in`: where sessions are kept, if not in `database`."""
         self.database = database
         self.sessions_in = sessions_in or database
-        self._streams = sa.select(*(streams.c[name] for name in _STREAM)).where(
-            streams.c.system == sa.bindparam("system"), streams.c.stream == sa.bindparam("stream")
-        )
-        self._stream_id = self._streams.with_only_columns(streams.c.id)
 
     def setting(self, key: str) -> str | None:
-        value: str | None = self.database.value(sa.select(settings.c.value).where(settings.c.key == key))
+        value: str | None = self.database.value(_SETTING, {"key": key})
         return value
 
     def put_setting(self, key: str, value: str | None) -> None:
         if value is None:
-            self.database.write(sa.delete(settings).where(settings.c.key == key))
+            self.database.write(_DROP_SETTING, {"key": key})
         else:
             self.database.write_many(_PUT_SETTING, [(key, value)])
 
@@ -65,57 +78,35 @@ class Systems:
         return Session(self.sessions_in, system)
 
     def systems(self) -> list[SystemRow]:
-        statement = sa.select(*(systems.c[name] for name in _SYSTEM)).order_by(systems.c.name)
-        return [SystemRow(*row) for row in self.database.rows(statement)]
+        found = [SystemRow(*row) for row in self.database.rows(_SYSTEMS)]
+        for row in found:
+            row.paused = row.paused == 1  # SQLite's is a number
+        return found
 
     def put_system(self, row: SystemRow) -> None:
-        self.database.write_many(_PUT_SYSTEM, [astuple(row)])
+        paused = self.database.flag(row.paused)
+        values = (row.name, row.connector, row.fingerprint, paused, row.clock_offset, row.last_success)
+        self.database.write_many(_PUT_SYSTEM, [values])
 
     def remove_system(self, name: str) -> None:
-        numbers = sa.select(streams.c.id).where(streams.c.system == name)
-        theirs = sa.select(records.c.id).where(records.c.stream_id.in_(numbers))
-        self.database.write(sa.delete(identity_keys).where(identity_keys.c.record_id.in_(theirs)))
-        parted = judgements.c.one.in_(theirs) | judgements.c.other.in_(theirs)
-        self.database.write(sa.delete(judgements).where(parted))
-        self._keep_last_id(numbers)
-        self.database.write(sa.delete(records).where(records.c.stream_id.in_(numbers)))
-        self.database.write(sa.delete(listing).where(listing.c.stream_id.in_(numbers)))
-        for table in (streams, sessions, intents, owed):
-            self.database.write(sa.delete(table).where(table.c.system == name))
-        self.database.write(sa.delete(systems).where(systems.c.name == name))
-
-    def _keep_last_id(self, numbers: sa.Select[Any]) -> None:
-        """SQLite gives the highest id again once its row is gone, and other records name ids as origins: so
-        that row stays, emptied, in no stream."""
-        c, last = records.c, sa.select(sa.func.max(records.c.id)).scalar_subquery()
-        nothing = {
-            "golden_id": None,
-            "version": None,
-            "state": None,
-            "unresolved": False,
-            "deleted_by_us": False,
-        }
-        named = {"stream_id": NO_STREAM, "native_id": sa.cast(c.id, sa.Text), "scope": "", "part": ""}
-        texts = {"entity": "", "status": "gone", "mapped_by": "", "seen": "{}", "raw_hash": b""}
-        emptied = sa.update(records).where(c.id == last, c.stream_id.in_(numbers))
-        self.database.write(emptied.values(**named, **texts, **nothing))
+        for text in _REMOVE:
+            self.database.write(text, {"system": name, "nothing": b""})
 
     def rename_system(self, old: str, new: str) -> None:
-        for table in (streams, sessions, intents, owed, dead_letters, writes, notes):
-            self.database.write(sa.update(table).where(table.c.system == old).values(system=new))
-        self.database.write(sa.update(systems).where(systems.c.name == old).values(name=new))
+        for text in _RENAME:
+            self.database.write(text, {"old": old, "new": new})
 
     def stream(self, system: str, stream: str) -> StreamRow:
-        for row in self.database.rows(self._streams, {"system": system, "stream": stream}):
+        for row in self.database.rows(_STREAM_OF, {"system": system, "stream": stream}):
             return StreamRow(*row)
         return StreamRow(system, stream)
 
     def put_stream(self, row: StreamRow) -> None:
-        self.database.write_many(_PUT_STREAM, [astuple(row)])
+        self.database.write_many(_PUT_STREAM, [_STREAM_VALUES(row)])
 
     def stream_id(self, system: str, stream: str) -> int:
-        """The number of a stream; NO_STREAM when it is not known yet."""
-        return self.database.value(self._stream_id, {"system": system, "stream": stream}) or NO_STREAM
+        """The number of a stream; 0 when it is not known yet."""
+        return self.database.value(_STREAM_ID, {"system": system, "stream": stream}) or _NO_STREAM
 
     def make_stream(self, system: str, stream: str) -> int:
         """The number of a stream, which is made when it is not known yet."""
@@ -135,10 +126,9 @@ class Session(MutableMapping[str, str]):
     def __init__(self, database: Database, system: str) -> None:
         self.database = database
         self.system = system
-        self._mine = sessions.c.system == system
 
     def __getitem__(self, key: str) -> str:
-        value: Any = self.database.value(sa.select(sessions.c.value).where(self._mine, sessions.c.key == key))
+        value = self.database.value(_SESSION, {"system": self.system, "key": key})
         if value is None:
             raise KeyError(key)
         return str(value)
@@ -152,14 +142,16 @@ class Session(MutableMapping[str, str]):
         self._refuse_transaction()
         with self.database.transaction():
             self[key]
-            self.database.write(sa.delete(sessions).where(self._mine, sessions.c.key == key))
+            self.database.write(_DROP_SESSION, {"system": self.system, "key": key})
+
+    def _keys(self) -> list[str]:
+        return [key for (key,) in self.database.rows(_SESSION_KEYS, {"system": self.system})]
 
     def __iter__(self) -> Iterator[str]:
-        statement = sa.select(sessions.c.key).where(self._mine).order_by(sessions.c.key)
-        return iter([key for (key,) in self.database.rows(statement)])
+        return iter(self._keys())
 
     def __len__(self) -> int:
-        return int(self.database.value(sa.select(sa.func.count()).where(self._mine)))
+        return len(self._keys())
 
     def _refuse_transaction(self) -> None:
         if self.database.in_transaction:

@@ -22,7 +22,7 @@ STATEMENTS = (
         seen {text} NOT NULL, state {text}, UNIQUE (stream_id, native_id, scope, part)
     )""",
     "CREATE INDEX records_golden ON records (golden_id) WHERE golden_id IS NOT NULL",
-    "CREATE INDEX records_unresolved ON records (entity, id) WHERE unresolved{is_true}",
+    "CREATE INDEX records_unresolved ON records (entity, id) WHERE unresolved",
     """CREATE TABLE listing (
         stream_id BIGINT NOT NULL, native_id {text} NOT NULL, scope {text} NOT NULL,
         PRIMARY KEY (stream_id, native_id, scope)
@@ -43,7 +43,7 @@ STATEMENTS = (
         updated_at BIGINT NOT NULL, doc {text} NOT NULL, decisions {text} NOT NULL
     )""",
     "CREATE INDEX goldens_entity ON goldens (entity, id)",
-    "CREATE INDEX goldens_dirty ON goldens (entity, id) WHERE dirty{is_true}",
+    "CREATE INDEX goldens_dirty ON goldens (entity, id) WHERE dirty",
     """CREATE TABLE refs (
         golden_id {text} NOT NULL, target {text} NOT NULL, PRIMARY KEY (golden_id, target)
     ) {rowless}""",
