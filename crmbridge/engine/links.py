@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Collection
 
 import msgspec
 
 from crmbridge.engine.operations import Planned, decode
-from crmbridge.identity.link import Link, Stamp, dump, load
+from crmbridge.identity.link import Link, Stamp, dump, dump_part, load
 from crmbridge.identity.shape import Shape
 from crmbridge.sdk.connector import Record
 from crmbridge.store.base import Store
@@ -22,12 +23,13 @@ __all__ = [
     "planned_of",
     "raw_hash",
     "save_link",
+    "save_part",
     "stamp_between",
 ]
 
 
-def link_of(row: RecordRow, shape: Shape) -> Link:
-    """The record with its field states."""
+def link_of(row: RecordRow, shape: Shape, names: Collection[str] | None = None) -> Link:
+    """The record with its field states. names: those of these fields alone, which `save_part` puts back."""
     link = Link(
         record_id=row.id,
         system=row.system,
@@ -40,12 +42,18 @@ def link_of(row: RecordRow, shape: Shape) -> Link:
         gone_at=row.gone_at,
         deleted_by_us=row.deleted_by_us,
     )
-    return load(link, shape, row.seen, row.state)
+    return load(link, shape, row.seen, row.state, names)
 
 
 def save_link(link: Link, row: RecordRow, shape: Shape) -> RecordRow:
     """Put the field states back into the row."""
     row.seen, row.state = dump(link, shape)
+    return row
+
+
+def save_part(link: Link, row: RecordRow, shape: Shape, names: Collection[str]) -> RecordRow:
+    """Put the states of these fields back into the row; the others stay."""
+    row.seen, row.state = dump_part(link, shape, names, row.seen, row.state)
     return row
 
 

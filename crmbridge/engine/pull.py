@@ -14,8 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import msgspec
+
 from crmbridge.engine import rejects
-from crmbridge.engine.links import link_of, raw_hash, save_link, stamp_between
+from crmbridge.engine.links import link_of, raw_hash, save_part, stamp_between
 from crmbridge.engine.rejects import Rejects
 from crmbridge.engine.removals import Removals
 from crmbridge.engine.run import Run, System, micros, set_back
@@ -384,7 +386,8 @@ class _Pull:
         """Take in what a known record says now; changes the row."""
         flow = self.run.flow(mapping.entity)
         assert flow is not None
-        link = link_of(row, flow.shape)
+        doc, held = mapping.read(record.data), msgspec.json.decode(row.seen)
+        names = [name for name, value in doc.items() if name not in held or held[name] != value]
         reading = Reading(
             flow.shape,
             self._stamp(record, row),
@@ -392,14 +395,16 @@ class _Pull:
             remapped=row.raw_hash == digest and row.mapped_by != mapping.fingerprint,
             new_mapping=row.mapped_by != mapping.fingerprint,
             set_back=self.set_back and not self._is_later(record, row),
-            unsaid=mapping.unsaid_slots(record.data),
+            unsaid=mapping.unsaid_slots(record.data, names),
         )
-        seen = observe(link, mapping.read(record.data), reading)
+        if names:
+            link = link_of(row, flow.shape, names)
+            observe(link, {name: doc[name] for name in names}, reading)
+            save_part(link, row, flow.shape, names)
         revived = row.status != "live"
         row.status, row.gone_at, row.deleted_by_us = "live", 0, False
         row.version, row.raw_hash, row.mapped_by = record.version, digest, mapping.fingerprint
-        save_link(link, row, flow.shape)
-        return News(seen.changed, seen.reverted, revived)
+        return News(reading.result.changed, reading.result.reverted, revived)
 
     def _touch(self, row: RecordRow, dirty: set[str], *, revived: bool = False) -> None:
         if row.golden_id:

@@ -385,7 +385,7 @@ class Results:
             return True
 
     def _reading(self, record: Record, stamp: Stamp) -> Reading:
-        unsaid = self.mapping.unsaid_slots(record.data)
+        unsaid = self.mapping.unsaid_slots(record.data, self.mapping.lists)
         now = self.run.now()
         return Reading(self.flow.shape, stamp, self.capabilities.unrepeatable, unsaid=unsaid, at=now)
 

@@ -17,7 +17,7 @@ value at first contact. `dump` writes only what differs from that.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -36,6 +36,7 @@ __all__ = [
     "Status",
     "digest",
     "dump",
+    "dump_part",
     "flatten",
     "load",
     "observe",
@@ -357,33 +358,62 @@ def flatten(shape: Shape, link: Link, doc: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def load(link: Link, shape: Shape, seen: str, state: str | None) -> Link:
-    """Fill `link` from what the store kept of it."""
-    extra = msgspec.json.decode(state) if state else {}
-    link.elements = extra.get("elements", {})
-    for path, value in flatten(shape, link, msgspec.json.decode(seen)).items():
+def load(
+    link: Link, shape: Shape, seen: str, state: str | None, names: Collection[str] | None = None
+) -> Link:
+    """Fill `link` from what the store kept of it. names: no more than these fields; see `dump_part`."""
+    doc, extra = msgspec.json.decode(seen), msgspec.json.decode(state) if state else {}
+    fields, link.elements = extra.get("fields", {}), extra.get("elements", {})
+    if names is not None:
+        doc, link.elements = _some(doc, names), _some(link.elements, names)
+        fields = {path: parts for path, parts in fields.items() if path.partition("/")[0] in names}
+    for path, value in flatten(shape, link, doc).items():
         link.fields[path] = FieldState(value, Statement(value, 0, link.record_id))
-    for path, parts in extra.get("fields", {}).items():
+    for path, parts in fields.items():
         link.fields[path] = _field_from(parts, link.fields.get(path), link.record_id)
     return link
 
 
 def dump(link: Link, shape: Shape) -> tuple[str, str | None]:
     """What the store keeps: the document as last seen, and what of the state does not follow from it."""
+    return _dumped(link, seen_doc(link, shape), _fields_to(link), link.elements)
+
+
+def dump_part(
+    link: Link, shape: Shape, names: Collection[str], seen: str, state: str | None
+) -> tuple[str, str | None]:
+    """The same for a link of which only `names` were loaded from `seen` and `state`: the rest stays."""
+    extra = msgspec.json.decode(state) if state else {}
+    doc = msgspec.json.decode(seen) | seen_doc(link, shape, names)
     fields = {
-        path: parts for path, state in link.fields.items() if (parts := _field_to(state, link.record_id))
+        path: parts for path, parts in extra.get("fields", {}).items() if path.partition("/")[0] not in names
     }
+    ordered = {name: doc[name] for name in (*shape.scalars, *shape.lists) if name in doc}
+    return _dumped(link, ordered, fields | _fields_to(link), extra.get("elements", {}) | link.elements)
+
+
+def _some(found: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if name in names}
+
+
+def _fields_to(link: Link) -> dict[str, Any]:
+    return {path: parts for path, state in link.fields.items() if (parts := _field_to(state, link.record_id))}
+
+
+def _dumped(
+    link: Link, doc: dict[str, Any], fields: dict[str, Any], elements: Mapping[str, dict[str, str]]
+) -> tuple[str, str | None]:
     extra: dict[str, Any] = {"fields": fields} if fields else {}
-    elements = {name: known for name, known in link.elements.items() if known}
-    if elements and (extra or not _ids_are_own(link, elements)):
-        extra["elements"] = elements
-    return _compact(seen_doc(link, shape)), _compact(extra) if extra else None
+    known = {name: ids for name, ids in elements.items() if ids}
+    if known and (extra or not _ids_are_own(link, known)):
+        extra["elements"] = known
+    return _compact(doc), _compact(extra) if extra else None
 
 
-def seen_doc(link: Link, shape: Shape) -> dict[str, Any]:
-    """The canonical document as the record holds it now."""
+def seen_doc(link: Link, shape: Shape, names: Collection[str] | None = None) -> dict[str, Any]:
+    """The canonical document as the record holds it now. names: no more than these fields."""
     doc: dict[str, Any] = {}
-    for name in (*shape.scalars, *shape.lists):
+    for name in (*shape.scalars, *shape.lists) if names is None else names:
         if name in shape.lists:
             shown = link.shown(name)
             if shown or link.elements.get(name):

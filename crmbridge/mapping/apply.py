@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Iterable
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -96,10 +97,12 @@ class Mapping:
             found.update((name, slot.id, inner) for slot in rule.slots for inner in slot.const)
         return frozenset(found)
 
-    def unsaid_slots(self, native: dict[str, Any]) -> dict[str, frozenset[str]]:
-        """List field -> ids of the slots of which this record says nothing: their elements stay."""
+    def unsaid_slots(self, native: dict[str, Any], names: Iterable[str]) -> dict[str, frozenset[str]]:
+        """List field -> ids of the slots of which this record says nothing: their elements stay. names: the
+        fields that are asked about."""
         unsaid = {}
-        for name, rule in self.lists.items():
+        for name in self.lists.keys() & set(names):
+            rule = self.lists[name]
             silent = frozenset(slot.id for slot in rule.slots if slot.read(native) is UNSET)
             if silent:
                 unsaid[name] = silent

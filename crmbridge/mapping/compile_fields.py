@@ -317,7 +317,7 @@ class _Whole:
         self._const = compiler.constants(spec.const, model, (*loc, "const"))
         self._codecs: list[Codec] = compiler.codecs(spec.codec, (*loc, "as"))
         self._names = self.rules.fields()
-        self._read = self.rules.reader()
+        self._read = self.rules.reader(self._const)
         # Inside a Value absent and null are one, and its defaults are always said.
         self._defaults: dict[str, Any] = {}
         self._keeps_null = not issubclass(model, Value)
@@ -336,7 +336,6 @@ class _Whole:
         found = self._read(native)
         if not found:
             return found
-        found = {**found, **self._const}
         for codec in self._codecs:
             found = codec.decode(found)
         if self._keeps_null:

@@ -63,13 +63,15 @@ class Slot:
     def _reader(self) -> Read:
         always = {"id": self.id, **self.const}
         here = None if self.present is None else self.present.read
-        inside = self.rules.reader() if self.rules.rules else lambda _native: always
+        inside = self.rules.reader(always) if self.rules.rules else lambda _native: always
+        if here is None:
+            return inside
 
         def read(native: Any) -> Any:
-            if here is not None and not (said := here(native)):
+            said = here(native)
+            if not said:
                 return UNSET if said is UNSET else None
-            found = inside(native)
-            return {**always, **found} if found else found
+            return inside(native)
 
         return read
 

@@ -144,11 +144,16 @@ class RuleSet:
                 found.update(RuleSet({rule.name: rule}, self._absent).read(native))
         return found
 
-    def reader(self) -> Read:
-        """What reads these rules as one thing; see `whole`."""
+    def reader(self, always: Mapping[str, Any]) -> Read:
+        """What reads these rules as one thing, see `whole`. always: what such a thing has besides."""
         if len(self._plain) == 1 and not self._others and not self._parted:
-            return _only_field(*self._plain[0], self._absent)
-        return lambda native: self.whole(self.read(native))
+            return _only_field(*self._plain[0], self._absent, always)
+
+        def read(native: Any) -> Any:
+            found = self.whole(self.read(native))
+            return {**always, **found} if found else found
+
+        return read
 
     def writes(self, name: str) -> bool:
         """Whether the field can be written here."""
@@ -224,14 +229,14 @@ class RuleSet:
         return found
 
 
-def _only_field(name: str, key: str, absent: Any) -> Read:
+def _only_field(name: str, key: str, absent: Any, always: Mapping[str, Any]) -> Read:
     def read(native: Any) -> Any:
         if not isinstance(native, dict):
             raise ValueError(f"expected an object, found {native_text(native)}")
         value = native.get(key, absent)
         if value is None or value is UNSET or (value.__class__ is str and (not value or value.isspace())):
             return UNSET if value is UNSET else None
-        return {name: value}
+        return {**always, name: value}
 
     return read
 
