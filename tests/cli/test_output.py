@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from crmbridge.cli.messages import MESSAGES
+from crmbridge_schemas.docstrings import Described
 from tests.cli.conftest import CONFIG, CUSTOMERS, Place, checked
 
 CANARY = "kanarien+Vogel/4711 #x"
@@ -86,7 +87,7 @@ def test_every_message_is_described() -> None:
     kinds = [model.model_fields["type"].default for model in MESSAGES]
     assert len(set(kinds)) == len(kinds)
     for model in MESSAGES:
-        described = model.model_json_schema()["properties"]
+        described = model.model_json_schema(schema_generator=Described)["properties"]
         assert [name for name, one in described.items() if name != "type" and "description" not in one] == []
 
 
