@@ -240,9 +240,10 @@ class _Pull:
         known = store.known(name, self.stream, [r.native_id for r in page.records])
         if sweeping:
             store.sweep_saw(name, self.stream, [(r.scope, r.native_id) for r in page.records])
-        changed = list(self._changed(page.records, known))
+        touched: list[Record] = []
+        changed = list(self._changed(page.records, known, touched))
         old = self._old_rows(record for record, _ in changed if (record.scope, record.native_id) in known)
-        rows: list[RecordRow] = []
+        rows = list(self._seen_alive(touched))
         dirty: set[str] = set()
         for record, digest in changed:
             rows.extend(self._take(record, digest, old, dirty))
@@ -257,8 +258,12 @@ class _Pull:
         self.listed += len(page.records) + len(page.rejects)
 
     def _changed(
-        self, records: Iterable[Record], known: Mapping[tuple[str, str], KnownRecord]
+        self,
+        records: Iterable[Record],
+        known: Mapping[tuple[str, str], KnownRecord],
+        touched: list[Record],
     ) -> Iterator[tuple[Record, bytes]]:
+        """What has to be mapped; what is unchanged and was touched all the same goes into `touched`."""
         prints = {m.fingerprint for m in self.mappings}
         for record in records:
             try:
@@ -273,6 +278,17 @@ class _Pull:
             same = before is not None and before.raw_hash == digest and before.status in ("live", "out")
             if not (same and before is not None and before.mapped_by in prints):
                 yield record, digest
+            elif before.version != record.version or self._is_later(record, before):
+                touched.append(record)
+
+    def _seen_alive(self, touched: Sequence[Record]) -> Iterator[RecordRow]:
+        """Nothing in them is new, but they live now: one was taken out of the bin, say, whose delete is told
+        later, or again."""
+        old = self._old_rows(touched)
+        for record in touched:
+            row = old[record.scope, record.native_id, ""]
+            row.version, row.read_at = record.version, self.read_at
+            yield row
 
     def _old_rows(self, records: Iterable[Record]) -> dict[tuple[str, str, str], RecordRow]:
         ids = [record.native_id for record in records]
@@ -412,7 +428,7 @@ class _Pull:
             if revived:  # what waits for it is planned again
                 dirty.update(self.run.store.referring([row.golden_id]))
 
-    def _is_later(self, record: Record, row: RecordRow) -> bool:
+    def _is_later(self, record: Record, row: RecordRow | KnownRecord) -> bool:
         """The system itself says that the record changed after it was last read."""
         return record.modified is not None and micros(record.modified) - self.clock_offset > row.read_at
 

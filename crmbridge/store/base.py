@@ -85,7 +85,7 @@ class Store(Protocol):
     def known(
         self, system: str, stream: str, native_ids: Sequence[str]
     ) -> Mapping[tuple[str, str], KnownRecord]:
-        """(scope, native id) -> hash, mapping and status of the main record (part == "")."""
+        """(scope, native id) -> what is known of the main record (part == "")."""
         ...
 
     def records(self, system: str, stream: str, native_ids: Sequence[str]) -> list[RecordRow]:

@@ -22,12 +22,12 @@ _REKEY = """
 _KNOWN = {
     # CROSS JOIN holds SQLite to this order: https://sqlite.org/optoverview.html#crossjoin
     "sqlite": """
-        SELECT r.scope, r.native_id, r.raw_hash, r.mapped_by, r.status
+        SELECT r.scope, r.native_id, r.raw_hash, r.mapped_by, r.status, r.version, r.read_at
         FROM json_each(:ids) AS wanted CROSS JOIN records AS r
         WHERE r.stream_id = :stream_id AND r.native_id = wanted.value AND r.part = ''
     """,
     "postgresql": """
-        SELECT scope, native_id, raw_hash, mapped_by, status FROM records
+        SELECT scope, native_id, raw_hash, mapped_by, status, version, read_at FROM records
         WHERE stream_id = :stream_id AND native_id AMONG :ids AND part = ''
     """,
 }
@@ -105,10 +105,7 @@ class Records:
         stream_id = self.systems.stream_id(system, stream)
         ids = self.database.ids(native_ids)
         rows = self.database.rows(self._known, {"stream_id": stream_id, "ids": ids})
-        return {
-            (scope, native_id): KnownRecord(raw_hash, mapped_by, status)
-            for scope, native_id, raw_hash, mapped_by, status in rows
-        }
+        return {(scope, native_id): KnownRecord(*rest) for scope, native_id, *rest in rows}
 
     def records(self, system: str, stream: str, native_ids: Sequence[str]) -> list[RecordRow]:
         stream_id = self.systems.stream_id(system, stream)

@@ -66,6 +66,8 @@ class KnownRecord(NamedTuple):
     raw_hash: bytes
     mapped_by: str
     status: str
+    version: str | None
+    read_at: int
 
 
 @dataclass(slots=True)

@@ -409,8 +409,8 @@ class StoreSuite:
             record("3", system="crm"),
         )
         assert store.known("shop", "customers", ["1", "2", "3", "4", "1"]) == {
-            ("", "1"): KnownRecord(b"1", "m1", "gone"),
-            ("b", "1"): KnownRecord(b"1", "m2", "live"),
+            ("", "1"): KnownRecord(b"1", "m1", "gone", None, 0),
+            ("b", "1"): KnownRecord(b"1", "m2", "live", None, 0),
         }
         assert store.known("shop", "nothing", ["1"]) == {}
         assert store.known("shop", "customers", []) == {}
