@@ -83,9 +83,7 @@ def unlink(run: Run, row: RecordRow, word: Word) -> Ruled:
     alone = GoldenRow(_fresh_id(run, row), row.entity, updated_at=run.now())
     store.put_goldens([alone])
     store.set_links([(row.id, alone.id)])
-    referring = store.referring([before])
-    store.mark_unresolved(referring)  # their natural keys may hold it
-    store.mark_dirty([alone.id, before, *referring])
+    _plan_referring(run, before)
     _journal(run, before, "unlinked", f"{_place(row)}, now {alone.id}, {word}")
     _journal(run, alone.id, "unlinked", f"{_place(row)} from {before}, {word}")
     return Ruled(_place(row), alone.id, before)
@@ -115,9 +113,17 @@ def _move(run: Run, row: RecordRow, target: str, why: str) -> None:
     opened = [one for one in store.intents_of([before], OPEN) if one.kind == "create"]
     if [one for one in _records(run, before) if one.id != row.id and one.system != HUB]:
         store.set_links([(row.id, target)])
+        _plan_referring(run, before)
     else:
         store.drop_intents(OPEN, [one.id for one in opened if one.system in there | {row.system}])
         join_goldens(store, before, target, why, run.now())
+
+
+def _plan_referring(run: Run, golden_id: str) -> None:
+    """What refers to a golden record that a record leaves may mean that record."""
+    referring = run.store.referring([golden_id])
+    run.store.mark_unresolved(referring)  # their natural keys may hold it
+    run.store.mark_dirty(referring)
 
 
 def _keep_its_words(run: Run, row: RecordRow) -> None:
