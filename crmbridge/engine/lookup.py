@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -43,6 +44,8 @@ class _Sight:
     """The record that the create made or, by an upsert key, ended in; None: nobody can tell."""
     proven: bool = False
     """It has our mark, or the id of which we were told."""
+    part: Planned | None = None
+    """What the create wrote, where it ended in the record of somebody else."""
     doubt: str = ""
     candidates: Sequence[_Key] = ()
     """Records of which one may be it: until that is settled they are no new records."""
@@ -90,14 +93,19 @@ class _LookUp(Results):
     def _in_place(self, planned: Planned, record: Record) -> Planned | None:
         """The part of an operation that the record shows, field by field; None where it cannot be known."""
         known = self.run.store.records_by_id([planned.record_id]) if planned.record_id else []
-        new = RecordRow(self.system.name, self.stream, record.native_id, self.flow.entity, scope=record.scope)
-        link = link_of(known[0] if known else new, self.flow.shape)
+        link = link_of(known[0] if known else self._unknown(record), self.flow.shape)
         if planned.record_id and not known:
             return None
         try:
             return placed(planned, link, self.mapping.read(record.data), self.flow.shape, self.mapping)
         except MappingError:
             return None
+
+    def _unknown(self, record: Record) -> RecordRow:
+        """A record of which nothing is kept."""
+        return RecordRow(
+            self.system.name, self.stream, record.native_id, self.flow.entity, scope=record.scope
+        )
 
     def _drop(self, row: IntentRow) -> None:
         """It did not happen: its golden record is planned anew."""
@@ -121,7 +129,7 @@ class _LookUp(Results):
             self._still_uncertain(row, found)
         else:
             record, ours = found.record, found.proven
-            part = planned if ours else self._in_place(planned, record)
+            part = found.part or (planned if ours else self._in_place(planned, record))
             self.settle(
                 [(row, Result(row.id, "done"), record)], Found(part or replace(planned, changes=[]), ours)
             )
@@ -175,8 +183,20 @@ class _LookUp(Results):
     def _unless_taken(self, row: IntentRow, record: Record, *, proven: bool) -> _Sight:
         for known in self._known(record):
             if known.golden_id and known.golden_id != row.golden_id:
+                part = self._written_into(planned_of(row), record, known)
+                if part is not None and part.changes:  # that is no edit of theirs: see `settle`
+                    return _Sight(record, part=part)
                 return _Sight(doubt=self.taken_by(record, known.golden_id))
         return _Sight(record, proven)
+
+    def _written_into(self, planned: Planned, record: Record, known: RecordRow) -> Planned | None:
+        """What a create wrote into somebody else's record: what that one shows by now, and did not before."""
+        now = self._in_place(planned, record)
+        if now is None:
+            return None
+        link, seen = link_of(self._unknown(record), self.flow.shape), json.loads(known.seen)
+        before = placed(planned, link, seen, self.flow.shape, self.mapping)
+        return replace(now, changes=[change for change in now.changes if change not in before.changes])
 
     def _known(self, record: Record) -> list[RecordRow]:
         rows = self.run.store.records(self.system.name, self.stream, [record.native_id])
