@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -268,6 +268,7 @@ class Bridge:
             absent=failed,
             trial=store is not self.store,
             patience=int(self.config.settings.limits.parked_hours * 3_600_000_000),
+            shared_by=self.config.settings.limits.shared_by,
         )
         with store.transaction():
             run.id = store.begin_run(RunRow(command=command, started_at=run.now()))
@@ -276,7 +277,8 @@ class Bridge:
     def looking(self) -> Run:
         """A run that only looks at the state: no system is opened, and nothing is written."""
         limits, region = self.config.settings.limits, self.config.settings.country
-        return Run(self.store, {}, self.flows(), limits, self.clock, self._emit, self.sleep, region=region)
+        run = Run(self.store, {}, self.flows(), limits, self.clock, self._emit, self.sleep, region=region)
+        return replace(run, shared_by=limits.shared_by)
 
     def _cut_off(self, run: Run, exit_code: int) -> None:
         """Keep how far a run came that did not get to its end; what ended it is told by whoever called."""

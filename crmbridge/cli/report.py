@@ -27,7 +27,11 @@ NOTES = 100_000
 _READ = ("new", "changed", "gone", "out of scope", "waiting")
 _WRITTEN = ("created", "updated", "archived", "deleted", "moved on")
 _LEFT = ("dead letter", "uncertain", "parked")
-_PLURALS = {"possible duplicate": "possible duplicates", "request": "requests"}
+_PLURALS = {
+    "doubtful link": "doubtful links",
+    "possible duplicate": "possible duplicates",
+    "request": "requests",
+}
 DIFFERENT = (
     "apart",
     "closed",
@@ -40,7 +44,7 @@ DIFFERENT = (
     "unit",
 )
 """Notes after which not all systems agree."""
-_LOUD_NOTES = ("possible duplicate", "reverted")
+_LOUD_NOTES = ("doubtful link", "possible duplicate", "reverted")
 LOUD = 10
 """So many of them are told one by one."""
 _QUIET_NOTES = ("parked", "impossible", "unwritable")
@@ -128,6 +132,7 @@ def _tell_doubtful(session: Session, outcome: Outcome, most: int) -> None:
     letters = [f"{one.system}/{one.stream}/{one.native_id}: {one.error}" for one in outcome.letters]
     for title, lines in (
         ("Possible duplicates, which are not joined", outcome.doubts),
+        ("Links that may be wrong, which stay as they are", outcome.loose),
         ("Dead letters", letters),
     ):
         if lines:

@@ -101,6 +101,9 @@ class Limits(BaseModel):
     """Records that a complete reading of a stream lacks: beyond it the source is broken, not emptied."""
     parked_hours: Annotated[float, Field(ge=0)] = 24
     """Hours that a record may wait for one that it refers to; after that a run ends with exit code 3."""
+    shared_by: Annotated[int, Field(ge=1)] = 50
+    """Customers that may share an e-mail address, a phone or another number. What more of them share says
+    nothing about who somebody is: nobody is matched by it."""
     first: FirstLimits = FirstLimits()
     """Limits at first contact."""
 

@@ -104,12 +104,13 @@ def golden_refs(doc: Any) -> set[str]:
 
 
 def possible_twins(
-    store: Store, region: str | None, parties: Sequence[str]
+    store: Store, region: str | None, parties: Sequence[str], shared_by: int
 ) -> dict[str, dict[str, list[str]]]:
     """Golden party -> other golden parties that share an exact key -> the kinds of those keys (email ...).
 
-    They were not joined, so somebody has to look. A person and an organization are never one. The golden
-    documents decide, for a record may hold a copy that is older than what was agreed.
+    They were not joined, so somebody has to look. A person and an organization are never one. Where more than
+    `shared_by` share a key, only those with the same name are told. The golden documents decide, for a record
+    may hold a copy that is older than what was agreed.
     """
     docs = {g: _doc(row) for g, row in store.goldens(parties).items()}
     keys = {g: sorted(set(identity_keys(doc, region=region))) for g, doc in docs.items()}
@@ -117,21 +118,22 @@ def possible_twins(
     holders = store.records_with_keys("party", wanted) if wanted else {}
     others = sorted({g for some in holders.values() for _, g in some if g} - docs.keys())
     docs |= {g: _doc(row) for g, row in store.goldens(others).items()}
+    generic = {key for key, some in holders.items() if len({g for _, g in some if g}) > shared_by}
     alive = {g for g, rows in store.records_of(sorted(docs)).items() if lives(rows)}
     found: dict[str, dict[str, list[str]]] = {party: {} for party in parties}
     for party, key in ((party, key) for party, some in keys.items() for key in some):
         for other in sorted({g for _, g in holders.get(key, ()) if g and g != party and g in alive}):
             if key in identity_keys(docs[other], region=region) and _may_be_one(
-                docs[party], docs[other], key
+                docs[party], docs[other], key, generic=key in generic
             ):
                 kinds = found[party].setdefault(other, [])
                 kinds += [kind for kind in [_kind(key)] if kind not in kinds]
     return found
 
 
-def _may_be_one(one: Doc, other: Doc, key: str) -> bool:
+def _may_be_one(one: Doc, other: Doc, key: str, *, generic: bool) -> bool:
     kinds = {doc.get("kind") for doc in (one, other)} - {None}
-    return len(kinds) < 2 and compare(one, other, key) is not Verdict.DIFFERENT
+    return len(kinds) < 2 and compare(one, other, key, generic=generic) is not Verdict.DIFFERENT
 
 
 def _kind(key: str) -> str:

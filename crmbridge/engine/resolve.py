@@ -6,6 +6,9 @@ or stay with the record that founded them.
 
 Golden ids are sticky: a record that is linked stays linked. A later meeting of two golden records joins
 them only while one of them is a single record that nobody wrote anywhere; otherwise it is noted for a person.
+
+A key that too many golden records share is generic: it joins nobody any more. What it joined before stays,
+and is noted for a person, too: nothing is written because of it.
 """
 
 from __future__ import annotations
@@ -23,11 +26,15 @@ from crmbridge.identity.match import Verdict, compare
 from crmbridge.identity.normalize import identity_keys
 from crmbridge.store.rows import GoldenRow, RecordRow
 
-__all__ = ["DOUBT", "resolve"]
+__all__ = ["DOUBT", "LOOSE", "resolve"]
 
 CHUNK = 500
+MOST_ALIKE = 500
+"""So many records that share a generic key are looked through for the same name."""
 DOUBT = "possible duplicate"
 """The kind of note about two records that may be one."""
+LOOSE = "doubtful link"
+"""The kind of note about a record that may be another customer than the one that it is linked to."""
 WAITING = "waiting"
 
 
@@ -89,12 +96,14 @@ class _Batch:
     keys: dict[int, list[str]] = field(default_factory=dict)
     holders: dict[str, list[int]] = field(default_factory=dict)
     """Key -> record ids that have it."""
+    generic: dict[str, bool] = field(default_factory=dict)
+    """Keys that too many golden records share -> whether they became so in this batch."""
     golden: dict[int, str] = field(default_factory=dict)
     apart: dict[int, set[int]] = field(default_factory=dict)
     """Record id -> records of which a person said that they are something else."""
     founded: list[GoldenRow] = field(default_factory=list)
-    doubts: list[tuple[RecordRow, str, str]] = field(default_factory=list)
-    """(record, golden id that it may belong to, why)"""
+    doubts: list[tuple[RecordRow, str, str, str]] = field(default_factory=list)
+    """(record, golden id that it may belong to, why, key that says nothing once it is generic)"""
     waiting: Counter[str] = field(default_factory=Counter)
     """System -> records whose natural key refers to one that has not come yet: they stay unresolved."""
 
@@ -112,6 +121,7 @@ class _Batch:
         store.put_keys(self.flow.entity, self.keys)
         self._wake_referring()
         self._note_doubts()
+        self._note_loose_links()
 
     def _wake_referring(self) -> None:
         """What refers to a record that has just come is planned again."""
@@ -161,8 +171,11 @@ class _Batch:
         wanted = sorted({key for keys in self.keys.values() for key in keys})
         found = self.run.store.records_with_keys(self.flow.entity, wanted) if wanted else {}
         for key, members in found.items():
-            self.holders[key] = [record for record, _ in members]
-            self.golden.update({record: golden for record, golden in members if golden})
+            if self._is_shared_by_too_many(golden for _, golden in members):
+                self.generic[key] = False
+            looked_at = members[:MOST_ALIKE] if key in self.generic else members
+            self.holders[key] = [record for record, _ in looked_at]
+            self.golden.update({record: golden for record, golden in looked_at if golden})
         unknown = sorted({r for records in self.holders.values() for r in records} - set(self.docs))
         for row in self.run.store.records_by_id(unknown) if unknown else ():
             self.docs[row.id] = json.loads(row.seen)
@@ -186,6 +199,12 @@ class _Batch:
             holders = self.holders.setdefault(key, [])
             if row.id not in holders:
                 holders.append(row.id)
+            if key not in self.generic and self._is_shared_by_too_many(map(self.golden.get, holders)):
+                self.generic[key] = True
+
+    def _is_shared_by_too_many(self, goldens: Iterable[str | None]) -> bool:
+        """Natural keys are of one golden record in each scope, however many scopes there are."""
+        return self.flow.shape.model.matched and len(set(goldens) - {None}) > self.run.shared_by
 
     def _met(self, row: RecordRow) -> dict[str, list[str]]:
         """Golden id -> the keys shared with it, strongest meeting first; doubtful ones are noted."""
@@ -200,9 +219,17 @@ class _Batch:
                 if verdict is Verdict.SAME:
                     met.setdefault(golden, {})[key] = None
                 elif verdict is Verdict.REVIEW and golden != row.golden_id:
-                    self._note_doubt(row, golden, f"shares {_public(key)} but differs in name or kind from")
+                    self._doubt_by(key, row, golden)
         strongest = sorted(met.items(), key=lambda item: (-len(item[1]), item[0]))
         return {golden: list(keys) for golden, keys in strongest}
+
+    def _doubt_by(self, key: str, row: RecordRow, golden: str) -> None:
+        if key in self.generic:
+            why = f"shares {_public(key)}, as more than {self.run.shared_by} others do, and the name with"
+            self._note_doubt(row, golden, why)
+        else:
+            why = f"shares {_public(key)} but differs in name or kind from"
+            self._note_doubt(row, golden, why, key)
 
     def _taken_by_other_scopes(self, row: RecordRow) -> set[str]:
         """Golden documents of which this system has a record in another scope: each company counts its orders
@@ -226,21 +253,20 @@ class _Batch:
     def _judge(self, row: RecordRow, other: int, key: str) -> Verdict:
         if not self.flow.shape.model.matched:
             return Verdict.SAME
-        return compare(self.docs[row.id], self.docs.get(other, {}), key)
+        return compare(self.docs[row.id], self.docs.get(other, {}), key, generic=key in self.generic)
 
     def _join_or_found(self, row: RecordRow, met: Mapping[str, Sequence[str]]) -> str:
         now = self.run.now()
-        who = f"{row.system}/{row.stream}/{row.native_id}"
         if met:
             chosen, *others = met
-            self.run.store.journal(chosen, "joined", f"{who} by {', '.join(map(_public, met[chosen]))}", now)
+            self.run.store.journal(chosen, "joined", _joined_by(row, met[chosen]), now)
             for other in others:
                 self._note_doubt(row, other, f"also shares {', '.join(map(_public, met[other]))} with")
             self._supersede_deletes(chosen)
             return chosen
         golden_id = self._new_id(row)
         self.founded.append(GoldenRow(golden_id, self.flow.entity, updated_at=now))
-        self.run.store.journal(golden_id, "created", who, now)
+        self.run.store.journal(golden_id, "created", _place(row), now)
         return golden_id
 
     def _supersede_deletes(self, golden_id: str) -> None:
@@ -267,20 +293,18 @@ class _Batch:
         if any(other.id != row.id and other.status in ("live", "out") for other in others):
             self._note_doubt(row, other, f"now shares {', '.join(map(_public, met[other]))} with")
             return mine
-        join_goldens(
-            self.run.store, mine, other, f"{row.system}/{row.native_id} shares a key", self.run.now()
-        )
+        join_goldens(self.run.store, mine, other, _joined_by(row, met[other]), self.run.now())
         self.golden.update({record: other for record, golden in self.golden.items() if golden == mine})
         return other
 
-    def _note_doubt(self, row: RecordRow, golden: str, text: str) -> None:
-        self.doubts.append((row, golden, text))
+    def _note_doubt(self, row: RecordRow, golden: str, text: str, key: str = "") -> None:
+        self.doubts.append((row, golden, text, key))
 
     def _note_doubts(self) -> None:
         """Once each; a record that another key brought to the same golden record is in no doubt."""
         told: dict[str, set[tuple[str, str]]] = {}
-        for row, golden, why in self.doubts:
-            if self.golden[row.id] == golden:
+        for row, golden, why, key in self.doubts:
+            if self.golden[row.id] == golden or key in self.generic:
                 continue
             text = f"{self._called(row)} {why} {self._other(golden)}"
             if golden not in told:
@@ -289,6 +313,21 @@ class _Batch:
             if (row.system, text) not in told[golden]:
                 told[golden].add((row.system, text))
                 self.run.note(DOUBT, row.system, self.flow.entity, golden, "", text)
+
+    def _note_loose_links(self) -> None:
+        """What was joined by nothing but a key that has just become generic would not be joined today."""
+        for key in (key for key, is_new in self.generic.items() if is_new):
+            goldens = sorted({self.golden[record] for record in self.holders[key]})
+            for golden, rows in self.run.store.records_of(goldens).items():
+                history = self.run.store.history(golden)
+                for row in rows:
+                    if row.id in self.holders[key] and _was_joined_by(key, row, history):
+                        text = (
+                            f"{self._called(row)} was linked by {_public(key)} alone, which more than "
+                            f"{self.run.shared_by} share by now; if it is somebody else: crmbridge links "
+                            f"unlink {_place(row)}"
+                        )
+                        self.run.note(LOOSE, row.system, self.flow.entity, golden, "", text)
 
     def _other(self, golden: str) -> str:
         """A record of a golden record, as people know it."""
@@ -312,6 +351,21 @@ def _natural_key(parts: Mapping[str, Any]) -> list[str]:
     if not parts or any(value in (None, "") for value in parts.values()):
         return []
     return ["key:" + "\x1f".join(str(value) for value in parts.values())]
+
+
+def _place(row: RecordRow) -> str:
+    return f"{row.system}/{row.stream}/{row.native_id}"
+
+
+def _was_joined_by(key: str, row: RecordRow, history: Sequence[tuple[int, str, str]]) -> bool:
+    """This key alone joined the record, and nothing was said about it since."""
+    said = [text for _, _, text in history if f"{_place(row)} " in f"{text} "]
+    return bool(said) and said[-1].endswith(_joined_by(row, [key]))
+
+
+def _joined_by(row: RecordRow, keys: Iterable[str]) -> str:
+    """How the journal says that a record met others by these keys."""
+    return f"{_place(row)} by {', '.join(map(_public, keys))}"
 
 
 def _public(key: str) -> str:

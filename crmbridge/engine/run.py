@@ -113,6 +113,8 @@ class Run:
     """(system, stream, scope, native id) of records that may be what a create of unknown outcome made."""
     patience: int = 24 * 3600 * 1_000_000
     """Microseconds that something may be parked before somebody has to look."""
+    shared_by: int = 50
+    """So many golden records may share an identity key; one that more share joins nobody."""
     changed_config: frozenset[str] = frozenset()
     """Entities whose policy, mapping or connectors are others than in the run before."""
     counts: Counts = field(default_factory=Counts)

@@ -21,7 +21,7 @@ from crmbridge.engine.pull import pull_system
 from crmbridge.engine.push import push
 from crmbridge.engine.recover import end_recovery, find_created
 from crmbridge.engine.repair import UNDONE
-from crmbridge.engine.resolve import DOUBT, resolve
+from crmbridge.engine.resolve import DOUBT, LOOSE, resolve
 from crmbridge.engine.run import Flow, Run
 from crmbridge.sdk.errors import AuthError, LimitError
 from crmbridge.store.rows import DeadLetterRow, OwedRow
@@ -81,6 +81,8 @@ class Outcome:
     """What is parked too long, the longest first: the first of them."""
     doubts: list[str] = field(default_factory=list)
     """Of a plan: pairs of records that may be one and would be created beside each other, a line each."""
+    loose: list[str] = field(default_factory=list)
+    """Of a plan: links that may be wrong, which stay as they are, a line each."""
     letters: list[DeadLetterRow] = field(default_factory=list)
     """Of a plan: what could not be taken, or cannot be written."""
 
@@ -127,6 +129,7 @@ def plan(run: Run, say: Say = _nothing) -> Outcome:
     outcome.letters = run.store.dead_letters("open")
     outcome.open_problems = len(outcome.letters) + _stuck(run)
     outcome.doubts = _doubts(run)
+    outcome.loose = [note.text for note in run.store.notes(run.id, None, NOTES, LOOSE)]
     return outcome
 
 

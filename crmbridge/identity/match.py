@@ -1,7 +1,8 @@
 """Do two records that share an exact key mean the same thing? The first stage of matching.
 
 A tax id or a declared identifier speaks for itself. A phone number or mailbox may be shared by a household or
-an office: then the names have to agree as well. A person is never an organization.
+an office: then the names have to agree as well. A key that too many share is *generic*: it joins nobody, and
+the same name beside it is no more than a reason to look. A person is never an organization.
 """
 
 from __future__ import annotations
@@ -25,9 +26,12 @@ class Verdict(Enum):
     DIFFERENT = "different"
 
 
-def compare(one: Mapping[str, Any], other: Mapping[str, Any], key: str) -> Verdict:
-    """Judge two canonical documents that share the exact identity key `key`."""
+def compare(one: Mapping[str, Any], other: Mapping[str, Any], key: str, *, generic: bool = False) -> Verdict:
+    """Judge two canonical documents that share the exact identity key `key`; generic: too many share it."""
     kinds = {doc.get("kind") for doc in (one, other)} - {None}
+    if generic:
+        named_alike = len(kinds) < 2 and _names_agree(_names(one), _names(other))
+        return Verdict.REVIEW if named_alike else Verdict.DIFFERENT
     if len(kinds) > 1:
         return Verdict.REVIEW
     if key.startswith("id:"):

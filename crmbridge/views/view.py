@@ -152,7 +152,8 @@ class _Reader:
 
     def duplicates(self) -> list[Duplicate]:
         """Parties that share an exact key with this one and were not joined."""
-        twins = facts.possible_twins(self.store, self.run.region, [self.id])[self.id]
+        run = self.run
+        twins = facts.possible_twins(self.store, run.region, [self.id], run.shared_by)[self.id]
         docs = {g: msgspec.json.decode(row.doc) for g, row in self.store.goldens(sorted(twins)).items()}
         made = []
         for golden_id, kinds in sorted(twins.items()):

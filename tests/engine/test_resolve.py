@@ -117,3 +117,22 @@ def test_the_strongest_meeting_is_that_of_most_keys_not_of_most_records() -> Non
     made.sync()
     assert golden(made, "crm", "C1") == golden(made, "erp", "B1")
     assert "crm/customers/C1 by vat, phone" in journal(made, "crm", "C1")
+
+
+def test_only_what_a_generic_key_alone_had_joined_is_in_doubt() -> None:
+    made = World({"erp": [PHONES], "crm": [PHONES]}, [Policy("party", ("erp", "crm"))])
+    desk = "desk@market.example"
+    for system, native_id in (("erp", "E"), ("crm", "C")):
+        add = made.memory[system].add
+        add("customers", f"{native_id}1", name="Ann Lee", mail=desk)
+        add("customers", f"{native_id}2", name="Björk Jónsdóttir", mail=desk, phone="+354 555 1234")
+    made.sync()
+    for number in range(50):
+        made.memory["crm"].add("customers", f"K{number}", name=f"Kunde{number} Haus{number}", mail=desk)
+    made.sync()
+    (note,) = made.store.notes(None, None, 1000, "doubtful link")
+    assert note.text.startswith(
+        "crm C1 (Ann Lee) was linked by email alone, which more than 50 share by now;"
+    )
+    assert note.text.endswith("crmbridge links unlink crm/customers/C1")
+    assert golden(made, "erp", "E1") == golden(made, "crm", "C1")

@@ -105,7 +105,7 @@ class NoteMessage(Message):
     run: int
     """The run's id."""
     kind: str
-    """overruled, reverted, altered, closed, held, kept, parked, possible duplicate ..."""
+    """overruled, reverted, altered, closed, held, kept, parked, possible duplicate, doubtful link ..."""
     system: str
     """The system that it is about."""
     entity: str
