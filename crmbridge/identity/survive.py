@@ -416,8 +416,6 @@ def _concurrent(
     """
     if winner.time == 0:
         return other.time == 0
-    if over is not None and _is(over, other):
-        return False
     if other_over is not None and _is(other_over, winner):
         return False
     return other.time > (over.time if over else 0)

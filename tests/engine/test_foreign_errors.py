@@ -51,6 +51,17 @@ def test_a_connector_that_misbehaves_stops_its_own_system_only(tmp_path: Path, m
     assert len(crm.live("customers")) == 2, "nothing was made twice"
 
 
+def test_what_was_written_before_a_connector_broke_is_not_written_again(tmp_path: Path) -> None:
+    built = stage(tmp_path)
+    built.do_sync({})
+    built.do_add({"erp/customers/E3": {"name": "Žofie Černá"}})
+    built.do_fault({"crm": ["broken after"]})
+    built.do_sync({"exit": 1, "tells": ["crm/customers: the connector failed: RuntimeError: push is broken"]})
+    built.do_sync({})
+    built.do_sync({"plan": []})
+    assert len(built.memory["crm"].live("customers")) == 3
+
+
 def test_a_connector_that_cannot_even_be_closed_has_done_its_work(tmp_path: Path) -> None:
     built = stage(tmp_path)
     built.memory["crm"].behaviour.odd = {"close": "raises"}

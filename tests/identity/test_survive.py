@@ -300,6 +300,14 @@ def test_an_edit_of_a_part_brings_a_removed_element_back_and_an_older_one_does_n
     assert after(4) == []
 
 
+def test_who_edits_a_part_and_then_removes_the_element_means_the_latter() -> None:
+    shop, crm = record(1, contact_points=[{"id": "1", **PHONE}]), record(2, contact_points=[PHONE])
+    merged(shop, crm)
+    says(shop, 4, contact_points=[{"id": "1", **PHONE, "label": "office"}])
+    says(shop, 5, contact_points=[])
+    assert merged(shop, crm).elements("contact_points") == []
+
+
 def test_the_document_holds_what_is_there_and_names_elements_by_id() -> None:
     shop = record(1, note="a", contact_points=[{"id": "1", **MAIL, "label": None}])
     (element,) = shop.elements["contact_points"].values()

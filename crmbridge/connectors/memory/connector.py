@@ -188,6 +188,8 @@ class MemoryConnector(Connector):
             self.memory.unread = fault == "unread"
             if fault in ("lost after", "lost half"):
                 raise AnswerLostError("the connection broke before the answer")
+            if fault == "broken after":
+                raise RuntimeError("push is broken")
             yield self._trimmed(result)
 
     def _trimmed(self, result: Result) -> Result:

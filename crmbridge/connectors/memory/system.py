@@ -96,8 +96,11 @@ class Row:
         return _place(self.scope, self.id)
 
 
-Fault = Literal["", "lost before", "lost after", "lost half", "unread", "retryable", "reject", "conflict"]
-"""lost half: only the first field was written; unread: the next `get_many` fails."""
+Fault = Literal[
+    "", "lost before", "lost after", "lost half", "broken after", "unread", "retryable", "reject", "conflict"
+]
+"""lost half: only the first field was written; broken after: it was written, and then the connector raises
+what no connector should; unread: the next `get_many` fails."""
 
 
 class MemorySystem:
