@@ -265,6 +265,7 @@ class _Pull:
     ) -> Iterator[tuple[Record, bytes]]:
         """What has to be mapped; what is unchanged and was touched all the same goes into `touched`."""
         prints = {m.fingerprint for m in self.mappings}
+        told = self.capabilities.deletes not in ("sweep", "never")
         for record in records:
             try:
                 if "\x00" in record.native_id + record.scope:
@@ -278,7 +279,7 @@ class _Pull:
             same = before is not None and before.raw_hash == digest and before.status in ("live", "out")
             if not (same and before is not None and before.mapped_by in prints):
                 yield record, digest
-            elif before.version != record.version or self._is_later(record, before):
+            elif before.version != record.version or (told and self._is_later(record, before)):
                 touched.append(record)
 
     def _seen_alive(self, touched: Sequence[Record]) -> Iterator[RecordRow]:
