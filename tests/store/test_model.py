@@ -86,7 +86,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert len(found) == len(expected)
         known = self.store.known(*place, native_ids)
         assert known == {
-            (row.scope, row.native_id): (row.raw_hash, row.mapped_by, row.status)
+            (row.scope, row.native_id): (row.raw_hash, row.mapped_by, row.status, row.version, row.read_at)
             for row in expected.values()
             if not row.part
         }
