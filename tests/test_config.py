@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
-from crmbridge.config import Config, CreateWhen, Limit, Limits, Secrets, load_config
+from crmbridge.config import Config, CreateWhen, Keep, Limit, Limits, Secrets, load_config
 from crmbridge.mapping.jsonschema import json_schemas
 from crmbridge.sdk.errors import ConfigError
 
@@ -209,6 +209,14 @@ def test_first_contact_has_limits_of_its_own() -> None:
     assert limits.describe("creates", first=True) == "7"
     assert limits.describe("reverts", first=True) == "max(5%, 20)"
     assert not limits.allows("deletes", 1, 100, first=True)
+
+
+def test_runs_are_remembered_at_least_as_long_as_what_they_did() -> None:
+    with pytest.raises(ValueError, match="runs_days must be at least details_days"):
+        Keep.model_validate({"details_days": 900})
+    assert Keep.model_validate({"details_days": 900, "runs_days": 900}).runs_days == 900
+    with pytest.raises(ValueError, match="greater than or equal to 7"):
+        Keep.model_validate({"details_days": 6})
 
 
 # -- secrets -----------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from crmbridge.engine import repair, steward
 from crmbridge.engine import sync as pipeline
 from crmbridge.engine.flows import FlowMaker
 from crmbridge.engine.planfile import SavedPlan, load_plan, save_plan
+from crmbridge.engine.prune import forgotten
 from crmbridge.engine.run import Flow, Run, System, micros, told
 from crmbridge.engine.titles import titled
 from crmbridge.mapping.load import Mappings, load_mappings
@@ -45,6 +46,8 @@ from crmbridge.store.sql import open_store
 from crmbridge_schemas.base import Entity
 
 __all__ = ["Bridge", "Options", "load_plugins"]
+
+_DAY = 24 * 3600 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +272,8 @@ class Bridge:
             trial=store is not self.store,
             patience=int(self.config.settings.limits.parked_hours * 3_600_000_000),
             shared_by=self.config.settings.limits.shared_by,
+            keep_details=self.config.settings.keep.details_days * _DAY,
+            keep_runs=self.config.settings.keep.runs_days * _DAY,
         )
         with store.transaction():
             run.id = store.begin_run(RunRow(command=command, started_at=run.now()))
@@ -332,7 +337,11 @@ class Bridge:
             return self._ended(run, pipeline.sync(run, accept_config=options.accept_config, keep=saver))
 
     def plan_undo(self, undone: int, out: Path) -> tuple[pipeline.Outcome, SavedPlan, repair.Undo]:
-        """A plan that brings back what a run wrote over, saved in `out`. Nothing is sent or moved."""
+        """A plan that brings back what a run wrote over, saved in `out`. Nothing is sent or moved.
+
+        Raises ConfigError where that is no longer known.
+        """
+        self._require_details(undone)
         with self.store.lock("runs undo"), self.store.scratch() as copy:
             run = self._run("runs undo", copy, Options())
             guard_state(run, self.config)
@@ -347,6 +356,7 @@ class Bridge:
         """As `apply`; tried on a copy first, so that values are only said again where they will be sent."""
         assert saved.undo is not None
         undone, at = saved.undo
+        self._require_details(undone)
 
         def say(run: Run) -> None:
             repair.say_again(run, undone, at, repair.Undo())
@@ -359,6 +369,13 @@ class Bridge:
                 return outcome
         with self._running("apply", self.store, options) as run:
             return self._ended(run, pipeline.apply(run, saved, say, strict=strict))
+
+    def _require_details(self, run: int) -> None:
+        if run <= forgotten(self.store):
+            raise ConfigError(
+                f"run {run} cannot be undone: what it wrote over is forgotten",
+                hint="keep: {details_days: ...} in the config says how long that is kept from now on",
+            )
 
     def drop_letters(self, ids: Sequence[int]) -> None:
         """Give dead letters up for good."""

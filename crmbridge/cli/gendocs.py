@@ -143,6 +143,7 @@ def _configuration() -> Iterator[str]:
         ("`owner:`", config_model.Owner),
         ("`limits:`", Limits),
         ("`limits: first:`", FirstLimits),
+        ("`keep:`", config_model.Keep),
         ("`insights: NAME:`", config_model.Insight),
         ("`log:`", config_model.LogSettings),
     )

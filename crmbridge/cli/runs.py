@@ -43,7 +43,7 @@ def list_(
     output = session.output
     rows = session.bridge().store.runs(number)
     for row in rows:
-        output.emit(_message(row))
+        output.emit(_message(session, row))
     if not rows:
         output.print("There were no runs yet.")
         return
@@ -53,6 +53,9 @@ def list_(
             [_cells(session, row) for row in rows],
         )
     )
+    last = max((row.id for row in rows if _is_forgotten(session, row.id)), default=None)
+    if last is not None:
+        output.print(f"What the runs up to {last} wrote and found is forgotten (keep: details_days).")
 
 
 @runs.command()
@@ -65,13 +68,16 @@ def show(
     session: Session = ctx.obj
     output = session.output
     row = _run(session, run)
-    output.emit(_message(row))
+    output.emit(_message(session, row))
     output.print(
         output.table(("#Run", "Command", "Began", "Took", "Ended with", "Written"), [_cells(session, row)])
     )
     rows = [(*key.split("/", 2), f"{count:,}") for key, count in _counts(row).items()]
     if rows:
         output.print(output.table(("System", "Entity", "What", "#Count"), rows))
+    if _is_forgotten(session, run):
+        output.print("What it wrote and found is forgotten (keep: details_days): it cannot be undone.")
+        return
     _show_writes(session, run, number or LONG_AGO)
     _show_conflicts(session, run, number or LONG_AGO)
     _show_notes(session, run, number or LONG_AGO)
@@ -115,8 +121,16 @@ def _run(session: Session, run: int) -> RunRow:
 
     found = next((row for row in session.bridge().store.runs(LONG_AGO) if row.id == run), None)
     if found is None:
-        raise ConfigError(f"there is no run {run}", hint=session.command("runs", "list"))
+        old = _is_forgotten(session, run)
+        text = f"run {run} is no longer listed (keep: runs_days)" if old else f"there is no run {run}"
+        raise ConfigError(text, hint=session.command("runs", "list"))
     return found
+
+
+def _is_forgotten(session: Session, run: int) -> bool:
+    from crmbridge.engine.prune import forgotten
+
+    return 0 < run <= forgotten(session.bridge().store)
 
 
 def _writes(session: Session, run: int) -> Iterator[WriteRow]:
@@ -229,7 +243,7 @@ def _cells(session: Session, row: RunRow) -> list[Any]:
     return [row.id, row.command, local(row.started_at, session.zone()), took, ended, f"{written:,}"]
 
 
-def _message(row: RunRow) -> Any:
+def _message(session: Session, row: RunRow) -> Any:
     from crmbridge.cli.messages.runs import RunMessage
     from crmbridge.cli.values import instant
 
@@ -240,4 +254,5 @@ def _message(row: RunRow) -> Any:
         ended_at=instant(row.ended_at),
         exit_code=row.exit_code,
         counts=_counts(row),
+        forgotten=_is_forgotten(session, row.id),
     )

@@ -26,6 +26,7 @@ __all__ = [
     "CreateWhen",
     "EntitySync",
     "Insight",
+    "Keep",
     "LogSettings",
     "NetworkSettings",
     "Owner",
@@ -211,6 +212,24 @@ class Insight(_Part):
     """The stream there: an Excel sheet, a table."""
 
 
+class Keep(_Part):
+    """How long is remembered what happened. What the next run needs is kept in any case: the links and what
+    every record last said, deletes, judgements, dead letters that are open, operations that are uncertain."""
+
+    details_days: Annotated[int, Field(ge=7, le=36_500)] = 90
+    """Days for what runs wrote and found, conflicts that are decided, operations that are done, dead letters
+    that are settled. So long a run can be undone (`runs undo`), and a create that ended in somebody else's
+    record (`links undo`)."""
+    runs_days: Annotated[int, Field(ge=7, le=36_500)] = 730
+    """Days for the list of runs; at least `details_days`."""
+
+    @model_validator(mode="after")
+    def _runs_outlast_details(self) -> Keep:
+        if self.runs_days < self.details_days:
+            raise ValueError("runs_days must be at least details_days")
+        return self
+
+
 class LogSettings(_Part):
     """What is logged to a file; `crmbridge -v` logs to standard error as well."""
 
@@ -238,6 +257,8 @@ class Settings(_Part):
     """How each entity travels."""
     limits: Limits = Limits()
     """How much may happen in one run before a person is asked."""
+    keep: Keep = Keep()
+    """How long is remembered what happened."""
     mappings: list[Path] = [Path("mappings")]
     """Folders of mapping files that add to the connectors' own or override single lines of them."""
     custom_fields: dict[str, dict[str, CustomField]] = {}

@@ -195,7 +195,8 @@ def undo(run: Run, which: str, word: Word) -> Ruled:
     made = _creates_of(run, row)
     if not made:
         raise ConfigError(
-            f"{which} is in no create of ours", hint=f"crmbridge links unlink {which}, if it is somebody else"
+            f"{which} is in no create of ours that is remembered",
+            hint=f"crmbridge links unlink {which}, if it is somebody else",
         )
     ruled = unlink(run, row, word)
     run.store.drop_intents(["done"], [one.id for one in made])

@@ -115,6 +115,10 @@ class Run:
     """Microseconds that something may be parked before somebody has to look."""
     shared_by: int = 50
     """So many golden records may share an identity key; one that more share joins nobody."""
+    keep_details: int = 90 * 24 * 3600 * 1_000_000
+    """Microseconds that is remembered what runs wrote and found."""
+    keep_runs: int = 730 * 24 * 3600 * 1_000_000
+    """Microseconds that is remembered that there was a run."""
     changed_config: frozenset[str] = frozenset()
     """Entities whose policy, mapping or connectors are others than in the run before."""
     counts: Counts = field(default_factory=Counts)

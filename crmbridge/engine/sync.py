@@ -1,4 +1,4 @@
-"""The whole pipeline, readable on one screen: settle, pull, resolve, merge and plan, check, push.
+"""The whole pipeline, readable on one screen: settle, pull, resolve, merge and plan, check, push, forget.
 
 plan    all of it on a copy of the state, up to the check; the operations go to the caller
 apply   the same on the state itself, but only operations that a saved plan holds are sent
@@ -17,6 +17,7 @@ from crmbridge.engine import consent, insights
 from crmbridge.engine.golden import Summary, plan_dirty
 from crmbridge.engine.lookup import settle
 from crmbridge.engine.operations import Planned, chunks, decode, signature
+from crmbridge.engine.prune import prune
 from crmbridge.engine.pull import pull_system
 from crmbridge.engine.push import push
 from crmbridge.engine.recover import end_recovery, find_created
@@ -322,6 +323,8 @@ def _ended(run: Run, outcome: Outcome) -> Outcome:
         for mark in (APPROVED, UNDONE):
             run.store.drop_marks(mark)
         run.store.settle_owed(run.id)
+    if not run.trial:
+        prune(run)
     long_ago = run.now() - run.patience
     outcome.failed = _failures(run)
     outcome.waiting = run.store.owed("parked", long_ago, SHOWN)

@@ -333,3 +333,38 @@ class Store(Protocol):
     def notes(
         self, run: int | None, golden_id: str | None, limit: int, kind: str | None = None
     ) -> list[NoteRow]: ...
+
+    # what is old: each deletes up to `limit` rows and says how many they were
+    def run_before(self, at: int) -> int:
+        """The latest run that began before this time; 0: none is known."""
+        ...
+
+    def prune_writes(self, run: int, limit: int) -> int:
+        """What runs wrote over, up to this one."""
+        ...
+
+    def prune_notes(self, run: int, spare: Collection[str], limit: int) -> int:
+        """What runs found, up to this one, but for the kinds `spare`."""
+        ...
+
+    def prune_conflicts(self, run: int, decided_in: str, limit: int) -> int:
+        """Conflicts last seen by runs up to this one; not the latest of a field that is undecided, and none
+        of golden records that have a record in the system `decided_in`: a person's word is about them."""
+        ...
+
+    def prune_letters(self, before: int, limit: int) -> int:
+        """Settled letters of what failed last before this time."""
+        ...
+
+    def prune_refusals(self, run: int, limit: int) -> int:
+        """Rejected operations of runs up to this one that one done or rejected since has replaced."""
+        ...
+
+    def prune_done(self, run: int, before: int, limit: int) -> int:
+        """Operations of runs up to this one that were done before this time; not those of the last run that
+        had any in that system: limits, and stock that was not read since, go by them."""
+        ...
+
+    def prune_runs(self, run: int, limit: int) -> int:
+        """Runs up to this one."""
+        ...

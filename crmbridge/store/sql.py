@@ -15,6 +15,7 @@ from crmbridge.store.marks import Marks
 from crmbridge.store.migrations import NEWEST, upgrade
 from crmbridge.store.owed import Owed
 from crmbridge.store.postgres import Postgres
+from crmbridge.store.pruning import Pruning
 from crmbridge.store.records import Records
 from crmbridge.store.reports import DeadLetters, Reports
 from crmbridge.store.soundness import contradictions
@@ -166,6 +167,16 @@ class SqlStore:
         self.conflicts = reports.conflicts
         self.put_notes = reports.put_notes
         self.notes = reports.notes
+
+        pruning = Pruning(database)
+        self.run_before = pruning.run_before
+        self.prune_writes = pruning.prune_writes
+        self.prune_notes = pruning.prune_notes
+        self.prune_conflicts = pruning.prune_conflicts
+        self.prune_letters = pruning.prune_letters
+        self.prune_refusals = pruning.prune_refusals
+        self.prune_done = pruning.prune_done
+        self.prune_runs = pruning.prune_runs
 
     def lock(self, holder: str) -> AbstractContextManager[None]:
         return self._backend.lock(holder, self._now)

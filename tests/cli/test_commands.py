@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -118,6 +119,53 @@ def test_undo_leaves_what_a_later_run_wrote(agreed: Place) -> None:
     done = agreed.run("runs", "undo", str(run))
     assert "0 values of 0 golden records" in done.err
     assert "Nothing would be written" in done.out
+
+
+def long_ago(place: Place, run: int, days: int) -> None:
+    """The runs up to this one, and what they did, were so many days earlier."""
+    with closing(sqlite3.connect(place.folder / "state.db")) as state, state:
+        for table, column, which in (("runs", "started_at", "id"), ("intents", "updated_at", "run")):
+            earlier = f"UPDATE {table} SET {column} = {column} - ? WHERE {which} <= ?"
+            state.execute(earlier, (days * 86_400_000_000, run))
+
+
+def test_of_an_old_run_is_said_that_its_details_are_forgotten(agreed: Place) -> None:
+    for name in ("Wrong", "Right"):
+        agreed.customers(CUSTOMERS.replace("Ann Lee", name))
+        assert agreed.run("sync").code == 0
+    right, wrong = (line["id"] for line in agreed.run("runs", "list", "--json").lines[:2])
+    assert agreed.run("runs", "undo", str(wrong)).code == 0
+    assert "forgotten" not in agreed.run("runs", "list").out + agreed.run("runs", "show", str(wrong)).out
+    long_ago(agreed, wrong, 91)
+    assert agreed.run("sync").code == 0
+
+    assert f"What the runs up to {wrong} wrote and found is forgotten" in agreed.run("runs", "list").out
+    shown = {line["id"]: line["forgotten"] for line in agreed.run("runs", "list", "--json").lines}
+    assert (shown[wrong], shown[right]) == (True, False)
+    done = agreed.run("runs", "show", str(wrong))
+    assert "What it wrote and found is forgotten (keep: details_days): it cannot be undone" in done.out
+    assert "To undo it" not in done.err
+    assert re.search(r"display_name +Wrong +Right", agreed.run("runs", "show", str(right)).out)
+    for command in (("runs", "undo", str(wrong)), ("apply", f"crmbridge-undo-{wrong}.jsonl")):
+        done = agreed.run(*command)
+        assert (done.code, f"run {wrong} cannot be undone: what it wrote over is forgotten" in done.err) == (
+            2,
+            True,
+        )
+    assert "1 values of 1 golden records" in agreed.run("runs", "undo", str(right)).err
+
+
+def test_how_long_runs_are_remembered_is_configured(agreed: Place) -> None:
+    first = agreed.run("runs", "list", "--json").lines[-1]["id"]
+    agreed.config(CONFIG + "keep: {details_days: 10, runs_days: 30}\n")
+    long_ago(agreed, first, 29)
+    assert agreed.run("sync").code == 0
+    assert "is forgotten" in agreed.run("runs", "show", str(first)).out
+    long_ago(agreed, first, 2)
+    assert agreed.run("sync").code == 0
+    done = agreed.run("runs", "show", str(first))
+    assert (done.code, f"run {first} is no longer listed (keep: runs_days)" in done.err) == (2, True)
+    assert "there is no run 999" in agreed.run("runs", "show", "999").err
 
 
 def test_an_undo_that_is_not_applied_changes_nothing(agreed: Place) -> None:

@@ -996,6 +996,105 @@ class StoreSuite:
         assert [replace(row, id=0) for row in store.notes(3, None, 9)] == [rows[3]]
         assert [row.text for row in store.notes(None, None, 3)] == ["0", "1", "2"]
 
+    # what is old
+
+    def test_the_latest_run_before_a_time(self, store: Store) -> None:
+        with store.transaction():
+            first, second = (store.begin_run(RunRow(command="sync", started_at=at)) for at in (10, 20))
+        assert [store.run_before(at) for at in (10, 11, 20, 99)] == [0, first, first, second]
+
+    def test_what_old_runs_wrote_and_found_is_forgotten_in_parts(self, store: Store) -> None:
+        with store.transaction():
+            store.put_writes(
+                WriteRow(n, "i", "shop", n, "g", "name", '"a"', "unset", NOW) for n in (1, 1, 2, 3)
+            )
+            for kind in ("held", "doubt"):
+                store.put_notes(
+                    NoteRow(n, kind, "shop", "party", "g", "name", f"{n}", NOW) for n in (1, 2, 3)
+                )
+            assert [store.prune_writes(2, 2) for _ in range(3)] == [2, 1, 0]
+            assert [store.prune_notes(2, ["doubt"], 9) for _ in range(2)] == [2, 0]
+        assert [row.run for n in (1, 2, 3) for row in store.writes(n, (-1, 0), 9)] == [3]
+        assert [(row.kind, row.run) for row in store.notes(None, None, 9)] == [
+            ("held", 3),
+            ("doubt", 1),
+            ("doubt", 2),
+            ("doubt", 3),
+        ]
+
+    def test_conflicts_that_wait_or_were_decided_by_a_person_are_not_forgotten(self, store: Store) -> None:
+        old = ConflictRow("g", "party", "name", "1", "[]", "latest", run=1)
+        word = record("d", system="hub", stream="party", golden_id="decided")
+        put(store, word, record("1", golden_id="g"))
+        with store.transaction():
+            store.put_conflicts(
+                [
+                    old,
+                    replace(old, winner="2", undecided=True),
+                    replace(old, winner="3", undecided=True),
+                    replace(old, path="note", winner="4", undecided=True),
+                    replace(old, winner="5", run=2),
+                    replace(old, winner="6", golden_id="decided"),
+                ]
+            )
+            assert [store.prune_conflicts(1, "hub", 1) for _ in range(3)] == [1, 1, 0]
+        assert [row.winner for row in store.conflicts(None, None, 9)] == ["3", "4", "5", "6"]
+
+    def test_settled_letters_are_forgotten_once_they_are_old(self, store: Store) -> None:
+        with store.transaction():
+            ids = [store.put_dead_letter(letter(f"{n}", last_at=n)) for n in range(1, 6)]
+            for letter_id, status in zip(ids[:4], ("dropped", "open", "replayed", "dropped"), strict=True):
+                store.settle_dead_letter(letter_id, status)
+            assert [store.prune_letters(4, 1) for _ in range(3)] == [1, 1, 0]
+        assert [row.native_id for row in store.dead_letters(None)] == ["2", "4", "5"]
+
+    def test_operations_are_forgotten_once_they_are_done_and_old(self, store: Store) -> None:
+        open_ones = ("planned", "sent", "accepted", "uncertain", "rejected", "parked")
+        with store.transaction():
+            store.put_intents(intent(status, status=status) for status in open_ones)
+            store.put_intents(
+                [
+                    intent("done", status="done", updated_at=5),
+                    intent("settled late", status="done", updated_at=9),
+                    intent("by a later run", status="done", run=2, updated_at=5),
+                    intent("the last in crm", status="done", system="crm", updated_at=5),
+                    intent("after it", status="planned", run=3),
+                ]
+            )
+            assert [store.prune_done(1, 9, 5) for _ in range(2)] == [1, 0]
+            left = {row.id for row in store.intents_with([*open_ones, "done"], 99)}
+        assert left == {*open_ones, "settled late", "by a later run", "the last in crm", "after it"}
+
+    def test_a_refusal_is_forgotten_once_another_operation_took_its_place(self, store: Store) -> None:
+        first = intent("first", status="rejected", kind="update", golden_id="g")
+        with store.transaction():
+            store.put_intents(
+                [
+                    first,
+                    replace(first, id="still holds", scope="de"),
+                    replace(first, id="open since", system="crm"),
+                    replace(first, id="uncertain", system="crm", run=3, status="uncertain"),
+                    replace(first, id="second", run=2),
+                    replace(first, id="third", run=3, status="done"),
+                ]
+            )
+            assert [store.prune_refusals(1, 9) for _ in range(2)] == [1, 0]
+            assert [row.id for row in store.intents_with(["rejected"], 9)] == [
+                "open since",
+                "still holds",
+                "second",
+            ]
+            assert store.prune_refusals(3, 9) == 1
+
+    def test_old_runs_leave_the_list_and_their_numbers_are_not_given_again(self, store: Store) -> None:
+        with store.transaction():
+            runs = [store.begin_run(RunRow(command="sync")) for _ in range(3)]
+            assert [store.prune_runs(runs[1], 1) for _ in range(3)] == [1, 1, 0]
+        assert [row.id for row in store.runs(9)] == [runs[2]]
+        with store.transaction():
+            assert store.prune_runs(runs[2], 9) == 1
+            assert store.begin_run(RunRow(command="sync")) > runs[2]
+
     # text
 
     def test_any_text_and_any_number_of_ids(self, store: Store) -> None:

@@ -134,6 +134,8 @@ class RunMessage(Message):
     """What it ended with."""
     counts: dict[str, int] = {}
     """`SYSTEM/ENTITY/WHAT`: what was read and written."""
+    forgotten: bool = False
+    """Whether it is no longer known what exactly it wrote and found: see `keep` in the config."""
 
 
 class WriteMessage(Message):
