@@ -254,7 +254,7 @@ class _Pull:
         self.removals.take(page, self.clock_offset)
         store.mark_dirty(dirty)
         for reject in page.rejects:
-            self.rejects.add(("", reject.position), reject.reason, reject.raw)
+            self.rejects.add((reject.scope, reject.position), reject.reason, reject.raw)
         self.listed += len(page.records) + len(page.rejects)
 
     def _changed(

@@ -150,6 +150,8 @@ class Reject:
     """What is wrong and what to do."""
     raw: Any = None
     """The row as it was read, whole; JSON-like."""
+    scope: str = ""
+    """Of the row, where `position` is a native id."""
 
 
 @dataclass(slots=True)

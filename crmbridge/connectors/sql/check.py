@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from crmbridge.connectors.sql.columntimes import ColumnTimes, column_times, keeps_text
 from crmbridge.connectors.sql.database import Database
+from crmbridge.connectors.sql.read import Reader
 from crmbridge.connectors.sql.source import Source, Sources
 from crmbridge.connectors.sql.values import Field
 from crmbridge.sdk import CrmbridgeError, Finding
@@ -19,11 +20,13 @@ __all__ = ["check"]
 
 _MANY_ROWS = 10_000
 """From here on a scan of a table is worth an index."""
+_MANY_SCOPES = 50
+"""So many are looked for."""
 _LARGE_FILE = 10 << 20
 """From here on, in bytes, reading an SQLite file takes long enough that others notice."""
 
 
-def check(database: Database, sources: Sources) -> Iterator[Finding]:
+def check(database: Database, sources: Sources, reader: Reader) -> Iterator[Finding]:
     """Reach the database, then look at each stream. Problems are findings."""
     try:
         with database.reading() as connection:
@@ -36,7 +39,7 @@ def check(database: Database, sources: Sources) -> Iterator[Finding]:
         try:
             source = sources.source(name)
             with database.reading() as connection:
-                yield from _Check(database, connection, source).findings()
+                yield from _Check(database, connection, source, reader).findings()
         except CrmbridgeError as error:
             yield Finding("error", str(error.message), error.hint or "")
 
@@ -62,13 +65,15 @@ def _connection(database: Database, connection: Connection) -> Iterator[Finding]
 class _Check:
     """Looks at one stream."""
 
-    def __init__(self, database: Database, connection: Connection, source: Source) -> None:
+    def __init__(self, database: Database, connection: Connection, source: Source, reader: Reader) -> None:
         self._database = database
+        self._reader = reader
         self._connection = connection
         self._source = source
 
     def findings(self) -> Iterator[Finding]:
         yield from self._key()
+        yield from self._scopes()
         yield from self._cursor()
         yield from self._children()
         if self._source.settings.write:
@@ -101,6 +106,27 @@ class _Check:
             )
         elif source.settings.query is None:
             yield self._finding("warning", f"nothing keeps the key {names} unique", "add a unique index")
+
+    def _scopes(self) -> Iterator[Finding]:
+        """Which scopes there are, and which of them are left alone."""
+        scope, wanted = self._source.scope, self._source.settings.scopes
+        if scope is None:
+            return
+        self._reader.within(self._source)
+        held = sa.select(scope.column).select_from(self._source.table).distinct().limit(_MANY_SCOPES)
+        values = [value for (value,) in self._connection.execute(held)]
+        found = sorted(self._reader.values.native_id([scope], [v]) for v in values if v is not None)
+        left = [one for one in found if wanted and one not in wanted]
+        yield self._finding("ok", f"{scope.name} tells scopes apart: {', '.join(wanted or found)}")
+        if left:
+            yield self._finding("ok", f"rows of other scopes are left alone: {', '.join(left)}")
+        if None in values:
+            count = self._count(scope.column.is_(None))
+            what = "are left alone" if wanted else "belong to no scope"
+            yield self._finding("warning", f"{count} rows have no {scope.name}: they {what}", "fill it")
+        for one in wanted:
+            if one not in found and len(values) < _MANY_SCOPES:
+                yield self._finding("warning", f"no row has {scope.name} {one!r}", "is it written so?")
 
     def _cursor(self) -> Iterator[Finding]:
         source, cursor = self._source, self._source.cursor

@@ -52,7 +52,7 @@ class SqlConnector(Connector):
         self._writer = Writer(self._database, self._reader)
 
     def check(self) -> Iterable[Finding]:
-        return check(self._database, self._sources)
+        return check(self._database, self._sources, self._reader)
 
     def streams(self) -> Sequence[Stream]:
         return [self._stream(self._sources.source(name)) for name in self._sources.names()]

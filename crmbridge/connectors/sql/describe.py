@@ -28,7 +28,7 @@ _TYPES: Mapping[Kind, str] = {
 def describe(source: Source, database: Database, batch_size: int, sample: object) -> Stream:
     """The stream. `sample` is some value of the cursor column: it shows how fine its times are."""
     settings = source.settings
-    key_names = [field.name for field in source.key]
+    key_names = [field.name for field in source.ids]
     operations = {"create", "update", "delete"} if settings.write else set()
     if settings.write and source.deleted is not None:
         operations.add("archive")
@@ -56,6 +56,7 @@ def describe(source: Source, database: Database, batch_size: int, sample: object
                 field.name: field.max_length for field in source.fields.values() if field.max_length
             },
             time_resolution=_resolution(sample),
+            scopes=settings.scopes,
         ),
     )
 
@@ -82,13 +83,15 @@ def _info(field: Field, *, required: bool) -> FieldInfo:
 
 
 def _search_keys(source: Source) -> tuple[str, ...]:
-    own = [source.key[0].name] if len(source.key) == 1 else []
+    own = [source.ids[0].name] if len(source.ids) == 1 else []
     return tuple(dict.fromkeys([*own, *source.unique]))
 
 
 def _required(source: Source, field: Field) -> bool:
+    if field == source.scope:  # the operation says it
+        return False
     # SQLite lets a text key be NULL; such a row could not be found again.
-    if field in source.key and not field.has_default and field.name not in source.settings.defaults:
+    if field in source.ids and not field.has_default and field.name not in source.settings.defaults:
         return True
     supplied: Iterable[str | None] = (
         *source.settings.defaults,

@@ -20,7 +20,7 @@ from crmbridge.connectors.sql.database import BrokenText, Database
 from crmbridge.connectors.sql.keyset import Position, beyond, bound_value, capped, plausible, stepped_back
 from crmbridge.connectors.sql.source import Child, Source
 from crmbridge.connectors.sql.values import BadValueError, Values
-from crmbridge.sdk import Cursor, CursorExpiredError, Page, Record, Reject, Tombstone
+from crmbridge.sdk import ConfigError, Cursor, CursorExpiredError, Page, Record, Reject, Tombstone
 
 __all__ = ["Held", "Key", "Reader"]
 
@@ -36,6 +36,7 @@ class Held:
 
     key: Key
     item: Record | Tombstone | Reject
+    scope: str = ""
 
 
 class Reader:
@@ -62,14 +63,12 @@ class Reader:
 
     def get_many(self, source: Source, native_ids: Sequence[str]) -> Iterator[Record]:
         """The records that are there; those marked as deleted are not."""
-        keys = [
-            key
-            for key in (self.values.parse_id(source.key, each) for each in dict.fromkeys(native_ids))
-            if key
-        ]
+        ids = [i for i in (self.values.parse_id(source.ids, each) for each in dict.fromkeys(native_ids)) if i]
+        columns = [field.column for field in source.ids]
         with self.database.reading() as connection:
-            for start in range(0, len(keys), self.page_size):
-                for held in self.held(connection, source, keys[start : start + self.page_size]).values():
+            for start in range(0, len(ids), self.page_size):
+                among = _in(columns, ids[start : start + self.page_size])
+                for held in self._rows_where(connection, source, [among, *self.within(source)]):
                     if isinstance(held.item, Record):
                         yield held.item
 
@@ -93,21 +92,60 @@ class Reader:
     def held(
         self, connection: Connection, source: Source, keys: Sequence[Key], *, lock: bool = False
     ) -> dict[str, Held]:
-        """What the database holds under these keys, by native id. `lock`: until the transaction ends."""
+        """What the database holds under these keys, by their texts. `lock`: until the transaction ends."""
         if not keys:
             return {}
-        query = (
-            sa.select(*source.columns)
-            .where(_among(source, keys))
-            .order_by(*(field.column for field in source.key))
-        )
+        found = self._rows_where(connection, source, [_among(source, keys)], lock=lock)
+        return {self.values.native_id(source.key, held.key): held for held in found}
+
+    def _rows_where(
+        self,
+        connection: Connection,
+        source: Source,
+        conditions: Sequence[sa.ColumnElement[bool]],
+        *,
+        lock: bool = False,
+    ) -> Iterator[Held]:
+        columns = [field.column for field in source.key]
+        query = sa.select(*source.columns).where(*conditions).order_by(*columns)
         if lock:
             query = query.with_for_update()
-        rows = connection.execute(query).all()
-        found = {}
-        for row, held in zip(rows, self.assemble(connection, source, rows), strict=True):
-            found[self.values.native_id(source.key, key_of(source, row))] = held
-        return found
+        return self.assemble(connection, source, connection.execute(query).all())
+
+    # -- ids and scopes
+
+    def native_id(self, source: Source, key: Key) -> str:
+        """The native id of the row with this key."""
+        return self.values.native_id(source.ids, key[-len(source.ids) :])
+
+    def parse_key(self, source: Source, scope: str, native_id: str) -> Key | None:
+        """The key of the record; None where no row can have it."""
+        ids = self.values.parse_id(source.ids, native_id)
+        if ids is None or source.key == source.ids:
+            return ids
+        found = self.scope_value(source, scope)
+        return None if found is None else (found, *ids)
+
+    def scope_value(self, source: Source, scope: str) -> Any:
+        """What stands in the column of the scope; None where nothing can."""
+        assert source.scope is not None
+        found = self.values.parse_id([source.scope], scope)
+        return found[0] if found else None
+
+    def within(self, source: Source) -> list[sa.ColumnElement[bool]]:
+        """The rows of the scopes that are read; all of them where none is named."""
+        if source.scope is None or not source.settings.scopes:
+            return []
+        values = {one: self.scope_value(source, one) for one in source.settings.scopes}
+        for one, value in values.items():
+            if value is None:
+                raise ConfigError(f"{source.name}: scopes: {one!r} cannot stand in {source.scope.name}")
+        return [source.scope.column.in_(values.values())]
+
+    def _scope(self, source: Source, row: Row) -> str:
+        if source.scope is None or row[source.scope_at] is None:
+            return ""
+        return self.values.native_id([source.scope], [row[source.scope_at]])
 
     # -- rows and records
 
@@ -121,7 +159,8 @@ class Reader:
     ) -> Sequence[Row]:
         """A page of rows behind `last` in the order of these fields, and one row more if there is one."""
         columns = [field.column for field in order]
-        query = sa.select(*source.columns).where(*conditions).order_by(*columns).limit(self.page_size + 1)
+        chosen = (*conditions, *self.within(source))
+        query = sa.select(*source.columns).where(*chosen).order_by(*columns).limit(self.page_size + 1)
         query = query.where(*(field.column.is_not(None) for field in order if field.nullable))
         if last is not None:
             query = query.where(beyond(columns, last, inclusive=False, row_values=self.database.row_values))
@@ -133,25 +172,27 @@ class Reader:
         keys = [key_of(source, row) for row in rows]
         lists = [self._children(connection, source, child, keys) for child in source.children]
         for key, row in zip(keys, rows, strict=True):
-            yield Held(key, self._item(source, key, row, (decode, lists)))
+            item = self._item(source, key, row, (decode, lists))
+            yield Held(key, item, item.scope)
 
     def _item(
         self, source: Source, key: Key, row: Row, parts: tuple[Callable[[Row], dict[str, Any]], list[_Lists]]
     ) -> Record | Tombstone | Reject:
         decode, lists = parts
-        position = f"{source.name}: {[_showable(part) for part in key]}"
+        position, scope = f"{source.name}: {[_showable(part) for part in key]}", ""
         try:
-            native_id = position = self.values.native_id(source.key, key)
+            native_id, scope = self.native_id(source, key), self._scope(source, row)
+            position = native_id
             data = decode(row)
             for child, found in zip(source.children, lists, strict=True):
-                data[child.name] = found.of(native_id)
+                data[child.name] = found.of(self.values.native_id(source.key, key))
             version = self._version(source, data)
         except BadValueError as error:
-            return Reject(position, f"{error}; correct it in the database", raw=_raw(source, row))
+            return Reject(position, f"{error}; correct it in the database", _raw(source, row), scope)
         modified = self._modified(source, row)
         if source.deleted is not None and _is_deleted(source, data[source.deleted.name]):
-            return Tombstone(native_id, at=modified, archived=True)
-        return Record(native_id, data, version=version, modified=modified)
+            return Tombstone(native_id, scope, at=modified, archived=True)
+        return Record(native_id, data, version=version, modified=modified, scope=scope)
 
     def _version(self, source: Source, data: dict[str, Any]) -> str | None:
         if source.version is not None:
@@ -287,9 +328,10 @@ class _Pull:
             if keys[index] in (keys[index - 1 : index] + keys[index + 1 : index + 2]):
                 names = ", ".join(field.name for field in source.key)
                 items[index] = Reject(
-                    self._reader.values.native_id(source.key, keys[index]),
+                    self._reader.native_id(source, keys[index]),
                     f"the key ({names}) occurs more than once; name columns that identify a row as `key`",
                     raw=_raw(source, rows[index]),
+                    scope=items[index].scope,
                 )
 
     def _without_key(self) -> list[Reject]:
@@ -299,9 +341,8 @@ class _Pull:
         if not empty:
             return []
         limit = 100
-        rows = self._connection.execute(
-            sa.select(*source.columns).where(sa.or_(*empty)).limit(limit + 1)
-        ).all()
+        without = (sa.or_(*empty), *self._reader.within(source))
+        rows = self._connection.execute(sa.select(*source.columns).where(*without).limit(limit + 1)).all()
         names = ", ".join(field.name for field in source.key)
         rejects = [
             Reject(
@@ -320,9 +361,8 @@ class _Pull:
     def _count(self) -> int | None:
         if self._source.settings.query is not None:
             return None
-        return self._connection.execute(
-            sa.select(sa.func.count()).select_from(self._source.table)
-        ).scalar_one()
+        counted = sa.select(sa.func.count()).select_from(self._source.table)
+        return self._connection.execute(counted.where(*self._reader.within(self._source))).scalar_one()
 
     def _high(self) -> Any:
         cursor = self._source.cursor

@@ -13,6 +13,7 @@ For example:
           key: number
           cursor: changed
           children: {lines: {table: order_lines, foreign_key: order_number, key: line_no}}
+        invoices: {table: invoices, key: number, scope_column: company, scopes: [de, fr], write: true}
         stock: {query: "SELECT sku, SUM(quantity) AS quantity FROM stock GROUP BY sku", key: sku}
 """
 
@@ -40,12 +41,19 @@ def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def _as_scopes(value: Any) -> Any:
+    parts = value if isinstance(value, list) else [value]
+    return tuple(str(part) if type(part) is int else part for part in parts)
+
+
 def _as_deleted(value: Any) -> Any:
     return {"column": value} if isinstance(value, str) else value
 
 
 Columns = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 """One column's name or a list of them."""
+Scopes = Annotated[tuple[str, ...], BeforeValidator(_as_scopes)]
+"""Values of a column, as texts."""
 
 
 class _Settings(BaseModel):
@@ -60,7 +68,8 @@ class ChildSettings(_Settings):
     db_schema: str | None = Field(None, alias="schema")
     """Where it is, if not in the parent's schema."""
     foreign_key: Columns
-    """The child's columns that hold the parent's key, in the order of that key."""
+    """The child's columns that hold the parent's key, in the order of that key; where keys repeat among
+    scopes, the scope's first."""
     key: str
     """The column that tells the children of one parent apart. A number that the database does not
     generate is counted up by crmbridge."""
@@ -89,6 +98,12 @@ class StreamSettings(_Settings):
     """A single SELECT; read-only. Its columns need names."""
     key: Columns = ()
     """The column or columns that identify a row; without it, the primary key."""
+    scope_column: str | None = None
+    """The column that says to which company, channel or organization a row belongs, where one table holds
+    those of several. It is a part of the record's key then: 7 of one company is not 7 of another."""
+    scopes: Scopes = ()
+    """The values of `scope_column` that are read and written, the one for new rows first: a new row goes
+    there, or into that of what it refers to. Rows of others are left alone. Without it, all are read."""
     cursor: str | None = None
     """A column that grows with every change: a time, date or number. Without it, each pull reads all. Times
     in a column of texts have to be ISO 8601 and of one style; our writes keep to it."""
@@ -121,6 +136,12 @@ class StreamSettings(_Settings):
                 raise ValueError("a `query` needs `key`: the column or columns that identify a row")
             if self.write:
                 raise ValueError("a `query` is read-only; use `table` for a stream that is written")
+        if self.scopes and not self.scope_column:
+            raise ValueError("`scopes` wants `scope_column`: the column that holds them")
+        if len(set(self.scopes)) < len(self.scopes):
+            raise ValueError("`scopes` names one of them twice")
+        if self.write and self.scope_column and not self.scopes:
+            raise ValueError("`write: true` with `scope_column` wants `scopes`: where new rows belong")
         if not self.write and (self.upsert or self.mark_column or self.touch or self.defaults):
             raise ValueError("`upsert`, `mark_column`, `touch` and `defaults` want `write: true`")
         return self

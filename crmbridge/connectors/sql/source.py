@@ -47,6 +47,11 @@ class Source:
     fields: Mapping[str, Field]
     """By column name, in the table's order."""
     key: tuple[Field, ...]
+    """What tells a row from all others: `ids`, behind the scope where ids repeat among scopes."""
+    ids: tuple[Field, ...]
+    """What the native id is made of."""
+    scope: Field | None
+    """The column that says in which scope a row is."""
     unique: tuple[str, ...]
     """Columns that are unique each by itself, by a constraint."""
     key_is_unique: bool
@@ -61,6 +66,8 @@ class Source:
     """Where in a row the key's columns are."""
     cursor_at: int
     """Where in a row the cursor column is; -1 without one."""
+    scope_at: int
+    """Where in a row the scope is; -1 without one."""
 
     @property
     def columns(self) -> list[sa.ColumnElement[Any]]:
@@ -153,15 +160,19 @@ class _Resolver:
             table, fields = reflected, self._fields(reflected)
             unique = _unique_columns(reflected) + self._hidden_unique_columns(reflected)
             indexed = frozenset([*(names[0] for names in unique), *_indexed_columns(reflected)])
-        key = self._columns(fields, settings.key or _primary_key(table), "key")
-        if not key:
+        scope = self._optional(fields, settings.scope_column, "scope_column")
+        ids = self._columns(fields, settings.key or _primary_key(table, settings.scope_column), "key")
+        if not ids:
             raise ConfigError(
                 f"{self._place}: table {settings.table!r} has no primary key",
                 hint="name the columns that identify a row: `key: [...]`",
             )
+        repeats = scope is not None and scope not in ids and {f.name for f in ids} not in map(set, unique)
+        key = (scope, *ids) if scope is not None and repeats else ids
         self._columns(fields, (*settings.touch, *settings.defaults), "touch, defaults")
         self._columns(fields, filter(None, [settings.mark_column]), "mark_column")
-        children = tuple(self._child(n, c, schema, len(key)) for n, c in settings.children.items())
+        key_names = tuple(field.name for field in key)
+        children = tuple(self._child(n, c, schema, key_names) for n, c in settings.children.items())
         self._no_clash(fields, children)
         cursor = self._optional(fields, settings.cursor, "cursor")
         deleted = settings.deleted.column if settings.deleted else None
@@ -172,6 +183,8 @@ class _Resolver:
             table=table,
             fields=fields,
             key=key,
+            ids=ids,
+            scope=scope,
             unique=tuple(names[0] for names in unique if len(names) == 1),
             key_is_unique={field.name for field in key} in [set(names) for names in unique],
             cursor=cursor,
@@ -181,21 +194,22 @@ class _Resolver:
             indexed=indexed,
             key_at=tuple(names.index(field.name) for field in key),
             cursor_at=names.index(cursor.name) if cursor else -1,
+            scope_at=names.index(scope.name) if scope else -1,
         )
 
-    def _child(self, name: str, settings: ChildSettings, schema: str | None, width: int) -> Child:
+    def _child(self, name: str, settings: ChildSettings, schema: str | None, key: tuple[str, ...]) -> Child:
         setting = f"children: {name}"
         table = self._table(settings.table, settings.db_schema or schema, f"{setting}: table")
         fields = self._fields(table)
         foreign_key = self._columns(fields, settings.foreign_key, f"{setting}: foreign_key")
-        if len(foreign_key) != width:
+        if len(foreign_key) != len(key):
             raise ConfigError(
                 f"{self._place}: {setting}: foreign_key has {len(foreign_key)} columns, "
-                f"the parent's key has {width}"
+                f"the parent's key has {len(key)}: {', '.join(key)}"
             )
-        (key,) = self._columns(fields, (settings.key,), f"{setting}: key")
+        (own_key,) = self._columns(fields, (settings.key,), f"{setting}: key")
         order = self._columns(fields, settings.order_by, f"{setting}: order_by")
-        return Child(name, table, fields, foreign_key, key, (*order, key))
+        return Child(name, table, fields, foreign_key, own_key, (*order, own_key))
 
     def _table(self, name: str, schema: str | None, setting: str) -> sa.Table:
         inspector = sa.inspect(self._connection)
@@ -333,8 +347,10 @@ def _keep_declared_type(_inspector: sa.Inspector, _table: sa.Table, column: Any)
         column["type"] = sa.types.NullType()
 
 
-def _primary_key(table: sa.FromClause) -> tuple[str, ...]:
-    return tuple(column.name for column in table.primary_key)
+def _primary_key(table: sa.FromClause, scope: str | None) -> tuple[str, ...]:
+    """Its columns, without that of the scope unless it is the only one."""
+    names = tuple(column.name for column in table.primary_key)
+    return tuple(name for name in names if name != scope) or names
 
 
 def _unique_columns(table: sa.Table) -> list[tuple[str, ...]]:

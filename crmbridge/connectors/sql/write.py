@@ -21,6 +21,7 @@ from crmbridge.connectors.sql.encode import Encoder, RefusedError, StaleError, S
 from crmbridge.connectors.sql.failures import about_one_row, lost, reason
 from crmbridge.connectors.sql.read import Held, Key, Reader
 from crmbridge.connectors.sql.source import Source
+from crmbridge.connectors.sql.values import Field
 from crmbridge.sdk import Operation, Record, Reject, Result, Tombstone
 
 __all__ = ["Writer"]
@@ -79,7 +80,7 @@ class _Batch:
 
     def run(self, operations: Sequence[Operation]) -> list[Result]:
         """The results, in the operations' order, as they are if the commit succeeds."""
-        wanted = [self._reader.values.parse_id(self._source.key, op.native_id or "") for op in operations]
+        wanted = [self._key(operation) for operation in operations]
         self._locked = self._reader.held(
             self._connection, self._source, [key for key in wanted if key], lock=True
         )
@@ -157,7 +158,8 @@ class _Batch:
     def _apply(self, operation: Operation) -> Result | Key:
         if operation.kind == "create":
             return self._create(operation)
-        held = self._locked.get(self._normal(operation.native_id or ""))
+        self._require_scope(operation)
+        held = self._held(operation)
         if operation.kind == "delete":
             return self._delete(operation, held)
         if operation.kind == "archive" and self._source.deleted is not None:
@@ -166,9 +168,14 @@ class _Batch:
             return self._update(operation, held)
         raise RefusedError(f"a table does not know the operation {operation.kind!r}")
 
-    def _normal(self, native_id: str) -> str:
-        key = self._reader.values.parse_id(self._source.key, native_id)
-        return native_id if key is None else self._reader.values.native_id(self._source.key, key)
+    def _key(self, operation: Operation) -> Key | None:
+        return self._reader.parse_key(self._source, operation.scope, operation.native_id or "")
+
+    def _held(self, operation: Operation) -> Held | None:
+        """The row that the operation is about. One of that id in another scope is none."""
+        key = self._key(operation)
+        held = self._locked.get(self._reader.values.native_id(self._source.key, key)) if key else None
+        return held if held is not None and held.scope == operation.scope else None
 
     # -- the kinds
 
@@ -181,7 +188,8 @@ class _Batch:
                 with self._connection.begin_nested():
                     key = self._insert(row, given)
             except IntegrityError:
-                if not self._reader.held(self._connection, source, [given], lock=True):
+                there = self._reader.held(self._connection, source, [given], lock=True)
+                if not [held for held in there.values() if held.scope == operation.scope]:
                     raise
                 changed, _ = self._split(operation.data)
                 self._set(given, self._encoder.row(source.fields, changed))
@@ -198,13 +206,31 @@ class _Batch:
         if source.settings.mark_column and operation.mark is not None:
             data[source.settings.mark_column] = operation.mark
         row = self._encoder.row(source.fields, data)
-        row |= self._touched(row, new=True)
+        row |= self._scope_of(operation, row) | self._touched(row, new=True)
         for field in source.key:
             if row.get(field.name) is None and not field.has_default:
                 raise RefusedError(
                     f"{field.name}: the key has no value, and the database does not generate one"
                 )
         return row, lists
+
+    def _require_scope(self, operation: Operation) -> Field | None:
+        field = self._source.scope
+        if field is not None and operation.scope not in self._source.settings.scopes:
+            raise RefusedError(f"{field.name}: {operation.scope!r} is none of the stream's `scopes`")
+        return field
+
+    def _scope_of(self, operation: Operation, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The column of the scope. Nothing else than the operation says it, and no row leaves its scope."""
+        field = self._require_scope(operation)
+        if field is None:
+            return {}
+        value = self._reader.scope_value(self._source, operation.scope)
+        if row.get(field.name, value) != value:
+            raise RefusedError(
+                f"{field.name}: the record belongs to {operation.scope!r}; what it belongs to is not written"
+            )
+        return {field.name: value}
 
     def _insert(self, row: Mapping[str, Any], given: Key) -> Key:
         statement = sa.insert(self._source.written).values(dict(row))
@@ -223,6 +249,7 @@ class _Batch:
         key = self._unchanged(operation, held)
         data, lists = self._split(operation.data)
         row = self._encoder.row(self._source.fields, data)
+        self._scope_of(operation, row)
         self._set(key, row)
         self._write_lists(key, lists)
         return tuple(row.get(field.name, part) for field, part in zip(self._source.key, key, strict=True))

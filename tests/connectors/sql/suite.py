@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from crmbridge.connectors.sql import SqlConnector
 from crmbridge.sdk import (
@@ -113,6 +114,28 @@ CREATE TABLE order_lines (
   quantity NUMERIC(12,3) CHECK (quantity > 0), PRIMARY KEY (order_number, line_no)
 )"""
 BY_TIME = {"table": "customers", "cursor": "updated_at", "write": True}
+COMPANIES = """
+CREATE TABLE orders (
+  company INTEGER NOT NULL, number VARCHAR(9) NOT NULL, note TEXT, changed INTEGER, gone BOOLEAN,
+  PRIMARY KEY (company, number)
+);
+CREATE TABLE order_lines (
+  company INTEGER NOT NULL, order_number VARCHAR(9) NOT NULL, line_no INTEGER NOT NULL, sku VARCHAR(9),
+  PRIMARY KEY (company, order_number, line_no)
+);
+INSERT INTO orders VALUES (1, '7', 'a', 10, NULL), (2, '7', 'b', 20, NULL), (2, '8', 'c', 30, NULL),
+  (3, '7', 'd', 40, NULL);
+INSERT INTO order_lines VALUES (1, '7', 1, 'tea'), (2, '7', 1, 'cup')"""
+"""Orders of three companies, which count from 1 each; two of them are the bridge's business."""
+BY_COMPANY = {
+    "table": "orders",
+    "scope_column": "company",
+    "scopes": [2, 1],
+    "write": True,
+    "children": {
+        "lines": {"table": "order_lines", "foreign_key": ["company", "order_number"], "key": "line_no"}
+    },
+}
 WITH_LINES = {
     "table": "orders",
     "write": True,
@@ -395,6 +418,176 @@ class SqlSuite:
         ]
         assert found["B"].data["lines"] == []
         assert len(found["C"].data["lines"]) == 1
+
+    # -- scopes
+
+    def test_the_same_number_in_two_companies_is_two_records(self, shop: Shop) -> None:
+        shop.create(COMPANIES)
+        connector = shop.open({"orders": BY_COMPANY}, page_size=2)
+        (stream,) = connector.streams()
+        assert (stream.key, stream.capabilities.scopes) == ("number", ("2", "1"))
+        assert stream.capabilities.required == {"number"}
+        pages = everything(connector, "orders")
+        held = {(r.scope, r.native_id): r.data for page in pages for r in page.records}
+        assert {place: data["note"] for place, data in held.items()} == {
+            ("1", "7"): "a",
+            ("2", "7"): "b",
+            ("2", "8"): "c",
+        }
+        assert [line["sku"] for line in held["1", "7"]["lines"]] == ["tea"]
+        assert [line["sku"] for line in held["2", "7"]["lines"]] == ["cup"]
+        assert (pages[0].total, pages[-1].complete) == (3, True)
+        rest = everything(connector, "orders", pages[0].cursor)
+        assert [(r.scope, r.native_id) for page in rest for r in page.records] == [("2", "8")]
+        asked = [(r.scope, r.native_id) for r in connector.get_many("orders", ["7", "9"])]
+        assert asked == [("1", "7"), ("2", "7")]
+        assert [r.scope for r in connector.search("orders", "number", "7")] == ["1", "2"]
+
+    def test_changes_and_deletes_come_from_the_companies_that_are_read(self, shop: Shop) -> None:
+        shop.create(COMPANIES)
+        settings = {**BY_COMPANY, "cursor": "changed", "overlap": 0, "deleted": "gone", "children": {}}
+        connector = shop.open({"orders": settings})
+        cursor = everything(connector, "orders")[-1].cursor
+        shop.execute("UPDATE orders SET changed = 50, note = 'new' WHERE number = '7'")
+        shop.execute("UPDATE orders SET changed = 51, gone = '1' WHERE number = '8'")
+        pages = everything(connector, "orders", cursor)
+        assert [(r.scope, r.data["note"]) for page in pages for r in page.records] == [
+            ("1", "new"),
+            ("2", "new"),
+        ]
+        assert [(t.scope, t.native_id) for page in pages for t in page.tombstones] == [("2", "8")]
+        alone = shop.open({"orders": {**settings, "scopes": 3}})
+        assert [r.scope for page in everything(alone, "orders") for r in page.records] == ["3"]
+        free = shop.open({"orders": {**settings, "scopes": [], "write": False}})
+        assert len(records(everything(free, "orders"))) == 1
+        assert sum(len(page.records) for page in everything(free, "orders")) == 3
+
+    def test_a_write_reaches_the_record_of_its_company_and_no_other(self, shop: Shop) -> None:
+        shop.create(COMPANIES)
+        connector = shop.open({"orders": BY_COMPANY})
+        held = {r.scope: r for r in connector.get_many("orders", ["7"])}
+        patch = ListPatch(add=[{"line_no": 2, "sku": "pot"}], change={"1": {"sku": "mug"}})
+        done = push(
+            connector,
+            "orders",
+            create({"number": "9", "note": "n", "lines": [{"line_no": 1, "sku": "s"}]}, 1, scope="1"),
+            create({"number": "9", "note": "m"}, 2, scope="2"),
+            update(held["2"], {"note": "B", "lines": patch}, scope="2"),
+            Operation("d", "delete", "8", scope="2"),
+            Operation("e", "delete", "8", scope="1"),
+        )
+        assert [result.status for result in done] == ["done"] * 5
+        answered = [(r.record.scope, r.record.native_id) for r in done if r.record]
+        assert answered == [("1", "9"), ("2", "9"), ("2", "7")]
+        assert shop.execute("SELECT company, number, note FROM orders ORDER BY company, number") == [
+            (1, "7", "a"),
+            (1, "9", "n"),
+            (2, "7", "B"),
+            (2, "9", "m"),
+            (3, "7", "d"),
+        ]
+        assert shop.execute("SELECT company, order_number, sku FROM order_lines ORDER BY 1, 2, line_no") == [
+            (1, "7", "tea"),
+            (1, "9", "s"),
+            (2, "7", "mug"),
+            (2, "7", "pot"),
+        ]
+        stale = Operation("u", "update", "8", {"note": "x"}, scope="1")
+        assert push(connector, "orders", stale)[0].status == "conflict"
+
+    def test_nothing_is_written_into_another_company_or_moved_there(self, shop: Shop) -> None:
+        shop.create(COMPANIES)
+        connector = shop.open({"orders": {**BY_COMPANY, "upsert": True}})
+        for operation, text in (
+            (create({"number": "9"}, scope="3"), "'3' is none of the stream's `scopes`"),
+            (create({"number": "9"}), "'' is none of the stream's `scopes`"),
+            (Operation("u", "update", "7", {"note": "x"}, scope="3"), "'3' is none of"),
+            (Operation("d", "delete", "7", scope="3"), "'3' is none of"),
+            (create({"number": "9", "company": 1}, scope="2"), "belongs to '2'"),
+            (Operation("m", "update", "7", {"company": 1}, scope="2"), "belongs to '2'"),
+        ):
+            (result,) = push(connector, "orders", operation)
+            assert (result.status, text in result.reason) == ("rejected", True), operation
+        (same,) = push(connector, "orders", create({"number": "7", "company": "2", "note": "B"}, scope="2"))
+        assert same.status == "done"
+        assert shop.execute("SELECT company, number, note FROM orders ORDER BY company, number") == [
+            (1, "7", "a"),
+            (2, "7", "B"),
+            (2, "8", "c"),
+            (3, "7", "d"),
+        ]
+
+    def test_ids_that_no_company_repeats_are_kept_apart_by_their_column(self, shop: Shop) -> None:
+        shop.create("CREATE TABLE people (id {id}, org VARCHAR(9), name VARCHAR(9))")
+        shop.execute(
+            "INSERT INTO people VALUES (1, 'de', 'a'), (2, 'fr', 'b'), (3, NULL, 'c'), (4, 'cn', 'd')"
+        )
+        settings = {
+            "table": "people",
+            "scope_column": "org",
+            "scopes": ["de", "fr"],
+            "write": True,
+            "upsert": True,
+        }
+        connector = shop.open({"people": settings})
+        found = [(r.scope, r.native_id) for page in everything(connector, "people") for r in page.records]
+        assert found == [("de", "1"), ("fr", "2")]
+        asked = [(r.scope, r.native_id) for r in connector.get_many("people", ["1", "2", "3", "4"])]
+        assert asked == found
+        (made,) = push(connector, "people", create({"name": "e", "id": 9}, scope="fr"))
+        assert made.record is not None
+        assert (made.record.scope, made.record.data["org"]) == ("fr", "fr")
+        (taken,) = push(connector, "people", create({"name": "x", "id": 1}, scope="fr"))
+        assert taken.status == "rejected"
+        (moved,) = push(connector, "people", Operation("u", "update", "1", {"name": "x"}, scope="fr"))
+        assert moved.status == "conflict"
+        assert shop.execute("SELECT id, org, name FROM people WHERE org = 'de'") == [(1, "de", "a")]
+        free = shop.open({"people": {"table": "people", "scope_column": "org"}})
+        shared = [r.native_id for page in everything(free, "people") for r in page.records if not r.scope]
+        assert shared == ["3"]
+
+    def test_check_tells_scopes_and_what_is_left_alone(self, shop: Shop) -> None:
+        shop.create("CREATE TABLE people (id {id}, org VARCHAR(9), name VARCHAR(9))")
+        shop.execute("INSERT INTO people VALUES (1, 'de', 'a'), (3, NULL, 'c'), (4, 'cn', 'd')")
+        settings = {"table": "people", "scope_column": "org", "scopes": ["de", "fr"]}
+        found = {finding.text: finding.level for finding in shop.open({"p": settings}).check()}
+        assert found["p: org tells scopes apart: de, fr"] == "ok"
+        assert found["p: rows of other scopes are left alone: cn"] == "ok"
+        assert found["p: 1 rows have no org: they are left alone"] == "warning"
+        assert found["p: no row has org 'fr'"] == "warning"
+        free = [f.text for f in shop.open({"p": {**settings, "scopes": []}}).check()]
+        assert "p: org tells scopes apart: cn, de" in free
+        assert "p: 1 rows have no org: they belong to no scope" in free
+        assert not any("left alone" in text for text in free)
+
+    def test_mistakes_about_scopes_are_named(self, shop: Shop) -> None:
+        shop.create(COMPANIES)
+        for settings, text in (
+            ({"scopes": [1]}, "wants `scope_column`"),
+            ({"scope_column": "company", "scopes": [1, 1]}, "twice"),
+            ({"scope_column": "company", "write": True}, "wants `scopes`"),
+        ):
+            with pytest.raises(ValidationError, match=text):
+                shop.open({"orders": {"table": "orders", **settings}})
+        with pytest.raises(ConfigError, match="did you mean 'company'"):
+            shop.open({"orders": {"table": "orders", "scope_column": "companie"}}).streams()
+        wrong = shop.open({"orders": {**BY_COMPANY, "scopes": ["north"]}})
+        with pytest.raises(ConfigError, match="'north' cannot stand in company"):
+            everything(wrong, "orders")
+        assert any("'north' cannot stand" in finding.text for finding in wrong.check())
+        narrow = {**BY_COMPANY["children"]["lines"], "foreign_key": "order_number"}  # type: ignore[index]
+        with pytest.raises(ConfigError, match="the parent's key has 2: company, number"):
+            shop.open({"orders": {**BY_COMPANY, "children": {"lines": narrow}}}).streams()
+
+    def test_a_row_that_cannot_be_read_is_one_of_its_company(self, shop: Shop) -> None:
+        shop.create("CREATE TABLE people (number INTEGER, org VARCHAR(9), name VARCHAR(9))")
+        shop.execute(
+            "INSERT INTO people VALUES (1, 'de', 'a'), (1, 'fr', 'b'), (1, 'fr', 'c'), (NULL, 'cn', 'd')"
+        )
+        settings = {"table": "people", "key": "number", "scope_column": "org", "scopes": ["de", "fr"]}
+        pages = everything(shop.open({"people": settings}), "people")
+        assert [(r.scope, r.native_id) for page in pages for r in page.records] == [("de", "1")]
+        assert [(r.scope, r.position) for page in pages for r in page.rejects] == [("fr", "1"), ("fr", "1")]
 
     def test_without_streams_each_table_with_a_key_is_one(self, shop: Shop) -> None:
         shop.create(ORDERS)
