@@ -27,8 +27,9 @@ CODECS = {
     "decimal": 'Numbers as text <-> exact numbers. `{decimal: ","}` names the decimal mark; the other mark, '
     "blanks and ' may group digits.",
     "e164": "Phone numbers <-> E.164. `{e164: DE}` says where numbers without a country code are from; by "
-    "default the config's `country`. What is no phone number is refused, and so is a number without country "
-    "code that is not given out in that country.",
+    "default the country of the record's own address, then the config's `country`, whichever first gives out "
+    "such numbers. What is no phone number is refused, and so is a number without country "
+    "code that is not given out there.",
     "email": "E-mail addresses without blanks and `mailto:`, the domain in lower case.",
     "epoch_ms": "Milliseconds since 1970 in UTC <-> instant.",
     "epoch_s": "Seconds since 1970 in UTC <-> instant.",

@@ -268,7 +268,8 @@ class Settings(_Part):
     insights: dict[str, Insight] = {}
     """Insight (customer_summary): where it is written."""
     country: Country | None = None
-    """Where phone numbers without a country code are from, ISO 3166-1: DE, CN."""
+    """Where phone numbers without a country code are from, ISO 3166-1: DE, CN; but those of a party whose own
+    address is in another country are from there."""
     timezone: Zone = "UTC"
     """The zone of times that say none, and of what people are shown."""
     log: LogSettings = LogSettings()

@@ -56,7 +56,15 @@ class FlowMaker:
         policy = _policy(entity, sync, model, self.rules, mappings)
         elsewhere = [name for name in sync.targets if name not in targets]
         fingerprint = self.fingerprint(entity, sync)
-        return Flow(entity, shape_of(model), policy, targets, create, fingerprint, elsewhere)
+        return Flow(
+            entity,
+            shape_of(model, self.config.settings.country),
+            policy,
+            targets,
+            create,
+            fingerprint,
+            elsewhere,
+        )
 
     def _may_create(self, entity: str, system: str, doc: Mapping[str, Any]) -> bool:
         return self.mappings.may_create(self.config, entity, system, doc)

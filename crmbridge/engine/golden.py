@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +28,7 @@ from crmbridge.identity.search import search_terms
 from crmbridge.identity.survive import Conflict, Golden, merge, primaries
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.store.rows import ConflictRow, DeadLetterRow, GoldenRow, IntentRow, OwedRow, RecordRow
+from crmbridge_schemas.party import country_of
 
 __all__ = ["Summary", "canonical_refs", "merge_one", "plan_dirty"]
 
@@ -313,6 +314,7 @@ class _Batch:
     def _input(self, golden_id: str) -> PlanInput:
         golden = self.goldens[golden_id]
         doc = self.docs[golden_id]
+        country = country_of(doc)
         targets: list[Target] = []
         for name in (*self.flow.targets, *self.flow.elsewhere):
             system = self.run.systems.get(name) if name in self.flow.targets else None
@@ -323,16 +325,17 @@ class _Batch:
                 if self._is_open(golden_id, target):
                     self._owe(golden_id, name, "open", "an operation of unknown outcome")
                 else:
-                    targets.append(target)
+                    targets.append(replace(target, mapping=target.mapping.in_country(country)))
         return PlanInput(
             golden_id,
             golden,
             self.links[golden_id],
             targets,
-            self.flow.shape,
+            self.flow.shape.in_country(country),
             self.flow.policy,
             self._native_ref,
             self.run.now(),
+            country,
         )
 
     def _is_open(self, golden_id: str, target: Target) -> bool:

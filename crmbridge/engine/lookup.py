@@ -97,7 +97,13 @@ class _LookUp(Results):
         if planned.record_id and not known:
             return None
         try:
-            return placed(planned, link, self.mapping.read(record.data), self.flow.shape, self.mapping)
+            return placed(
+                planned,
+                link,
+                self.mapping.read(record.data),
+                self.flow.shape.in_country(planned.country),
+                self.mapping,
+            )
         except MappingError:
             return None
 
@@ -142,7 +148,7 @@ class _LookUp(Results):
             return self._only_one(
                 row, self._matches(row, self.capabilities.search_mark, planned.id), proven=True
             )
-        out = Outward(self.mapping, self.capabilities, None, self.flow.shape, {})
+        out = Outward(self.mapping.in_country(planned.country), self.capabilities, None, self.flow.shape, {})
         data = to_operation(planned, out).data
         keys = dict.fromkeys((self.capabilities.upsert_key, *self.capabilities.search_keys))
         values = {key: value for key in keys if key and (value := _searchable(data, key))}

@@ -189,7 +189,7 @@ def adopt(
 
     edited_since: the record was changed after our write; what differs from it is an edit, not an alteration.
     """
-    shape = reading.shape
+    shape = reading.shape.in_country(planned.country)
     _learn_children(planned, link, held, shape)
     now = flatten(shape, link, held)
     altered: list[tuple[str, Any, Any]] = []

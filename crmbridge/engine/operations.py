@@ -53,6 +53,8 @@ class Planned:
     """Golden ids that need a record in this system first."""
     title: str = ""
     """What people call the record: in a plan that they look at."""
+    country: str | None = None
+    """Where the party that it is at home: phone numbers that say no country are from there."""
 
     @property
     def clears(self) -> int:

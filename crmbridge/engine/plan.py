@@ -88,6 +88,8 @@ class PlanInput:
     """(system, scope, golden reference) -> what it is there."""
     now: int
     """Microseconds."""
+    country: str | None = None
+    """Where the party that it is at home."""
 
 
 def plan(given: PlanInput) -> tuple[list[Planned], list[Note]]:
@@ -482,6 +484,7 @@ class _Step:
             changes=changes,
             slots=dict(self.slots),
             waits_for=list(dict.fromkeys(self.waits_for)),
+            country=self.given.country,
         )
 
     def _operation_id(self, kind: Kind, changes: Sequence[Change]) -> str:

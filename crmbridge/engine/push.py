@@ -155,7 +155,7 @@ class _Push(Results):
     ) -> list[tuple[IntentRow, Planned, Operation]]:
         link = link_of(record, self.flow.shape) if record else None
         out = Outward(
-            self.mapping,
+            self.mapping.in_country(operation.country),
             self.capabilities,
             link,
             self.flow.shape,

@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from crmbridge.identity.shape import ListShape, Shape, element_path
+from crmbridge_schemas.party import country_of
 
 __all__ = [
     "UNSET",
@@ -150,6 +151,12 @@ class Link:
             if path.startswith(prefix) and state.seen is not UNSET
         }
 
+    @property
+    def country(self) -> str | None:
+        """Where the party that it is at home, by the addresses that this record holds."""
+        shown = self.shown("addresses")
+        return country_of({"addresses": [self.element("addresses", one) for one in shown]}) if shown else None
+
     def shown(self, name: str) -> dict[str, str]:
         """Element id -> native child id of the elements that this record holds now."""
         return {
@@ -195,6 +202,7 @@ class Reading:
 
 def observe(link: Link, doc: Mapping[str, Any], reading: Reading) -> Observation:
     """Take in what a record holds now (`doc`, canonical); changes `link`, returns what was new."""
+    reading = replace(reading, shape=reading.shape.in_country(country_of(doc)))
     for name, value in doc.items():
         if name in reading.shape.lists:
             _observe_list(link, reading.shape.lists[name], value or (), reading)
@@ -299,7 +307,7 @@ def with_local_ids(
     """Elements under their native child id, or under their natural key where they have none."""
     used: dict[str, int] = {}
     for element in elements:
-        local = element.get("id") or "=" + "\x1f".join(shape.merge_key(element))
+        local = element.get("id") or "=" + "\x1f".join(shape.own_key(element))
         count = used[local] = used.get(local, 0) + 1
         yield (local if count == 1 else f"{local}\x1f{count}"), element
 

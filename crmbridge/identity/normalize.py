@@ -7,11 +7,13 @@ Phone: ITU-T E.164 by the phonenumbers library where the number says its country
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import phonenumbers
+
+from crmbridge_schemas.party import country_of
 
 __all__ = [
     "KEY_FIELDS",
@@ -31,7 +33,7 @@ PLACEHOLDER_MAILS = frozenset(
     {"na@na.com", "none@none.com", "test@test.com", "noemail@noemail.com", "a@a.com"}
 )
 PLACEHOLDER_TEXT = frozenset({"", "-", "n/a", "na", "none", "null", "unknown", "无", "暂无", "没有"})
-KEY_FIELDS = frozenset({"contact_points", "identifiers", "sku", "gtin"})
+KEY_FIELDS = frozenset({"addresses", "contact_points", "identifiers", "sku", "gtin"})
 """Where `identity_keys` come from."""
 FOLDED = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th", "ħ": "h"}
@@ -49,16 +51,27 @@ def email_form(value: str) -> str:
 
 
 @lru_cache(maxsize=65536)
-def phone_form(value: str, region: str | None = None) -> str:
-    """E.164 where the number is a possible one of its country, otherwise its digits (with a leading +)."""
+def phone_form(value: str, *regions: str | None) -> str:
+    """E.164 where the number is a possible one of its country, otherwise its digits (with a leading +).
+
+    regions: where it may be from if it does not say: the first one that gives out such numbers, else simply
+    the first in which it is possible.
+    """
+    places: list[str | None] = [region for region in dict.fromkeys(regions) if region]
+    possible = [number for region in places or [None] if (number := _possible(value, region)) is not None]
+    if not possible:
+        return "+" * value.strip().startswith("+") + "".join(c for c in value if c.isdigit())
+    given_out = (one for one in possible if len(possible) > 1 and phonenumbers.is_valid_number(one))
+    number = next(given_out, possible[0])
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _possible(value: str, region: str | None) -> phonenumbers.PhoneNumber | None:
     try:
         number = phonenumbers.parse(value, region)
     except phonenumbers.NumberParseException:
-        plus = "+" if value.strip().startswith("+") else ""
-        return plus + "".join(c for c in value if c.isdigit())
-    if not phonenumbers.is_possible_number(number):
-        return "+" * value.strip().startswith("+") + "".join(c for c in value if c.isdigit())
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        return None
+    return number if phonenumbers.is_possible_number(number) else None
 
 
 def plain(text: str, *, spelled_out: bool = False) -> str:
@@ -100,11 +113,13 @@ def is_placeholder(value: str) -> bool:
 def identity_keys(doc: Mapping[str, Any], *, region: str | None = None) -> Iterator[str]:
     """The exact keys of a party or product: checked e-mail, E.164 phone, tax id, declared identifiers.
 
-    A key is `KIND:VALUE`. Placeholders and masked values yield none, nor does a contact point that the
+    A key is `KIND:VALUE`. A phone number that does not say its country is from that of the party's own
+    address, else from `region`. Placeholders and masked values yield none, nor does a contact point that the
     source marks as masked.
     """
+    regions = (country_of(doc), region)
     for point in doc.get("contact_points") or ():
-        yield from _contact_keys(point, region)
+        yield from _contact_keys(point, regions)
     for identifier in doc.get("identifiers") or ():
         value, scheme = identifier.get("value"), identifier.get("scheme")
         if value and not is_placeholder(value):
@@ -116,7 +131,7 @@ def identity_keys(doc: Mapping[str, Any], *, region: str | None = None) -> Itera
             yield f"id:{name}::{value.strip().upper()}"
 
 
-def _contact_keys(point: Mapping[str, Any], region: str | None) -> Iterator[str]:
+def _contact_keys(point: Mapping[str, Any], regions: Sequence[str | None]) -> Iterator[str]:
     value, kind = point.get("value"), point.get("type")
     if not value or point.get("masked") or is_placeholder(value):
         return
@@ -126,6 +141,6 @@ def _contact_keys(point: Mapping[str, Any], region: str | None) -> Iterator[str]
         if local and "." in domain and mail not in PLACEHOLDER_MAILS:
             yield f"email:{mail}"
     elif kind in ("phone", "mobile"):
-        phone = phone_form(value, region)
+        phone = phone_form(value, *regions)
         if phone.startswith("+") and len(phone) >= 8:
             yield f"phone:{phone}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from crmbridge.identity.normalize import email_form, is_han, phone_form, plain
+from crmbridge_schemas.party import country_of
 
 __all__ = ["query_terms", "search_terms"]
 
@@ -33,7 +34,7 @@ def _terms(doc: Mapping[str, Any], region: str | None) -> Iterator[str]:
     for point in doc.get("contact_points") or ():
         value = point.get("value")
         if value and point.get("type") in ("phone", "mobile", "fax"):
-            yield from _phone_terms(value, region)
+            yield from _phone_terms(value, country_of(doc), region)
         elif value:
             yield email_form(value)
 
@@ -70,10 +71,10 @@ def _dialled(text: str, digits: str, region: str | None) -> str:
     return phone_form(text, region).lstrip("+") if region or text.startswith("+") else digits.lstrip("0")
 
 
-def _phone_terms(value: str, region: str | None) -> Iterator[str]:
+def _phone_terms(value: str, *regions: str | None) -> Iterator[str]:
     """The number with its country code, and what remains when the first one to three digits are left out:
     so a number is found whether it is dialled with the country code or without."""
-    number = phone_form(value, region).lstrip("+")
+    number = phone_form(value, *regions).lstrip("+")
     yield number
     stripped = number.lstrip("0")
     for skip in (1, 2, 3):

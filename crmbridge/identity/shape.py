@@ -8,7 +8,7 @@ presence of an element, `contact_points/ID/value` for a field of it. Element ids
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, Union, get_args, get_origin
@@ -41,25 +41,37 @@ class ListShape:
     name: str
     meta: FieldMeta
     fields: Mapping[str, FieldShape]
+    regions: tuple[str, ...] = ()
+    """Where phone numbers may be from that don't say it."""
 
     def merge_key(self, element: Mapping[str, Any]) -> tuple[str, ...]:
         """What matches elements at first contact; empty where the element says nothing that could."""
+        return self._key(element, self.regions)
+
+    def own_key(self, element: Mapping[str, Any]) -> tuple[str, ...]:
+        """The same by what the element alone says: it stays when the party moves to another country."""
+        return self._key(element, ())
+
+    def _key(self, element: Mapping[str, Any], regions: tuple[str, ...]) -> tuple[str, ...]:
         marked = [f for f in self.fields.values() if f.meta.merge_key] or list(self.fields.values())
-        key = tuple(_text(self._key_part(part, element)) for part in marked)
+        key = tuple(_text(self._key_part(part, element, regions)) for part in marked)
         return key if any(key) else ()
 
-    def _key_part(self, part: FieldShape, element: Mapping[str, Any]) -> Any:
+    def _key_part(self, part: FieldShape, element: Mapping[str, Any], regions: tuple[str, ...]) -> Any:
         """The normal form, in which some values count as one (a mobile phone is a phone)."""
-        value = self.normal(part.name, element)
+        value = self._normal(part.name, element, regions)
         return dict(part.meta.merge_as).get(value, value) if isinstance(value, str) else value
 
     def normal(self, name: str, element: Mapping[str, Any]) -> Any:
         """The normal form of one field; a contact point's value depends on its type."""
+        return self._normal(name, element, self.regions)
+
+    def _normal(self, name: str, element: Mapping[str, Any], regions: tuple[str, ...]) -> Any:
         value = element.get(name)
         if value is None:
             return None
         if name == "value" and "type" in self.fields:
-            return _contact_form(element.get("type"), value)
+            return _contact_form(element.get("type"), value, regions)
         shape = self.fields.get(name)
         return shape.normal(value) if shape and shape.normal else value
 
@@ -76,6 +88,19 @@ class Shape:
     """The field that holds the state of a document."""
     status_order: tuple[str, ...] = ()
     """Its values, from the first to the last."""
+    region: str | None = None
+    """Where phone numbers are from that say no country, unless the party is from elsewhere."""
+    _abroad: dict[str, Shape] = field(default_factory=dict, compare=False, repr=False)
+
+    def in_country(self, country: str | None) -> Shape:
+        """The same for a party of this country."""
+        if country in (None, self.region):
+            return self
+        if country not in self._abroad:
+            self._abroad[country] = replace(
+                self, lists=_read_in(self.lists, country, self.region), _abroad={}
+            )
+        return self._abroad[country]
 
     def meta(self, path: str) -> FieldMeta:
         """The metadata that decides for `path`: a list's for its elements."""
@@ -111,8 +136,13 @@ def element_path(name: str, element_id: str, inner: str = "") -> str:
     return f"{name}/{element_id}/{inner}" if inner else f"{name}/{element_id}"
 
 
-def shape_of(model: type[Entity]) -> Shape:
-    """The shape of an entity's model."""
+def _read_in(lists: Mapping[str, ListShape], *regions: str | None) -> dict[str, ListShape]:
+    known = tuple(region for region in regions if region)
+    return {name: replace(one, regions=known) for name, one in lists.items()}
+
+
+def shape_of(model: type[Entity], region: str | None = None) -> Shape:
+    """The shape of an entity's model. region: where phone numbers are from that say no country."""
     scalars: dict[str, FieldShape] = {}
     lists: dict[str, ListShape] = {}
     for name in model.model_fields:
@@ -124,7 +154,7 @@ def shape_of(model: type[Entity]) -> Shape:
         lists[name] = ListShape(name, field_meta(model, name), inner)
     status = next((name for name, field in scalars.items() if field.meta.status), None)
     order = _choices(model.model_fields[status].annotation) if status else ()
-    return Shape(model.entity_name, model, scalars, lists, status, order)
+    return Shape(model.entity_name, model, scalars, _read_in(lists, region), status, order, region)
 
 
 def _choices(annotation: Any) -> tuple[str, ...]:
@@ -167,10 +197,10 @@ def _normal_form(types: set[Any], meta: FieldMeta) -> Normal | None:
     return phone_form if meta.identity == "phone" else None
 
 
-def _contact_form(kind: Any, value: Any) -> Any:
+def _contact_form(kind: Any, value: Any, regions: tuple[str, ...]) -> Any:
     if kind == "email":
         return email_form(value)
-    return phone_form(value) if kind in ("phone", "mobile", "fax") else value
+    return phone_form(value, *regions) if kind in ("phone", "mobile", "fax") else value
 
 
 def _number(value: Any) -> Any:

@@ -143,6 +143,7 @@ def merge(
     canonical_ref(link, ref): a native reference that this record holds as one to a golden record.
     """
     chosen = sorted(primaries(links), key=lambda one: (policy.rank(one.system), one.record_id))
+    shape = shape.in_country(next((country for one in chosen if (country := one.country)), None))
     golden = Golden(relabelled=unify_elements(shape, chosen))
     dead = {one.record_id: one for one in links if not one.alive}
     view = _View(shape, policy, {one.record_id: one for one in chosen}, canonical_ref, golden, dead)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +25,7 @@ from crmbridge.mapping.paths import UNSET
 from crmbridge.mapping.plain import Plain, plain_text
 from crmbridge.mapping.rules import FieldRule, RuleSet
 from crmbridge_schemas.base import canonical
+from crmbridge_schemas.party import country_of
 
 __all__ = ["AlsoMapping", "Mapping", "content_key"]
 
@@ -60,6 +61,13 @@ class Mapping:
     """Native fields that every create sets besides those of the document."""
     loose: bool = False
     """Some composite is taken as the system gives it, so that its one canonical form has to be made."""
+    abroad: Callable[[str], Mapping | None] | None = field(default=None, compare=False, repr=False)
+    """Country -> the same mapping for its records; None: no phone number here is read by the country."""
+
+    def in_country(self, country: str | None) -> Mapping:
+        """The same mapping for a party that is at home in this country."""
+        compiled = self.abroad
+        return self if compiled is None or country is None else compiled(country) or self
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -73,13 +81,24 @@ class Mapping:
 
     def read_json(self, native: dict[str, Any]) -> str:
         """The same as JSON text, keys in the order of the entity's fields. Raises MappingError."""
-        found = self.rules.read(native)
+        found = (self.rules if self.abroad is None else self._own_rules(native)).read(native)
         text = self._plain(found) if self._plain is not None else None
         return self._read_whole(found) if text is None else text
 
+    def _own_rules(self, native: dict[str, Any]) -> RuleSet:
+        """Those for the country in which the record's own address is."""
+        rule = self.lists.get("addresses")
+        if rule is None or "country" not in rule.element_fields:
+            return self.rules
+        try:
+            country = country_of({"addresses": rule.read(native) or ()})
+        except Exception:  # noqa: BLE001 - what is wrong with an address is told when the whole is read
+            return self.rules
+        return self.in_country(country).rules
+
     def read_sound(self, native: dict[str, Any]) -> Document:
         """As much of the document as can be read, without what is wrong: who a bad record is."""
-        raw = self.rules.read_sound(native)
+        raw = (self.rules if self.abroad is None else self._own_rules(native)).read_sound(native)
         while raw:
             try:
                 return canonical(self.model.model_validate(raw))

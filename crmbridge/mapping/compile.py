@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -33,13 +36,15 @@ def compile_mapping(
                 compiler.also_keys[name] = key
     if entity is None:
         return None, compiler.errors
+    abroad = _abroad(document, spec, toolbox, target)
     parts = _common(compiler, spec, entity, ())
+    parts["abroad"] = abroad if compiler.by_country else None
     if spec.create_when is not None:
         parts["create_when"] = compiler.expression(spec.create_when, ("create_when",))
     also_mappings = [
         made
         for name, also in spec.also.items()
-        if also and (made := _also(compiler, spec, name, also)) is not None
+        if also and (made := _also(compiler, spec, name, also, abroad)) is not None
     ]
     mapping = Mapping(
         **parts,
@@ -51,12 +56,40 @@ def compile_mapping(
     return (None if compiler.errors else mapping), compiler.errors
 
 
-def _also(compiler: Compiler, spec: FileSpec, name: str, also: AlsoSpec) -> AlsoMapping | None:
+def _abroad(
+    document: Document, spec: FileSpec, toolbox: Toolbox, target: Target
+) -> Callable[[str], Mapping | None]:
+    """The same mapping as it reads and writes records of another country; compiled once for each."""
+
+    @cache
+    def compiled(country: str) -> Mapping | None:
+        made, _ = compile_mapping(document, spec, toolbox.in_country(country), target)
+        return replace(made, abroad=compiled) if made is not None else None
+
+    return compiled
+
+
+def _also_abroad(abroad: Callable[[str], Mapping | None], name: str) -> Callable[[str], Mapping | None]:
+    def compiled(country: str) -> Mapping | None:
+        whole = abroad(country)
+        return next((one for one in whole.also if one.name == name), None) if whole else None
+
+    return compiled
+
+
+def _also(
+    compiler: Compiler,
+    spec: FileSpec,
+    name: str,
+    also: AlsoSpec,
+    abroad: Callable[[str], Mapping | None],
+) -> AlsoMapping | None:
     loc = ("also", name)
     entity = _entity(compiler, also.entity, (*loc, "entity"))
     if entity is None:
         return None
     parts = _common(compiler, also, entity, loc)
+    parts["abroad"] = _also_abroad(abroad, name) if compiler.by_country else None
     return AlsoMapping(
         **parts,
         stream=spec.stream,
@@ -69,7 +102,7 @@ def _also(compiler: Compiler, spec: FileSpec, name: str, also: AlsoSpec) -> Also
 
 def _common(compiler: Compiler, spec: FileSpec | AlsoSpec, entity: EntityType, loc: Loc) -> dict[str, Any]:
     """What `Mapping` and `AlsoMapping` have in common."""
-    compiler.loose = False
+    compiler.loose = compiler.by_country = False
     fields, lists = compile_fields(compiler, spec.fields, entity, (*loc, "fields"), top=True)
     as_one = {name: _without_write(rule) if rule.transition else rule for name, rule in fields.items()}
     as_one |= {name: _read_only_list(rule) for name, rule in lists.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from crmbridge.mapping.expressions import Expression, compile_expression
 from crmbridge.mapping.fieldtypes import Shape, checked_constant, mappable, shape_of
 from crmbridge.mapping.paths import UNSET, Path, parse_path
-from crmbridge.mapping.transforms import CodecMaker
+from crmbridge.mapping.transforms import PHONES, CodecMaker, phone_codecs
 from crmbridge.sdk.errors import ConfigError
 from crmbridge.sdk.hookspecs import Codec
 from crmbridge.yamlfile import Document, Loc
@@ -31,7 +31,12 @@ class Toolbox:
     codecs: Mapping[str, CodecMaker]
     functions: Mapping[str, Callable[..., Any]]
     settings: tuple[str | None, ...] = ()
-    """What the built-in codecs were made with; part of every fingerprint."""
+    """What the built-in codecs were made with, the country first; part of every fingerprint."""
+
+    def in_country(self, country: str) -> Toolbox:
+        """The same for records that are at home in this country."""
+        codecs = {**self.codecs, **phone_codecs(country, *self.settings[:1])}
+        return replace(self, codecs=codecs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,8 @@ class Compiler:
         self.target = target
         self.errors: list[ConfigError] = []
         self.loose = False
+        self.by_country = False
+        """Some phone number is read by the country of its owner."""
         self.also_keys: dict[str, Expression] = {}
 
     def fail(self, loc: Loc, message: str, hint: str | None = None, *, key: bool = False) -> None:
@@ -121,6 +128,7 @@ class Compiler:
                 known = suggestion(name, self.toolbox.codecs)
                 self.fail(at, f"unknown codec {name!r}{known}")
                 continue
+            self.by_country = self.by_country or (name in PHONES and argument is None)
             try:
                 made.append(maker(argument))
             except ValueError as error:

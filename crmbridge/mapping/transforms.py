@@ -11,7 +11,7 @@ email, phone, instants in UTC) have a normal form: what was encoded decodes to t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -23,7 +23,7 @@ from crmbridge.mapping.paths import native_text
 from crmbridge.mapping.regions import zh_region_codec
 from crmbridge.sdk.hookspecs import Codec
 
-__all__ = ["CodecMaker", "builtin_codecs"]
+__all__ = ["PHONES", "CodecMaker", "builtin_codecs", "phone_codecs"]
 
 CodecMaker = Callable[[Any], Codec]
 """The mapping's argument (None without one) -> the codec."""
@@ -38,7 +38,6 @@ def builtin_codecs(country: str | None, timezone: str | None) -> Mapping[str, Co
     return {
         "boolean": _boolean,
         "decimal": _decimal,
-        "e164": lambda argument: _phone(argument or country, keep=False),
         "email": _without_argument(Codec(_email, _email)),
         "epoch_ms": _without_argument(_epoch(1_000)),
         "epoch_s": _without_argument(_epoch(1)),
@@ -49,12 +48,31 @@ def builtin_codecs(country: str | None, timezone: str | None) -> Mapping[str, Co
         "lines": _without_argument(Codec(_lines, _join_lines)),
         "lower": _without_argument(Codec(lambda text: _text(text).lower(), lambda text: _text(text).lower())),
         "money_minor_units": _minor_units,
-        "phone": lambda argument: _phone(argument or country, keep=True),
         "split": _split,
         "strip": _without_argument(Codec(_strip, _strip)),
         "upper": _without_argument(Codec(lambda text: _text(text).upper(), lambda text: _text(text).upper())),
         "zh_region": zh_region_codec,
+        **phone_codecs(country),
     }
+
+
+PHONES = frozenset({"e164", "phone"})
+"""The codecs that `phone_codecs` makes."""
+
+
+def phone_codecs(*countries: str | None) -> Mapping[str, CodecMaker]:
+    """The codecs of phone numbers. countries: where those without a country code are from, unless the mapping
+    says it: the first one that gives out such numbers."""
+    return {
+        "e164": lambda argument: _phone(_regions(argument, countries), keep=False),
+        "phone": lambda argument: _phone(_regions(argument, countries), keep=True),
+    }
+
+
+def _regions(argument: Any, countries: Iterable[str | None]) -> tuple[str, ...]:
+    if argument is not None and (not isinstance(argument, str) or not re.fullmatch("[A-Z]{2}", argument)):
+        raise ValueError(f"expected a country as ISO 3166-1 alpha-2 (DE, CN), found {native_text(argument)}")
+    return (argument,) if argument else tuple(dict.fromkeys(one for one in countries if one))
 
 
 def _without_argument(codec: Codec) -> CodecMaker:
@@ -132,22 +150,24 @@ _MASKED = re.compile("[*＊•●×#]")
 _E164 = re.compile(r"\+[1-9][0-9]{7,14}")
 
 
-def _phone(region: Any, *, keep: bool) -> Codec:
+def _phone(regions: Sequence[str], *, keep: bool) -> Codec:
     """`e164` refuses what is no phone number, `phone` keeps it as it is.
 
-    Numbers without a country code are of the argument's country, else of the config's `country`, if numbers
-    like this are given out there: the mobile phone of a customer abroad gets no wrong country code.
+    Numbers without a country code are of the argument's country, else of that of the record's own address or
+    of the config's `country`, if numbers like this are given out there: the mobile phone of a customer abroad
+    gets no wrong country code.
     """
-    if region is not None and (not isinstance(region, str) or not re.fullmatch("[A-Z]{2}", region)):
-        raise ValueError(f"expected a country as ISO 3166-1 alpha-2 (DE, CN), found {native_text(region)}")
+
+    asked: Sequence[str | None] = regions or [None]
 
     def normal(value: Any) -> str:
         text = str(value) if isinstance(value, int) else _text(value).strip()
-        found = text if _E164.fullmatch(text) else _parsed_phone(text, region)
+        parsed = (number for one in asked if (number := _parsed_phone(text, one)))
+        found = text if _E164.fullmatch(text) else next(parsed, None)
         if found is None and not keep:
             why = (
                 ""
-                if region or text.startswith("+")
+                if regions or text.startswith("+")
                 else " without country code: set country in crmbridge.yaml"
             )
             raise ValueError(f"is no phone number{why}: {native_text(value)}")

@@ -7,7 +7,8 @@ partner and Tryton's party: one company is often several of them. Names of field
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, StringConstraints
 
@@ -37,6 +38,7 @@ __all__ = [
     "PartyRole",
     "PostalAddress",
     "RegionCode",
+    "country_of",
 ]
 
 Locale = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")]
@@ -164,6 +166,21 @@ class Address(AddressParts, Element):
     ] = None
     """What it is used for (UBL `AddressTypeCode`, and the document fields `DeliveryAddress`,
     `RegistrationAddress`)."""
+
+
+HOME = ("main", "registered", "home", "work", "billing", None, "other", "shipping")
+"""Roles of addresses: of several countries, that of the first of these is where the party is at home."""
+
+
+def country_of(party: Mapping[str, Any]) -> str | None:
+    """The country of a canonical party by its addresses, ISO 3166-1 alpha-2; None where none says it."""
+    said = [one for one in party.get("addresses") or () if _is_code(one.get("country"))]
+    home = min(said, key=lambda one: HOME.index(one.get("role")), default=None)
+    return str(home["country"]) if home else None
+
+
+def _is_code(country: Any) -> bool:
+    return isinstance(country, str) and len(country) == 2 and country.isalpha() and country.isupper()
 
 
 class PostalAddress(AddressParts, Value):

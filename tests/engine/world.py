@@ -59,7 +59,7 @@ def mapping(text: str, system: str, behaviour: Behaviour) -> StreamMapping:
     """Compile a mapping from YAML."""
     document = loads(text, f"{system}.yaml")
     spec = validate(document, FileSpec)
-    toolbox = Toolbox(ENTITIES, builtin_codecs("DE", "UTC"), {})
+    toolbox = Toolbox(ENTITIES, builtin_codecs("DE", "UTC"), {}, ("DE", "UTC"))
     absent: Any = None if behaviour.absent_means == "null" else Target("x").absent
     compiled, errors = compile_mapping(document, spec, toolbox, Target(system, absent, behaviour.child_ids))
     assert compiled is not None, errors
@@ -161,7 +161,7 @@ class World:
         create = dict.fromkeys(targets, _always) if rules is None else dict(rules)
         mapped = [m for some in self.compiled.values() for m in some if m.entity == policy.entity]
         policy = replace(policy, constants={(m.system, m.stream): m.constants() for m in mapped})
-        return Flow(policy.entity, shape_of(ENTITIES[policy.entity]), policy, targets, create, "1")
+        return Flow(policy.entity, shape_of(ENTITIES[policy.entity], "DE"), policy, targets, create, "1")
 
 
 def _always(_: Any) -> bool:

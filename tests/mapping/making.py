@@ -127,7 +127,9 @@ def from_yaml(
 ) -> CompiledMapping:
     """The mapping of a whole file `m.yaml`. Raises one ConfigError with all its mistakes."""
     document = yamlfile.loads(text, "m.yaml")
-    toolbox = Toolbox(ENTITIES, builtin_codecs("DE", "Europe/Berlin"), functions or {})
+    toolbox = Toolbox(
+        ENTITIES, builtin_codecs("DE", "Europe/Berlin"), functions or {}, ("DE", "Europe/Berlin")
+    )
     spec = yamlfile.validate(document, FileSpec)
     made, errors = compile_mapping(document, spec, toolbox, Target("erp", absent, child_ids or {}))
     if errors:
