@@ -29,6 +29,7 @@ from crmbridge.mapping.errors import MappingError
 from crmbridge.sdk.connector import Capabilities, Cursor, Page, Record
 from crmbridge.sdk.errors import CursorExpiredError, FatalError, LimitError
 from crmbridge.store.rows import KnownRecord, RecordRow, StreamRow
+from crmbridge_schemas.party import country_of
 
 __all__ = ["pull_records", "pull_system"]
 
@@ -406,7 +407,7 @@ class _Pull:
         doc, held = mapping.read(record.data), msgspec.json.decode(row.seen)
         names = [name for name, value in doc.items() if name not in held or held[name] != value]
         reading = Reading(
-            flow.shape,
+            flow.shape.in_country(country_of(doc)),
             self._stamp(record, row),
             self.capabilities.unrepeatable,
             remapped=row.raw_hash == digest and row.mapped_by != mapping.fingerprint,

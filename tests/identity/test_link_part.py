@@ -14,7 +14,10 @@ from tests.identity.records import PARTY, copies, record
 TEXT = st.sampled_from([None, "a", "b", "茶"])
 POINTS = st.lists(
     st.fixed_dictionaries(
-        {"type": st.sampled_from(["phone", "email"]), "value": st.sampled_from(["+49301", "+49302", "x@y.de"])},
+        {
+            "type": st.sampled_from(["phone", "email"]),
+            "value": st.sampled_from(["+49301", "+49302", "x@y.de"]),
+        },
         optional={"id": st.sampled_from(["1", "2", "slot:phone"])},
     ),
     max_size=3,
@@ -53,4 +56,7 @@ def test_a_part_is_observed_as_the_whole_is(
     together = load(fresh(), PARTY, *dump_part(part, PARTY, names, seen, state))
     expected = load(fresh(), PARTY, *dump(whole, PARTY))
     assert (together.fields, together.elements) == (expected.fields, expected.elements)
-    assert (partly.result.changed, partly.result.reverted) == (reading.result.changed, reading.result.reverted)
+    assert (partly.result.changed, partly.result.reverted) == (
+        reading.result.changed,
+        reading.result.reverted,
+    )
