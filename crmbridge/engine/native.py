@@ -22,6 +22,7 @@ from crmbridge.identity.shape import ListShape, Shape, element_path
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.list_rules import ListRule
 from crmbridge.mapping.paths import merge_into, put_at
+from crmbridge.mapping.transforms import TypedText
 from crmbridge.sdk.connector import Capabilities, ListPatch, Operation
 
 __all__ = ["Outward", "Settled", "adopt", "placed", "to_operation"]
@@ -55,7 +56,9 @@ def to_operation(planned: Planned, out: Outward) -> Operation:
     if planned.kind == "transition":
         operation.transition = out.mapping.transition(planned.transition or "")
     elif planned.kind in ("create", "update"):
-        operation.data = _data(planned, out)
+        data = _data(planned, out)
+        operation.typed = {name: said.typed for name, said in data.items() if isinstance(said, TypedText)}
+        operation.data = _untyped(data)
     if planned.kind == "create" and out.capabilities.search_mark:
         operation.mark = planned.id
     return operation
@@ -82,6 +85,17 @@ def _data(planned: Planned, out: Outward) -> dict[str, Any]:
         else:
             put_at(data, rule.native or name, _children(name, rule, elements, out))
     return data
+
+
+def _untyped(data: Any) -> Any:
+    """Connectors get plain text."""
+    if isinstance(data, dict):
+        return {name: _untyped(part) for name, part in data.items()}
+    if isinstance(data, list):
+        return [_untyped(part) for part in data]
+    if isinstance(data, ListPatch):
+        return ListPatch(_untyped(data.add), _untyped(data.change), data.remove)
+    return str(data) if isinstance(data, TypedText) else data
 
 
 def _elements(changes: list[Change]) -> dict[str, dict[str, Any]]:

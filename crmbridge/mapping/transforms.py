@@ -23,10 +23,24 @@ from crmbridge.mapping.paths import native_text
 from crmbridge.mapping.regions import zh_region_codec
 from crmbridge.sdk.hookspecs import Codec
 
-__all__ = ["PHONES", "CodecMaker", "builtin_codecs", "phone_codecs"]
+__all__ = ["PHONES", "CodecMaker", "TypedText", "builtin_codecs", "phone_codecs"]
 
 CodecMaker = Callable[[Any], Codec]
 """The mapping's argument (None without one) -> the codec."""
+
+
+class TypedText(str):
+    """What a codec writes for a number or a truth value where it is text: `12,50`, `ja`."""
+
+    __slots__ = ("typed",)
+    typed: Decimal | bool
+    """The value itself, for a system whose cell holds one; see `Operation.typed`."""
+
+    @classmethod
+    def of(cls, text: str, typed: Decimal | bool) -> TypedText:
+        made = cls(text)
+        made.typed = typed
+        return made
 
 
 def builtin_codecs(country: str | None, timezone: str | None) -> Mapping[str, CodecMaker]:
@@ -229,7 +243,7 @@ def _decimal(argument: Any) -> Codec:
 
     def encode(value: Any) -> Any:
         number = _exact(value)
-        return number if argument is None else format(number, "f").replace(".", mark)
+        return number if argument is None else TypedText.of(format(number, "f").replace(".", mark), number)
 
     return Codec(decode, encode)
 
@@ -268,7 +282,7 @@ def _boolean(argument: Any) -> Codec:
     def encode(value: Any) -> Any:
         # A value map in front of this codec gives its keys, which are text.
         truth = value if isinstance(value, bool) else decode(value)
-        return truth if yes is None else (yes if truth else no)
+        return truth if yes is None else TypedText.of(str(yes if truth else no), truth)
 
     return Codec(decode, encode)
 

@@ -205,6 +205,9 @@ class Operation:
     data: dict[str, Any] = field(default_factory=dict)
     """The fields to set: all for a create, only the changed ones for an update. A child list is a
     whole list (`replace`) or a `ListPatch` (`patch`), as the stream declares. A new child has no id."""
+    typed: dict[str, Any] = field(default_factory=dict)
+    """Of fields that a mapping writes as text (`12,50`, `ja`): the Decimal or bool that the text stands for.
+    Use it where the place holds such a value already, as a cell of a worksheet may."""
     scope: str = ""
     """Of the record; for a create where it belongs: `Capabilities.scopes` says how that is chosen."""
     version: str | None = None

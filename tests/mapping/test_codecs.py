@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from crmbridge.mapping.transforms import builtin_codecs
+from crmbridge.mapping.transforms import TypedText, builtin_codecs
 from crmbridge.sdk.hookspecs import Codec
 
 D = Decimal
@@ -100,7 +100,12 @@ def test_what_is_read(name: str, argument: Any, native: Any, canonical: Any) -> 
 def test_what_is_written(name: str, argument: Any, canonical: Any, native: Any) -> None:
     found = codec(name, argument).encode(canonical)
     assert found == native
-    assert type(found) is type(native)
+    assert type(found) is type(native) or isinstance(found, TypedText)
+
+
+def test_words_for_numbers_and_truth_values_come_with_what_they_stand_for() -> None:
+    assert codec("decimal", ",").encode("1234.50").typed == D("1234.50")
+    assert codec("boolean", ["ja", "nein"]).encode(False).typed is False
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,15 @@ from typing import Any
 from crmbridge.connectors.files.exactjson import dumps
 from crmbridge.connectors.files.listing import Entry, Listing, join_key, key_text
 from crmbridge.connectors.files.settings import ID_COLUMN, FileSettings
-from crmbridge.connectors.files.table import Changes, Table, blank_to_none, plain_number
+from crmbridge.connectors.files.table import (
+    Changes,
+    Table,
+    Worded,
+    blank_to_none,
+    iso_moment,
+    plain_number,
+    worded,
+)
 from crmbridge.sdk import Operation, Result
 
 __all__ = ["Batch"]
@@ -81,7 +89,7 @@ class Batch:
     # -- one operation
 
     def _create(self, operation: Operation, found: dict[str, Entry]) -> Result | tuple[Operation, str]:
-        data = dict(operation.data)
+        data = worded(operation)
         key = self._new_key(operation)
         if not key:
             names = ", ".join(self._key_columns)
@@ -115,7 +123,7 @@ class Batch:
                 return Result.rejected(operation, f"{name} is the key of the row and cannot be changed")
         data = {
             name: value
-            for name, value in operation.data.items()
+            for name, value in worded(operation).items()
             if name not in self._key_columns
             and not (name in entry.computed and same(entry.record.data.get(name), value))
         }
@@ -187,7 +195,10 @@ class Batch:
 
 
 def same(cell: Any, value: Any) -> bool:
-    """Whether `cell` is what writing `value` leaves: in a text file "5" is the number 5, blank is empty."""
+    """Whether `cell` is what writing `value` leaves: in a text file "5" is the number 5, blank is empty, and
+    a cell may hold the number that a text stands for."""
+    if isinstance(value, Worded) and cell == value.typed:
+        return True
     return cell == value or _as_text(cell) == _as_text(value)
 
 
@@ -196,6 +207,6 @@ def _as_text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | Decimal):
         return plain_number(value)
-    return (
-        (blank_to_none(value) or "") if isinstance(value, str) else dumps(value) if value is not None else ""
-    )
+    if isinstance(value, str):
+        return iso_moment(blank_to_none(value) or "").removesuffix("T00:00:00")
+    return dumps(value) if value is not None else ""

@@ -21,7 +21,9 @@ def _as_list(value: object) -> object:
 class FileSettings(BaseModel):
     """One stream: a CSV, TSV or JSON Lines file, or one sheet of a workbook.
 
-    A list with a title above the names of its columns wants `header`: the row in which the names are.
+    A list with a title above the names of its columns wants `header`: the row in which the names are. In a
+    workbook a number, date or truth value is written as one wherever such a value stands, in the cell or
+    above it, and keeps the cell's format; leading zeros and what else a number would lose stay text.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["Changes", "DamagedError", "Row", "Table", "blank_to_none", "plain_number"]
+from crmbridge.sdk import Operation
+
+__all__ = [
+    "Changes",
+    "DamagedError",
+    "Row",
+    "Table",
+    "Worded",
+    "blank_to_none",
+    "iso_moment",
+    "plain_number",
+    "worded",
+]
+
+_SPACED_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(\.\d{1,6})?)")
 
 
 class DamagedError(Exception):
@@ -58,6 +73,23 @@ class Changes:
         return {**cells, missing[0]: missing[1]} if missing else cells
 
 
+class Worded(str):
+    """Text that stands for a number or a truth value, as `12,50` and `ja` do."""
+
+    __slots__ = ("typed",)
+    typed: Decimal | bool
+    """What a cell holds in its place where such values are real numbers and truth values."""
+
+
+def worded(operation: Operation) -> dict[str, Any]:
+    """The values to set, each text together with what it stands for."""
+    data = dict(operation.data)
+    for name, typed in operation.typed.items():
+        data[name] = Worded(data[name])
+        data[name].typed = typed
+    return data
+
+
 class Table(Protocol):
     """One stream's file, opened for reading or for writing a changed copy of it."""
 
@@ -93,3 +125,9 @@ def blank_to_none(text: str) -> str | None:
 def plain_number(value: int | Decimal) -> str:
     """Digits without an exponent, nothing lost: spreadsheets read 1E+3 as a number but people don't."""
     return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def iso_moment(text: str) -> str:
+    """A date and time with a blank in between as ISO 8601 has it; any other text as it is."""
+    found = _SPACED_MOMENT.fullmatch(text)
+    return f"{found[1]}T{found[2]}" if found else text

@@ -12,7 +12,7 @@ from typing import Any
 from openpyxl.utils.datetime import from_excel, to_excel
 
 from crmbridge.connectors.files.formulas import is_formula
-from crmbridge.connectors.files.table import blank_to_none, plain_number
+from crmbridge.connectors.files.table import Worded, blank_to_none, iso_moment, plain_number
 from crmbridge.connectors.files.xlsxstyles import Styles
 from crmbridge.connectors.files.xmlbytes import text_content
 
@@ -22,6 +22,8 @@ MAX_TEXT = 32_767
 """Characters that Excel keeps in one cell."""
 _EXACT_DIGITS = 15  # that many survive in the binary fractions that Excel computes with
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")
+"""Reads back as the same text."""
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d{1,6})?)?|\d\d:\d\d:\d\d")
 
 
@@ -60,16 +62,19 @@ def _number(value: float) -> int | Decimal | None:
     return int(value) if value.is_integer() and abs(value) < 1e15 else Decimal(repr(value))
 
 
-def cell_writer(styles: Styles, epoch: datetime) -> Callable[[str, str, int | None, object], str]:
-    """A function from (prefix, reference, style, value) to a cell's XML.
+def cell_writer(styles: Styles, epoch: datetime) -> Callable[[str, str, int | None, str, object], str]:
+    """A function from (prefix, reference, style, kind, value) to a cell's XML; `kind` is the type (`n`, `b`)
+    of what the cell, or the column above it, holds.
 
-    Text is always written as text, never as a formula, and marked as such where it looks like one. A number
-    with more digits than Excel keeps is written as text. ISO dates become dates in cells formatted so.
+    Text is written as text, never as a formula, and marked as such where it looks like one. Among numbers and
+    truth values it becomes one where it is one; ISO dates become dates in cells formatted so. A number with
+    more digits than Excel keeps is written as text.
     """
 
-    def write(prefix: str, reference: str, style: int | None, value: object) -> str:
-        if isinstance(value, str) and blank_to_none(value) is None:
-            value = None
+    def write(prefix: str, reference: str, style: int | None, kind: str, value: object) -> str:
+        if isinstance(value, str):
+            form = styles.kind(style or 0)
+            value = _typed(value, form if form == "text" else kind or form)
         moment = _serial(value, epoch) if isinstance(value, str) and styles.is_date(style or 0) else ""
         content = _content(prefix, value, moment)
         if content.startswith(' t="inlineStr"') and isinstance(value, str) and is_formula(value):
@@ -80,6 +85,20 @@ def cell_writer(styles: Styles, epoch: datetime) -> Callable[[str, str, int | No
         return f"{start}{content}</{prefix}c>"
 
     return write
+
+
+def _typed(text: str, kind: str) -> object:
+    """The number or truth value that stands in the text, in a place for such; None where it is blank. Leading
+    zeros and all else that a number does not keep stay text."""
+    if blank_to_none(text) is None:
+        return None
+    if kind == "b":
+        truth = text.typed if isinstance(text, Worded) else {"true": True, "false": False}.get(text)
+        return truth if isinstance(truth, bool) else text
+    if kind == "n":
+        number = text.typed if isinstance(text, Worded) else _NUMBER.fullmatch(text) and Decimal(text)
+        return number if isinstance(number, Decimal) and _is_exact(number) else text
+    return text
 
 
 def _content(prefix: str, value: object, moment: str) -> str:
@@ -103,6 +122,7 @@ def _is_exact(value: Decimal) -> bool:
 
 def _serial(text: str, epoch: datetime) -> str:
     """The day number of a date or time; "" where Excel would show another moment than `text` says."""
+    text = iso_moment(text)
     if not _MOMENT.fullmatch(text):
         return ""
     try:

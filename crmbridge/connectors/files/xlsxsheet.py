@@ -26,8 +26,8 @@ _CHUNK = 1 << 18
 _REF = re.compile(rb"\sref=(\"[^\"]*\"|'[^']*')")
 _SPANS = re.compile(rb"\sspans=(\"[^\"]*\"|'[^']*')")
 
-CellWriter = Callable[[str, str, int | None, object], str]
-"""(prefix, reference, style or None, value) -> the cell's XML."""
+CellWriter = Callable[[str, str, int | None, str, object], str]
+"""(prefix, reference, style or None, type of what it holds or is like, value) -> the cell's XML."""
 
 
 @dataclass(slots=True)
@@ -56,6 +56,9 @@ class _Cell:
     start: int
     end: int
     style: int | None
+    kind: str = "n"
+    """The type of its value: ECMA-376, 18.18.11 ST_CellType."""
+    filled: bool = False
     formula: bool = False
 
 
@@ -95,6 +98,8 @@ class _Editor:
         self.last_number = 0
         self.new_rows = list(edit.new_rows.items())
         self.model: dict[int, int | None] = {}
+        self.kinds: dict[int, str] = {}
+        """Column -> the type of the last value in it, the header left out: what a new value is like."""
         self.column_styles: list[tuple[int, int, int]] = []
         self.columns: list[dict[str, str]] = []
         self.data_start = -1
@@ -161,6 +166,8 @@ class _Editor:
             self.start_cell(at, attributes)
         elif what == "f" and self.row:
             self.row.cells[-1].formula = True
+        elif what in ("v", "is") and self.row:
+            self.row.cells[-1].filled = True
 
     def end(self, name: str) -> None:
         at = self.seen = self.parser.CurrentByteIndex
@@ -202,12 +209,15 @@ class _Editor:
         else:
             column = self.row.cells[-1].column + 1 if self.row.cells else 1
         style = attributes.get("s")
-        self.row.cells.append(_Cell(column, at, at, int(style) if style else None))
+        cell = _Cell(column, at, at, int(style) if style else None, attributes.get("t", "n"))
+        self.row.cells.append(cell)
 
     def end_row(self, at: int) -> None:
         assert self.row
         row, self.row, self.hold = self.row, None, None
         end = self.tag_end(at)
+        if row.number > self.edit.header_row:
+            self.kinds |= {cell.column: cell.kind for cell in row.cells if cell.filled}
         if row.number == self.edit.model_row:
             self.model = {cell.column: cell.style for cell in row.cells}
         if row.number in self.edit.emptied:
@@ -249,7 +259,8 @@ class _Editor:
         return f'<{self.prefix}row r="{number}">'.encode() + cells + f"</{self.prefix}row>".encode()
 
     def cell(self, row: int, column: int, style: int | None, value: object) -> bytes:
-        return self.edit.write(self.prefix, f"{get_column_letter(column)}{row}", style, value).encode()
+        reference, kind = f"{get_column_letter(column)}{row}", self.kinds.get(column, "")
+        return self.edit.write(self.prefix, reference, style, kind, value).encode()
 
     def end_data(self, at: int, name: str) -> None:
         self.in_data = False

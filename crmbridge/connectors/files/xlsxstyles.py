@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
 
 from crmbridge.connectors.files.table import DamagedError
@@ -24,6 +26,7 @@ class Styles:
         )
         self._quoted: dict[int, int] = {}
         self._dates: dict[int, bool] = {}
+        self._kinds: dict[int, str] = {}
         self._formats = 0
         if self._part:
             self._load()
@@ -43,10 +46,19 @@ class Styles:
             number = int(element.attributes.get("numFmtId", "0"))
             code = codes.get(number) or BUILTIN_FORMATS.get(number, "")
             self._dates[index] = number in _LOCAL_DATES or is_date_format(code)
+            if self._dates[index] or code == "@":
+                self._kinds[index] = "text"
+            elif re.search("[0#?]", code):
+                self._kinds[index] = "n"
 
     def is_date(self, style: int) -> bool:
         """Whether numbers in this format are shown as dates or times."""
         return self._dates.get(style, False)
+
+    def kind(self, style: int) -> str:
+        """What typed digits become in this format: `n`, a number, as in `#,##0.00`, or `text`, which in dates
+        they stay; empty where the format does not say."""
+        return self._kinds.get(style, "")
 
     def quoted(self, style: int) -> int:
         """The same format, marked so that text does not become a formula when a person edits the cell."""
