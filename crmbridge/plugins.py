@@ -108,10 +108,13 @@ class Plugins:
         return {name: sorted(call()) for name, call in able if name not in broken}
 
     def connector(self, name: str) -> type[Connector]:
-        """The connector of that name. Raises ConfigError naming those that there are."""
+        """The connector of that name; no other one is imported. Raises ConfigError naming those that there
+        are."""
+        for offered in self._offered("crmbridge_connectors"):
+            if name in offered:
+                found: type[Connector] = offered[name]
+                return found
         known = self.connectors()
-        if name in known:
-            return known[name]
         broken = [f"{f.plugin} failed to load: {f.error}" for f in self.failures]
         hint = f"there are {', '.join(sorted(known))}; others are installed with pip"
         raise ConfigError("; ".join([f"there is no connector {name!r}", *broken]), hint=hint)
@@ -145,6 +148,13 @@ class Plugins:
 
     def _merged(self, hook: str) -> dict[str, Any]:
         merged: dict[str, Any] = {}
+        for offered in self._offered(hook):
+            for key, value in offered.items():
+                merged.setdefault(key, value)
+        return merged
+
+    def _offered(self, hook: str) -> Iterator[Mapping[str, Any]]:
+        """What each plugin offers; one that raises is reported, and the others go on."""
         for name, call in self._implementations(hook):
             try:
                 offered: Mapping[str, Any] = call()
@@ -152,10 +162,8 @@ class Plugins:
                 failure = Failure(name, hook, _told(error))
                 if failure not in self.failures:
                     self.failures.append(failure)
-                continue
-            for key, value in offered.items():
-                merged.setdefault(key, value)
-        return merged
+            else:
+                yield offered
 
     def _implementations(self, hook: str) -> Iterator[tuple[str, Callable[..., Any]]]:
         """In the order in which the plugins were added: the first to offer a name keeps it."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from crmbridge.config import Config, CreateWhen, Keep, Limit, Limits, Secrets, load_config
+from crmbridge.connectors.files import FilesSettings
 from crmbridge.mapping.jsonschema import json_schemas
 from crmbridge.sdk.errors import ConfigError
 
@@ -425,8 +427,47 @@ def alone(part: Any) -> bool:
     return all(map(alone, part)) if isinstance(part, list) else True
 
 
+class Login(BaseModel):
+    user: str
+    password: SecretStr
+
+
+class Vendors(BaseModel):
+    """A vendor's settings."""
+
+    login: Login
+    page_size: Annotated[int, Field(alias="pageSize")] = 100
+    """How many at once."""
+
+
+class Unspeakable(BaseModel):
+    """What pydantic can make no JSON Schema of."""
+
+    call: Callable[[], None]
+
+
+CONNECTORS: dict[str, type[BaseModel]] = {"acme": Vendors, "odd": Unspeakable, "files": FilesSettings}
+
+
+def test_editors_know_the_settings_of_connectors() -> None:
+    found = json_schemas(CONNECTORS)["crmbridge"]["definitions"]
+    system = found["SystemSettings"]
+    assert system["properties"]["connector"]["anyOf"][0] == {"enum": ["acme", "files"]}
+    chosen = {one["if"]["properties"]["connector"]["const"]: one["then"]["$ref"] for one in system["allOf"]}
+    assert chosen == {name: f"#/definitions/connector.{name}" for name in ("acme", "files")}
+    acme = found["connector.acme"]
+    assert set(acme["properties"]) == {"connector", "mode", "network", "login", "pageSize"}
+    assert (acme["required"], acme["additionalProperties"]) == (["login"], False)
+    assert acme["properties"]["pageSize"]["anyOf"] == [
+        {"type": "integer"},
+        {"type": "string", "pattern": r"\$\{"},
+    ]
+    assert acme["properties"]["login"] == {"$ref": "#/definitions/acme.Login"}
+    assert {"type": "string"} in found["files.FileSettings"]["properties"]["key"]["anyOf"]
+
+
 def test_json_schemas_are_draft_7_and_refer_only_to_what_they_define() -> None:
-    for schema in json_schemas().values():
+    for schema in json_schemas(CONNECTORS).values():
         assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
         text = json.dumps(schema)
         assert "$defs" not in text
@@ -436,7 +477,7 @@ def test_json_schemas_are_draft_7_and_refer_only_to_what_they_define() -> None:
 
 
 def test_json_schemas_describe_every_key_of_the_top(tmp_path: Path) -> None:
-    crmbridge, mapping = json_schemas()["crmbridge"], json_schemas()["mapping"]
+    crmbridge, mapping = json_schemas(CONNECTORS)["crmbridge"], json_schemas(CONNECTORS)["mapping"]
     assert set(crmbridge["properties"]) >= {"state", "systems", "sync", "limits", "insights", "custom_fields"}
     assert set(mapping["properties"]) == {
         "system",

@@ -25,7 +25,7 @@ from typing import Any, Self
 
 import crmbridge.connectors
 from crmbridge.bridge.guard import guard_state
-from crmbridge.config import Config, Secrets, load_config
+from crmbridge.config import Config, Secrets, load_config, raise_all
 from crmbridge.engine import repair, steward
 from crmbridge.engine import sync as pipeline
 from crmbridge.engine.flows import FlowMaker
@@ -33,7 +33,7 @@ from crmbridge.engine.planfile import SavedPlan, load_plan, save_plan
 from crmbridge.engine.prune import forgotten
 from crmbridge.engine.run import Flow, Run, System, micros, told
 from crmbridge.engine.titles import titled
-from crmbridge.mapping.load import Mappings, load_mappings
+from crmbridge.mapping.load import Mappings, read_mappings
 from crmbridge.plugins import Plugins
 from crmbridge.sdk.connector import Connector, Context
 from crmbridge.sdk.errors import ConfigError, CrmbridgeError
@@ -93,6 +93,8 @@ class Bridge:
     """The mappings as they are written; `mappings` get bound to each system that is opened."""
     _connectors: dict[str, Connector] = field(default_factory=dict)
     _exit: ExitStack = field(default_factory=ExitStack)
+    mistakes: list[ConfigError] | None = None
+    """What is wrong with mappings, where it is only told; None: it is raised."""
 
     def __post_init__(self) -> None:
         self.written = self.mappings
@@ -105,28 +107,27 @@ class Bridge:
         path: Path,
         environment: str | None = None,
         *,
-        mapped: bool = True,
+        tolerant: bool = False,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
     ) -> Self:
-        """Read the config and its mappings and open the state. No system is spoken to yet. `mapped=False`
-        leaves out the mappings: such a bridge can only discover.
+        """Read the config and its mappings and open the state. No system is spoken to yet. `tolerant`: what
+        is wrong with mappings, or with one system's settings, stops nothing yet; such a bridge only looks.
 
         Raises ConfigError with every mistake and its place; StateError for a state that can't be used.
         """
         config = load_config(path, environment)
         plugins = load_plugins(tuple(config.root / one for one in config.settings.plugins))
         entities = config.entities(plugins.schemas())
-        shipped = _shipped(config, plugins)
-        mappings = (
-            load_mappings(config, shipped, entities, plugins.codecs(), plugins.functions())
-            if mapped
-            else Mappings(())
-        )
+        shipped, wrong = _look_at_systems(config, plugins)
+        mappings, mistakes = read_mappings(config, shipped, entities, plugins.codecs(), plugins.functions())
+        if not tolerant:
+            raise_all([*wrong, *mistakes])
         redact = Redactor(config.written_secrets())
         secrets = Secrets(os.environ, config.root, redact.add)
         store = open_store(config.state_url(secrets), now=lambda: micros(clock()))
-        return cls(config, plugins, entities, mappings, store, redact, clock, sleep)
+        told = mistakes if tolerant else None
+        return cls(config, plugins, entities, mappings, store, redact, clock, sleep, mistakes=told)
 
     def __enter__(self) -> Self:
         return self
@@ -160,7 +161,10 @@ class Bridge:
                 raise ConfigError(
                     f"there is no system {name!r} in {self.config.path}", hint=f"there are {known}"
                 )
-            kind = self.plugins.connector(settings.connector)
+            kind = _kind(self.config, self.plugins, name)
+            wrong = self.config.settings_mistakes(name, kind.settings_model)
+            if wrong is not None:
+                raise wrong
             secrets = self._secrets()
             own = self.config.system_settings(name, kind.settings_model, secrets)
             self._connectors[name] = kind(own, self._context(name, store or self.store))
@@ -189,8 +193,12 @@ class Bridge:
         """One system, opened and bound to its mappings. Raises the connector's error."""
         connector = self.connector(name)
         streams = {stream.name: stream for stream in connector.streams()}
-        if self.mappings.toolbox is not None:
+        try:
             self.mappings = self.mappings.bind(name, list(streams.values()))
+        except ConfigError as error:
+            if self.mistakes is None:
+                raise
+            self.mistakes.append(error)
         mapped = {stream: self.mappings.of_stream(name, stream) for stream in streams}
         return System(name, connector, self.config.systems[name].mode, streams, mapped)
 
@@ -411,11 +419,25 @@ class Bridge:
         return FlowMaker(self.config, self.entities, self.written, self.mappings, rules)
 
 
-def _shipped(config: Config, plugins: Plugins) -> dict[str, Path | None]:
+def _look_at_systems(config: Config, plugins: Plugins) -> tuple[dict[str, Path | None], list[ConfigError]]:
+    """System -> the folder of its connector's own mappings; and what is wrong with the systems' settings."""
     shipped: dict[str, Path | None] = {}
-    for name, system in config.systems.items():
+    wrong: list[ConfigError] = []
+    for name in config.systems:
         try:
-            shipped[name] = plugins.connector(system.connector).mappings
+            kind = _kind(config, plugins, name)
         except ConfigError as error:
-            raise config.document.error(("systems", name, "connector"), error.message, error.hint) from None
-    return shipped
+            wrong.append(error)
+            continue
+        shipped[name] = kind.mappings
+        mistake = config.settings_mistakes(name, kind.settings_model)
+        wrong += [mistake] if mistake is not None else []
+    return shipped, wrong
+
+
+def _kind(config: Config, plugins: Plugins, name: str) -> type[Connector]:
+    """The connector of a system. Raises ConfigError with the place where it is named."""
+    try:
+        return plugins.connector(config.systems[name].connector)
+    except ConfigError as error:
+        raise config.document.error(("systems", name, "connector"), error.message, error.hint) from None

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from crmbridge.bridge.bridge import Bridge
 from crmbridge.bridge.guard import fingerprint
+from crmbridge.config import by_place
 from crmbridge.engine import checkup
-from crmbridge.engine.checkup import CheckLine
+from crmbridge.engine.checkup import CheckLine, Topic
 from crmbridge.engine.run import System
-from crmbridge.sdk.errors import CrmbridgeError, StateError
+from crmbridge.sdk.errors import ConfigError, CrmbridgeError, StateError
 
 __all__ = ["check"]
 
@@ -34,7 +35,12 @@ def check(bridge: Bridge) -> Iterator[CheckLine]:
             opened.append(system)
         except Exception as error:  # noqa: BLE001 - a connector is foreign code; the others are looked at too
             yield _failed_check(name, error)
-    yield from _check_mappings(bridge, opened)
+    mistakes = bridge.mistakes or []
+    for mistake in sorted(mistakes, key=by_place):
+        yield _told("mapping", mistake)
+    for line in _check_mappings(bridge, opened):
+        if not (mistakes and line.topic == "coverage" and line.level == "error"):  # it follows from them
+            yield line
 
 
 def _check_fingerprint(bridge: Bridge, system: System) -> CheckLine:
@@ -51,7 +57,11 @@ def _check_fingerprint(bridge: Bridge, system: System) -> CheckLine:
 
 
 def _check_mappings(bridge: Bridge, opened: Sequence[System]) -> Iterator[CheckLine]:
-    flows = bridge.flows()
+    try:
+        flows = bridge.flows()
+    except ConfigError as error:
+        yield _told("config", error)
+        return
     held = {
         flow.entity: frozenset(
             name
@@ -72,7 +82,11 @@ def _check_mappings(bridge: Bridge, opened: Sequence[System]) -> Iterator[CheckL
 
 def _failed_check(system: str, error: Exception) -> CheckLine:
     if isinstance(error, CrmbridgeError):
-        text = f"{error.where}: {error.message}" if error.where else error.message
-        return CheckLine("error", "access", text, error.hint or "", system, exit_code=error.exit_code)
+        return _told("config" if isinstance(error, ConfigError) else "access", error, system)
     text = f"the connector failed: {type(error).__name__}: {error}"
     return CheckLine("error", "access", text, system=system, exit_code=1)
+
+
+def _told(topic: Topic, error: CrmbridgeError, system: str = "") -> CheckLine:
+    text = f"{error.where}: {error.message}" if error.where else error.message
+    return CheckLine("error", topic, text, error.hint or "", system, exit_code=error.exit_code)

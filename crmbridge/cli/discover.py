@@ -54,15 +54,12 @@ def discover(
 
 def _opened(session: Session, system: str) -> System:
     """The system; also where its mappings are still to be written, since that is what this command is for."""
-    from crmbridge.sdk.errors import ConfigError
-
-    try:
-        return session.bridge().system(system)
-    except ConfigError as error:
-        found = session.bridge(mapped=False).system(system)
-        where = f"{error.where}: " if error.where else ""
-        session.output.say(f"Not in order yet: {where}{error.message.splitlines()[0]}")
-        return found
+    bridge = session.bridge(tolerant=True)
+    found = bridge.system(system)
+    for mistake in (bridge.mistakes or [])[:1]:
+        where = f"{mistake.where}: " if mistake.where else ""
+        session.output.say(f"Not in order yet: {where}{mistake.message.splitlines()[0]}")
+    return found
 
 
 def _stream(opened: System, name: str) -> tuple[str, ...]:

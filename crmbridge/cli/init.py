@@ -57,7 +57,7 @@ def init(
         output.say_always("stopped: nothing was written")
         raise typer.Exit(INTERRUPTED) from None
     folder.mkdir(parents=True, exist_ok=True)
-    schemas = json_schemas()
+    schemas = json_schemas({name: kind.settings_model for name, kind in connectors.items()})
     for name, schema in ((SCHEMA, "crmbridge"), (MAPPING_SCHEMA, "mapping")):
         (folder / name).write_text(json.dumps(schemas[schema], indent=2) + "\n", encoding="utf-8")
     (folder / "mappings").mkdir(exist_ok=True)

@@ -48,7 +48,8 @@ def find(session: Session, name: str) -> dict[str, Any]:
     if name == "output":
         return output_schema()
     if name in FILES:
-        return json_schemas()["crmbridge" if name == "config" else name]
+        models = {one: kind.settings_model for one, kind in _connectors(session).items()}
+        return json_schemas(models)["crmbridge" if name == "config" else name]
     known = entities(session)
     if name in known:
         return json_schema(known[name])

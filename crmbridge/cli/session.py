@@ -72,13 +72,13 @@ class Session:
 
         return load_config(self.config_path(), self.options.environment)
 
-    def bridge(self, *, mapped: bool = True) -> Bridge:
+    def bridge(self, *, tolerant: bool = False) -> Bridge:
         """The bridge, opened at first use; it is closed when the command ends. See `Bridge.open`."""
-        if self._bridge is None or not mapped:
+        if self._bridge is None:
             from crmbridge.bridge import Bridge
             from crmbridge.cli.logs import log_to
 
-            self._bridge = Bridge.open(self.config_path(), self.options.environment, mapped=mapped)
+            self._bridge = Bridge.open(self.config_path(), self.options.environment, tolerant=tolerant)
             self._exit.callback(self._bridge.close)
             self._exit.enter_context(log_to(self._bridge, self.options.verbose))
             for failure in self._bridge.plugins.failures:

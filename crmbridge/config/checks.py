@@ -10,7 +10,7 @@ from crmbridge.config.model import EntitySync, Settings
 from crmbridge.sdk.errors import ConfigError
 from crmbridge.yamlfile import Document
 
-__all__ = ["check_entities", "check_settings", "raise_all"]
+__all__ = ["by_place", "check_entities", "check_settings", "raise_all"]
 
 Loc = tuple[str | int, ...]
 Problem = tuple[Loc, str, bool]
@@ -93,14 +93,14 @@ def raise_all(errors: list[ConfigError]) -> None:
     if not errors:
         return
     different = {(error.position, error.message): error for error in errors}
-    first, *others = sorted(different.values(), key=_order)
+    first, *others = sorted(different.values(), key=by_place)
     lines = [first.message, *(f"{error.where}: {_with_hint(error)}" for error in others)]
     if others and first.hint:
         lines[0] = _with_hint(first)
     raise ConfigError("\n".join(lines), position=first.position, hint=None if others else first.hint)
 
 
-def _order(error: ConfigError) -> tuple[str, int, int]:
+def by_place(error: ConfigError) -> tuple[str, int, int]:
     """By file, line and column."""
     file, line, column = (error.position or ":0:0").rsplit(":", 2)
     return file, int(line), int(column)

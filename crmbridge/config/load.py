@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -15,8 +15,8 @@ from crmbridge.config.model import Settings, SystemSettings
 from crmbridge.config.secrets import Secrets, literal_secrets, secret_in
 from crmbridge.sdk.errors import ConfigError
 from crmbridge.sdk.redact import Redactor
-from crmbridge.yamlfile import Document, load, validate
-from crmbridge.yamlfile.document import Node
+from crmbridge.yamlfile import Document, load, mistakes, validate
+from crmbridge.yamlfile.document import Loc, Node
 from crmbridge_schemas.base import Entity
 from crmbridge_schemas.custom import CustomSchemaError
 from crmbridge_schemas.registry import build
@@ -129,21 +129,46 @@ class Config:
         Wherever the model says SecretStr the value stays hidden; secrets in other fields are known to the
         redactor like all others.
         """
-        loc = ("systems", name)
-        found = self.document.find(loc).node
-        own = {key: node for key, node in _items(found).items() if key in self.systems[name].own}
         resolver = _Resolver(secrets, self.document)
-        resolved = Document(
-            Node.mapping(found.at, {k: resolver.node(n, (*loc, k)) for k, n in own.items()}, found.keys)
-        )
+        resolved = self._own_part(name, resolver.node)
         try:
-            return validate(resolved, model)
+            return validate(resolved, model, beside=_OURS)
         except ConfigError as error:
             redact = Redactor(resolver.found)
             message, hint = redact(error.message), error.hint
             position = error.position
         # Outside of the except clause, so that no traceback shows the first error.
         raise ConfigError(f"systems.{name}: {message}", position=position, hint=hint)
+
+    def settings_mistakes(self, name: str, model: type[BaseModel]) -> ConfigError | None:
+        """What is wrong with the connector's own settings of a system, as far as it shows without secrets."""
+        try:
+            found = mistakes(self._own_part(name, lambda node, loc: node), model, _refers, _OURS)
+        except Exception:  # noqa: BLE001 - a connector's validator is foreign code; opening the system tells more
+            return None
+        if found is None:
+            return None
+        return ConfigError(f"systems.{name}: {found.message}", position=found.position, hint=found.hint)
+
+    def _own_part(self, name: str, made: Callable[[Node, Loc], Node]) -> Document:
+        """The settings that are the connector's own, each made by `made` of what is written."""
+        loc = ("systems", name)
+        found = self.document.find(loc).node
+        own = {key: node for key, node in _items(found).items() if key in self.systems[name].own}
+        return Document(Node.mapping(found.at, {k: made(n, (*loc, k)) for k, n in own.items()}, found.keys))
+
+
+_OURS = tuple(SystemSettings.model_fields)
+"""Settings of a system that are not its connector's."""
+
+
+def _refers(node: Node) -> bool:
+    """Whether a value is known only once its secrets are resolved."""
+    if isinstance(node.value, dict):
+        return any(map(_refers, node.value.values()))
+    if isinstance(node.value, list):
+        return any(map(_refers, node.value))
+    return isinstance(node.value, str) and "${" in node.value
 
 
 def _items(node: Node) -> dict[str, Node]:
@@ -158,7 +183,7 @@ class _Resolver:
         self._document = document
         self.found: list[str] = []
 
-    def node(self, node: Node, loc: tuple[str | int, ...]) -> Node:
+    def node(self, node: Node, loc: Loc) -> Node:
         if isinstance(node.value, dict):
             items = {key: self.node(part, (*loc, key)) for key, part in node.value.items()}
             return Node.mapping(node.at, items, node.keys)

@@ -18,7 +18,7 @@ from crmbridge.sdk.connector import FieldInfo, Finding, Stream
 from crmbridge.sdk.errors import ConfigError
 from crmbridge.store.rows import NoteRow
 
-__all__ = ["CheckLine", "examine", "examine_access"]
+__all__ = ["CheckLine", "Topic", "examine", "examine_access"]
 
 Topic = Literal[
     "config", "plugins", "state", "access", "capabilities", "protection", "precision", "coverage", "mapping"

@@ -13,7 +13,7 @@ All else (`when`, `on_create` ...) replaces what was shipped; `also:` is overrid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -33,7 +33,7 @@ from crmbridge.sdk.hookspecs import Codec
 from crmbridge.yamlfile import Document, load, validate
 from crmbridge.yamlfile.document import Node
 
-__all__ = ["Mappings", "load_mappings"]
+__all__ = ["Mappings", "load_mappings", "read_mappings"]
 
 Golden = Mapping[str, Any]
 Key = tuple[str, str, str]
@@ -121,7 +121,20 @@ def load_mappings(
     codecs: Mapping[str, Codec] | None = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Mappings:
-    """Read and compile everything. Raises one ConfigError that lists every mistake with its place.
+    """Read and compile everything. Raises one ConfigError that lists every mistake; see `read_mappings`."""
+    made, errors = read_mappings(config, shipped, entities, codecs, functions)
+    raise_all(errors)
+    return made
+
+
+def read_mappings(
+    config: Config,
+    shipped: Mapping[str, Path | None],
+    entities: Mapping[str, EntityType],
+    codecs: Mapping[str, Codec] | None = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+) -> tuple[Mappings, list[ConfigError]]:
+    """All mappings that can be compiled, and every mistake with its place.
 
     shipped: system -> the folder of its connector's own mappings.
     entities: canonical types by name, custom ones included.
@@ -138,17 +151,17 @@ def load_mappings(
     reader = _Reader(config)
     sources = reader.read(shipped)
     errors = reader.errors
-    compiled = []
+    compiled, sound = [], []
     for source in sources:
         mapping, problems = compile_mapping(source.document, source.spec, toolbox, Target(source.system))
         errors += problems
         if mapping is not None:
             compiled.append(mapping)
+            sound.append(source)
     creates = _create_rules(config, toolbox, errors)
     errors += check_entities(settings, config.document, entities)
-    errors += _unmapped(config, compiled) if not errors else []
-    raise_all(errors)
-    return Mappings(compiled, creates, sources, toolbox)
+    errors += _unmapped(config, reader.written) if reader.complete else []
+    return Mappings(compiled, creates, sound, toolbox), errors
 
 
 def _plugin_codec(codec: Codec) -> CodecMaker:
@@ -176,10 +189,8 @@ def _create_rules(
     return rules
 
 
-def _unmapped(config: Config, compiled: Sequence[CompiledMapping]) -> list[ConfigError]:
+def _unmapped(config: Config, written: Collection[tuple[str, str]]) -> list[ConfigError]:
     """Systems that take part in a sync without a mapping for its entity."""
-    known = {(m.system, m.entity) for m in compiled}
-    known |= {(m.system, also.entity) for m in compiled for also in m.also}
     return [
         config.document.error(
             ("sync", entity),
@@ -189,7 +200,7 @@ def _unmapped(config: Config, compiled: Sequence[CompiledMapping]) -> list[Confi
         )
         for entity, sync in config.settings.sync.items()
         for system in sync.systems
-        if (system, entity) not in known
+        if (system, entity) not in written
     ]
 
 
@@ -203,6 +214,10 @@ class _Reader:
         self._config = config
         self._documents: dict[Path, Document | None] = {}
         self.errors: list[ConfigError] = []
+        self.written: set[tuple[str, str]] = set()
+        """(system, entity) that there is a mapping for, though something in it may be wrong."""
+        self.complete = True
+        """Whether it is known for each file what it is for."""
 
     def read(self, shipped: Mapping[str, Path | None]) -> list[Source]:
         """Every mapping of every system."""
@@ -215,6 +230,8 @@ class _Reader:
         for key, document in own.items():
             merged[key] = self._overlay(base[key], document) if key in base else document
         found = {**merged, **{key: document for key, document in base.items() if key not in merged}}
+        for (system, _, entity), document in found.items():
+            self.written |= {(system, one) for one in (entity, *_also_entities(document))}
         return [source for key, document in found.items() if (source := self._source(key[0], document))]
 
     def _own(self) -> dict[Key, Document]:
@@ -241,6 +258,7 @@ class _Reader:
             return load(path)
         except ConfigError as error:
             self.errors.append(error)
+            self.complete = False
             return None
 
     def _systems_of(self, document: Document) -> list[str]:
@@ -259,6 +277,7 @@ class _Reader:
             meant = f"; did you mean {close[0]!r}?" if close else ""
             loc = ("system", index) if isinstance(named, list) else ("system",)
             self.errors.append(document.error(loc, f"there is no system {name!r}{meant}"))
+        self.complete = self.complete and bool(known)
         return known
 
     def _add(self, to: dict[Key, Document], system: str, document: Document) -> None:
@@ -303,6 +322,12 @@ class _Reader:
             if all(str(error) != str(known) for known in self.errors):
                 self.errors.append(error)
             return None
+
+
+def _also_entities(document: Document) -> list[str]:
+    also = document.data.get("also") if isinstance(document.data, dict) else None
+    parts = also.values() if isinstance(also, dict) else ()
+    return [str(part.get("entity")) for part in parts if isinstance(part, dict)]
 
 
 _SOURCES = frozenset({"path", "read", "const", "each", "fields", "entity"})

@@ -24,6 +24,6 @@ Errors never repeat a text that may be a secret: the value of a key that looks l
 
 from crmbridge.yamlfile.document import Document, Loc, Position, YamlValue
 from crmbridge.yamlfile.reading import load, loads
-from crmbridge.yamlfile.validation import validate
+from crmbridge.yamlfile.validation import mistakes, validate
 
-__all__ = ["Document", "Loc", "Position", "YamlValue", "load", "loads", "validate"]
+__all__ = ["Document", "Loc", "Position", "YamlValue", "load", "loads", "mistakes", "validate"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any, NamedTuple, TypeVar
 
@@ -30,8 +30,9 @@ M = TypeVar("M", bound=BaseModel)
 _Path = tuple[str | int, ...]
 
 
-def validate(document: Document, model: type[M], at: Loc = ()) -> M:
-    """The model made of the document, or of its part `at`.
+def validate(document: Document, model: type[M], at: Loc = (), *, beside: Collection[str] = ()) -> M:
+    """The model made of the document, or of its part `at`. `beside`: keys that were taken out of it and are
+    named too where a key is unknown.
 
     Raises one ConfigError for all mistakes, one a line and in the file's order, each with its position; the
     error's own `position` is the first one's. KeyError if the document has no part `at`.
@@ -44,7 +45,39 @@ def validate(document: Document, model: type[M], at: Loc = ()) -> M:
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
     # Outside of the except clause, so that no traceback shows pydantic's error, which repeats the input.
-    raise _listed(_Judge(document, model, tuple(at)).lines(details))
+    raise _listed(_Judge(document, model, tuple(at), beside).lines(details))
+
+
+def mistakes(
+    document: Document, model: type[BaseModel], later: Callable[[Node], bool], beside: Collection[str] = ()
+) -> ConfigError | None:
+    """What `validate` would raise, but for values of which `later` says that they are not known yet; and keys
+    that the model would pass over in silence."""
+    details = [
+        ErrorDetails(type="extra_forbidden", loc=(key,), msg="", input=None)
+        for key in _passed_over(document, model)
+    ]
+    try:
+        model.model_validate(document.find(()).node.plain())
+    except ValidationError as error:
+        details += [
+            one
+            for one in error.errors(include_url=False, include_input=False)
+            if one["type"] in ("missing", "extra_forbidden") or not later(document.find(one["loc"]).node)
+        ]
+    return _listed(_Judge(document, model, (), beside).lines(details)) if details else None
+
+
+def _passed_over(document: Document, model: type[BaseModel]) -> list[str]:
+    """Top keys that say nothing to the model: it has no such field, and does not mind others."""
+    if model.model_config.get("extra", "ignore") != "ignore" or not isinstance(document.data, dict):
+        return []
+    known = set(model.model_fields)
+    for field in model.model_fields.values():
+        known |= {str(name) for name in (field.alias, field.validation_alias) if isinstance(name, str)}
+        if field.validation_alias is not None and not isinstance(field.validation_alias, str):
+            return []  # one of several names, or a way into others
+    return [key for key in document.data if key not in known]
 
 
 def _listed(lines: list[tuple[Position, str]]) -> ConfigError:
@@ -67,8 +100,11 @@ class _Problem(NamedTuple):
 class _Judge:
     """Turns pydantic's details of what is wrong with one document into positions and sentences."""
 
-    def __init__(self, document: Document, model: type[BaseModel], start: _Path) -> None:
+    def __init__(
+        self, document: Document, model: type[BaseModel], start: _Path, beside: Collection[str]
+    ) -> None:
         self._document = document
+        self._beside = beside
         self._schema = _json_schema(model)
         self._start = start
 
@@ -109,7 +145,7 @@ class _Judge:
         )
 
     def _meant_key(self, loc: _Path) -> str:
-        known = _known_keys(self._schema, loc[:-1])
+        known = [*_known_keys(self._schema, loc[:-1]), *(self._beside if len(loc) == 1 else ())]
         close = _did_you_mean(str(loc[-1]), known)
         return close or (f"; known here: {', '.join(known)}" if known else "")
 

@@ -357,6 +357,59 @@ def test_check_goes_on_after_a_broken_system_and_names_mistakes_of_mappings(plac
     assert "did you mean 'Mail'?" in done.out
 
 
+def test_check_looks_at_every_system_whatever_is_wrong_with_mappings_and_settings(place: Place) -> None:
+    """Before the first mapping, too: a login that is wrong is seen then, and not after an hour of writing."""
+    place.odd("instanze: a, network: {verify: false}")
+    (place.folder / "mappings" / "odd.yaml").unlink()
+    mapping = place.folder / "mappings" / "sales.yaml"
+    mapping.write_text(mapping.read_text().replace("display_name", "displayname"))
+    done = place.run("check")
+    assert done.code == 2
+    text = " ".join(done.out.split())
+    for told in (
+        "sales.yaml:5:3: party has no field 'displayname'",
+        "crmbridge.yaml:9:3: odd has no mapping for party",
+        "crmbridge.yaml:7:",
+        "did you mean 'instance'?",
+        "certificates are not checked",
+        "customers.csv, utf-8, delimiter ,, 3 rows",
+    ):
+        assert told in text
+    place.odd("does: auth")
+    mapping.write_text(mapping.read_text().replace("displayname", "display_name") + "  kund: x\n")
+    done = place.run("check")
+    assert done.code == 2
+    assert "sales.yaml:9:3" in done.out
+    assert "is refused" in done.out
+
+
+@pytest.mark.parametrize("command", ["plan", "sync", "find x"])
+def test_a_misspelt_setting_of_a_connector_is_told_before_anything_else_is_looked_at(
+    place: Place, command: str
+) -> None:
+    config = (place.folder / "crmbridge.yaml").read_text()
+    place.config(
+        config.replace("write: true}}}", "wriet: true}}}").replace(
+            "{connector: sql,", "{connector: sql, moed: live,"
+        )
+    )
+    (place.folder / "mappings" / "shop.yaml").unlink()
+    done = place.run(*command.split())
+    assert done.code == 2
+    assert (
+        "crmbridge.yaml:5:96: systems.sales: files.customers.wriet: unknown key; did you mean 'write'?"
+        in done.err
+    )
+    assert "systems.shop: moed: unknown key; did you mean 'mode'?" in done.err
+
+
+def test_settings_that_are_known_only_once_secrets_are_resolved_are_no_mistakes(place: Place) -> None:
+    place.odd('pages: "${env:NOT_SET}"')
+    assert place.run("runs", "list").code == 0
+    place.odd('pages: "${env:NOT_SET}", instanze: "${env:NOT_SET}"')
+    assert "did you mean 'instance'?" in place.run("runs", "list").err
+
+
 def test_check_says_which_fields_a_system_stores_otherwise(agreed: Place) -> None:
     agreed.shop(
         "CREATE TRIGGER short AFTER UPDATE ON customers WHEN length(new.full_name) > 4 BEGIN "
@@ -463,9 +516,11 @@ def test_init_asks_and_what_it_writes_is_understood(place: Place) -> None:
     assert "sales does not exist" in done.out
     assert "between: [list, erp, shop]" in text
     schema = json.loads((place.folder / "fresh" / "crmbridge.schema.json").read_text())
-    assert "systems" in schema["properties"]
+    assert "path" in schema["definitions"]["connector.files"]["properties"]
+    listed = json.loads(place.run("schema", "config").out)["definitions"]
+    assert "instance" in listed["connector.odd"]["properties"], "a plugin that the config names"
     checked = place.run("--config", "fresh/crmbridge.yaml", "check")
-    assert "list has no mapping for party" in checked.err
+    assert "list has no mapping for party" in checked.out
     again = place.run("init", "fresh", typed=typed)
     assert again.code == 2
     assert "--force" in again.err

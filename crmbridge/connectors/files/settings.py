@@ -32,7 +32,7 @@ class FileSettings(BaseModel):
     """Path below `path`. Default: the file whose name without ending is the stream's name."""
     sheet: str | None = None
     """For workbooks with several sheets."""
-    key: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+    key: Annotated[list[str], BeforeValidator(_as_list, str | list[str])] = Field(default_factory=list)
     """The column, or columns, that tell one row from all others. Without it the stream is read-only."""
     add_id: bool = False
     """Give an id to rows that have none, in the `key` column, which has to be there, or without `key` in a

@@ -50,7 +50,7 @@ def _as_deleted(value: Any) -> Any:
     return {"column": value} if isinstance(value, str) else value
 
 
-Columns = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+Columns = Annotated[tuple[str, ...], BeforeValidator(_as_tuple, str | tuple[str, ...])]
 """One column's name or a list of them."""
 Scopes = Annotated[tuple[str, ...], BeforeValidator(_as_scopes)]
 """Values of a column, as texts."""
@@ -110,7 +110,7 @@ class StreamSettings(_Settings):
     overlap: Annotated[int, Field(ge=0)] | None = None
     """How far back every pull reads again, for changes that were committed late: seconds for a time,
     days for a date, steps for a number. Default: 10 seconds, 1 day, 1000 steps."""
-    deleted: Annotated[DeletedSettings, BeforeValidator(_as_deleted)] | None = None
+    deleted: Annotated[DeletedSettings, BeforeValidator(_as_deleted, str | DeletedSettings)] | None = None
     version: str | None = None
     """A column that changes with every write, for optimistic locking. Without it, the row is compared."""
     touch: Columns = ()
