@@ -53,8 +53,28 @@ def _global_first(args: Sequence[str]) -> list[str]:
     return [*ours, *rest]
 
 
+def _without_types(command: Any, ctx: Any) -> None:
+    """Help shows no type behind a flag, since nothing follows it: of a command and those below it."""
+    help_option = command.get_help_option(ctx)
+    for param in [*command.params, *([help_option] if help_option else [])]:
+        if getattr(param, "is_flag", False) or getattr(param, "count", False):
+            param.metavar = ""
+    for below in getattr(command, "commands", {}).values():
+        _without_types(below, ctx)
+
+
 class _Root(TyperGroup):
     """The top of the command line."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        _without_types(self, ctx)
+        super().format_help(ctx, formatter)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None:
+            _without_types(command, ctx)
+        return name, command, rest
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, _global_first(args))
@@ -101,7 +121,12 @@ def _options(  # noqa: PLR0913 - one for each option
     ),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Only what was asked for, and errors."),
     verbose: int = typer.Option(
-        0, "--verbose", "-v", count=True, help="Tell what is going on (-v), and every request (-vv)."
+        0,
+        "--verbose",
+        "-v",
+        count=True,
+        show_default=False,
+        help="Tell what is going on (-v), and every request (-vv).",
     ),
     no_color: bool = typer.Option(False, "--no-color", help="No colours; NO_COLOR=1 says the same."),
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error, without secrets."),

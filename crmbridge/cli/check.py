@@ -25,7 +25,8 @@ def register(app: typer.Typer) -> None:
 def check(ctx: typer.Context) -> None:
     """Look whether config, mappings, plugins, credentials and rights are in order, and how safe it all is.
 
-    All that is wrong is told at once: a mapping that is wrong or missing keeps no system from being looked at.
+    All that is wrong is told at once: a wrong or missing mapping keeps no system from being looked at.
+
     Protection: whether a system notices that a record changed while it was being written, and whether a
     create whose answer was lost can be looked up. Precision: fields that a system stores otherwise than it
     was sent. Coverage: fields of golden records that a system has no place for.

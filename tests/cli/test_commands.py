@@ -565,6 +565,14 @@ def test_completion_is_there_whatever_the_shell_of_the_tests(place: Place) -> No
     assert place.run().out.split() == ["sync", "systems"]
 
 
+@pytest.mark.parametrize("command", ["", "sync", "runs undo", "uncertain"])
+def test_help_shows_no_types_behind_flags(place: Place, command: str) -> None:
+    helped = place.run(*command.split(), "--help").out
+    flags = [line for line in helped.splitlines() if "--" in line]
+    assert flags
+    assert not [line for line in flags if "<" in line]
+
+
 def test_every_command_has_help(place: Place) -> None:
     listed = place.run("--help").out
     for name in (
