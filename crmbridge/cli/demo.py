@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from crmbridge.cli.failing import INTERRUPTED, TERMINATED
+from crmbridge.cli.interrupt import raising
 from crmbridge.cli.session import Session
 
 if TYPE_CHECKING:
@@ -40,7 +43,7 @@ def demo(
         output.print(f"{folder} is ready; README.md in it says what to try.")
         output.print(f"  cd {folder}\n  crmbridge plan")
         return
-    with tempfile.TemporaryDirectory(prefix="crmbridge-demo-") as temporary:
+    with raising(), tempfile.TemporaryDirectory(prefix="crmbridge-demo-") as temporary:
         place = Path(temporary) / "tea"
         write(place)
         _tell(session, place)
@@ -65,12 +68,18 @@ def _run(session: Session, step: Step, place: Path) -> None:
     session.output.print(session.output.text(f"   $ crmbridge {' '.join(step.command)}", "dim"))
     colours = {"FORCE_COLOR": "1"} if session.output.colours else {}
     sys.stdout.flush()
-    done = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-m", "crmbridge", *step.command],
-        cwd=place,
-        env={**os.environ, "COLUMNS": str(session.output.width), **colours},
-        check=False,
-    )
+    before = signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the other process, too: it tells
+    try:
+        done = subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, "-m", "crmbridge", *step.command],
+            cwd=place,
+            env={**os.environ, "COLUMNS": str(session.output.width), **colours},
+            check=False,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if done.returncode in (INTERRUPTED, TERMINATED):
+        raise typer.Exit(done.returncode)
     if done.returncode != step.exit_code:
         raise FatalError(
             f"crmbridge {' '.join(step.command)} ended with {done.returncode}, expected {step.exit_code}"

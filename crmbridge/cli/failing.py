@@ -15,10 +15,12 @@ import typer
 from crmbridge.cli.interrupt import Interrupted
 from crmbridge.cli.session import GlobalOptions, Session
 
-__all__ = ["INTERRUPTED", "ending"]
+__all__ = ["INTERRUPTED", "TERMINATED", "ending"]
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
+TERMINATED = 143
+"""128 + SIGTERM."""
 BROKEN_PIPE = 141
 """128 + SIGPIPE: whoever read our output has left."""
 
@@ -34,8 +36,6 @@ def ending(ctx: Any) -> Iterator[None]:
     except Interrupted as stopped:
         _session(ctx).output.say_always(f"stopped by {stopped.name}: {stopped.outlook}")
         raise typer.Exit(stopped.exit_code) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
         # Nothing can be printed any more; Python's own flush at exit must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

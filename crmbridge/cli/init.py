@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from crmbridge.cli.failing import INTERRUPTED
+from crmbridge.cli.interrupt import Interrupted, raising
 from crmbridge.cli.session import CONFIG, Session
 
 if TYPE_CHECKING:
@@ -52,10 +53,12 @@ def init(
         raise ConfigError(f"{path} exists already", hint="edit it, or pass --force to write over it")
     connectors = load_plugins().connectors()
     try:
-        answers = _ask(connectors, folder)
-    except typer.Abort:  # Ctrl-C, or the end of what is typed
+        with raising():
+            answers = _ask(connectors, folder)
+    except (typer.Abort, Interrupted) as stopped:  # the end of what is typed, or Ctrl-C behind a question
+        typer.echo(err=True)
         output.say_always("stopped: nothing was written")
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(getattr(stopped, "exit_code", INTERRUPTED)) from None
     folder.mkdir(parents=True, exist_ok=True)
     schemas = json_schemas({name: kind.settings_model for name, kind in connectors.items()})
     for name, schema in ((SCHEMA, "crmbridge"), (MAPPING_SCHEMA, "mapping")):

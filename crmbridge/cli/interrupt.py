@@ -1,8 +1,15 @@
-"""Ctrl-C and SIGTERM: what was begun is finished, then the command ends."""
+"""Ctrl-C and SIGTERM: one line and an exit code, whenever they come.
+
+While nothing is open (imports, reading the config) the process ends at once: an exception that is raised
+inside an import may be swallowed, or be printed by whoever it hits. Once the state is open they are raised,
+so that all is closed. During a run what was begun is finished first.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -11,7 +18,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from crmbridge.sdk.hookspecs import RunEvent
 
-__all__ = ["Interrupted", "Stopper"]
+__all__ = ["Interrupted", "Stopper", "end_at_once", "raising"]
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 PATIENCE = 5.0
 """Seconds that the work in hand gets; a system that does not answer must not hold us for minutes."""
@@ -36,6 +45,42 @@ class Interrupted(BaseException):
     outlook = "what is committed stays; the next run goes on from there"
 
 
+def end_at_once() -> None:
+    """From now on a signal ends the process where it is."""
+    for number in SIGNALS:
+        signal.signal(number, _leave)
+    sys.unraisablehook = _leave_instead
+
+
+@contextmanager
+def raising() -> Iterator[None]:
+    """Inside, a signal is raised as Interrupted; what is closed on the way out is not interrupted again."""
+    before = {number: signal.signal(number, _raise) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _raise(number: int, _: FrameType | None) -> None:
+    for one in SIGNALS:
+        signal.signal(one, _leave)
+    raise Interrupted(number)
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    os.write(2, f"stopped by {signal.Signals(number).name}\n".encode())
+    os._exit(128 + number)
+
+
+def _leave_instead(unraisable: sys.UnraisableHookArgs) -> None:
+    """A signal that came inside of a callback of Python's own ends the process nevertheless."""
+    if isinstance(unraisable.exc_value, Interrupted):
+        _leave(unraisable.exc_value.number, None)
+    sys.__unraisablehook__(unraisable)
+
+
 class Stopper:
     """Remembers a signal until the work reaches a place where it can stop; see `listen`."""
 
@@ -46,8 +91,7 @@ class Stopper:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Signals are ours inside."""
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.signal(number, self._ask) for number in numbers}
+        before = {number: signal.signal(number, self._ask) for number in SIGNALS}
         before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._stop)
         try:
             yield

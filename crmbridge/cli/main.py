@@ -19,8 +19,12 @@ def run() -> None:
         print(f"crmbridge {__version__}")
         return
     try:
-        from crmbridge.cli.app import app
+        from crmbridge.cli.interrupt import end_at_once
 
-        app(prog_name="crmbridge")
-    except KeyboardInterrupt:
+        end_at_once()
+    except KeyboardInterrupt:  # as early as that
+        sys.stderr.write("stopped by SIGINT\n")
         sys.exit(130)
+    from crmbridge.cli.app import app
+
+    app(prog_name="crmbridge")

@@ -9,7 +9,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crmbridge.cli.interrupt import Stopper
+from crmbridge.cli.interrupt import Stopper, raising
 from crmbridge.cli.output import Output
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class Session:
             from crmbridge.cli.logs import log_to
 
             self._bridge = Bridge.open(self.config_path(), self.options.environment, tolerant=tolerant)
+            self._exit.enter_context(raising())
             self._exit.callback(self._bridge.close)
             self._exit.enter_context(log_to(self._bridge, self.options.verbose))
             for failure in self._bridge.plugins.failures:

@@ -105,6 +105,8 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.path = [str(ROOT), str(ROOT / "schemas")]
+        """Where a process of its own finds modules first."""
         self.env = {"ODD_PASSWORD": "x" * 12, "NO_COLOR": "", "COLUMNS": "160"}
 
     def run(self, *args: str, typed: str | None = None) -> Done:
@@ -117,7 +119,7 @@ class Place:
         return subprocess.Popen(
             [sys.executable, "-m", "crmbridge", *args],
             cwd=self.folder,
-            env={**os.environ, **self.env, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "schemas")])},
+            env={**os.environ, **self.env, "PYTHONPATH": os.pathsep.join(self.path)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

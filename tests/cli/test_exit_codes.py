@@ -207,6 +207,33 @@ def test_a_second_signal_does_not_wait_for_a_system_that_hangs(place: Place) -> 
     process.communicate()
 
 
+WAITING = "import pathlib, time\npathlib.Path({marker!r}).write_text('here')\ntime.sleep(60)\n"
+
+
+@pytest.mark.parametrize("stage", ["import", "plugin", "reading"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_at_any_moment_ends_with_one_line(
+    place: Place, stage: str, number: signal.Signals, code: int
+) -> None:
+    """While modules are imported, while the config's plugins are, and while a system is looked at."""
+    marker = place.folder / "marker"
+    if stage == "import":
+        (place.folder / "early").mkdir()
+        (place.folder / "early" / "typer.py").write_text(WAITING.format(marker=str(marker)))
+        place.path.insert(0, str(place.folder / "early"))
+    elif stage == "plugin":
+        (place.folder / "odd_plugin.py").write_text(WAITING.format(marker=str(marker)))
+    else:
+        place.odd(f"marker: {marker}, pages: 5, does: hang")
+    process = place.process("map", "preview", "odd" if stage == "reading" else "sales", "people", "-n", "9")
+    _wait_for(marker)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert told.splitlines()[0].startswith(f"stopped by {number.name}")
+    assert len(told.splitlines()) == 1
+
+
 def _wait_for(path: object) -> None:
     from pathlib import Path
 
