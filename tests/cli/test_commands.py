@@ -357,6 +357,18 @@ def test_check_goes_on_after_a_broken_system_and_names_mistakes_of_mappings(plac
     assert "did you mean 'Mail'?" in done.out
 
 
+def test_a_record_that_cannot_be_taken_is_new_in_no_run(place: Place) -> None:
+    """It is read again in every run, and is listed as what it is: a dead letter."""
+    place.customers(CUSTOMERS.replace("002,王小明,wang@x.example,", "002,王小明,wang@x.example,abc"))
+    place.run("sync")
+    place.run("apply", "crmbridge-plan.jsonl")
+    first, then = [place.run("sync", "--json").code, place.run("sync", "--json").code]
+    assert (first, then) == (3, 3)
+    runs = place.run("runs", "list", "--json").lines
+    assert [run["counts"].get("sales/party/new", 0) for run in runs] == [0, 0, 0, 2]
+    assert {run["counts"].get("sales/party/dead letter") for run in runs} == {1}
+
+
 def test_check_looks_at_every_system_whatever_is_wrong_with_mappings_and_settings(place: Place) -> None:
     """Before the first mapping, too: a login that is wrong is seen then, and not after an hour of writing."""
     place.odd("instanze: a, network: {verify: false}")
