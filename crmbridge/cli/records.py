@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from crmbridge.views.explain import Explained
     from crmbridge.views.find import Found
 
-__all__ = ["named", "register", "tell_field"]
+__all__ = ["named", "register", "tell_events", "tell_field"]
 
 ID = typer.Argument(metavar="ID", help="A golden id, or anything that `find` finds exactly one record by.")
 
@@ -159,6 +160,7 @@ def explain(
 ) -> None:
     """Tell where a field's value comes from, which rule decided, and what lost."""
     from crmbridge.cli.messages.records import RecordMessage
+    from crmbridge.engine.linking import BY_PEOPLE
     from crmbridge.views.explain import explain as explain_fields
     from crmbridge.views.view import golden_row
 
@@ -172,6 +174,26 @@ def explain(
         output.print(f"No system says anything about {field}.")
     for one in fields:
         _tell(session, one)
+    if field is None:
+        said = [
+            (at, row.id, event, text)
+            for at, event, text in bridge.store.history(row.id)
+            if event in BY_PEOPLE
+        ]
+        tell_events(session, "What people said about who this is", said)
+
+
+def tell_events(session: Session, title: str, events: Sequence[tuple[int, str, str, str]]) -> None:
+    """(time, golden id, event, text): what people said."""
+    from crmbridge.cli.messages.records import EventMessage
+    from crmbridge.cli.values import instant, local
+
+    output = session.output
+    for at, golden_id, event, text in events:
+        output.emit(EventMessage(golden_id=golden_id, at=instant(at) or "", event=event, text=text))
+    if events:
+        rows = [(local(at, session.zone()), *told) for at, *told in events]
+        output.print(output.table(("When", "Golden record", "What", "Text"), rows, title=title))
 
 
 def tell_field(session: Session, golden_id: str, path: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from crmbridge.cli.records import tell_events
 from crmbridge.cli.session import Session
 from crmbridge.cli.sync import SHOW
 
@@ -21,6 +22,8 @@ CHUNK = 1000
 NEW = "(new record)"
 NOTES = 100_000
 """How many notes and conflicts of one run are shown at most."""
+LATEST = 2**62
+"""No time is later."""
 LONG_AGO = 1_000_000
 """A run is looked for among this many of the latest."""
 
@@ -81,6 +84,7 @@ def show(
     _show_writes(session, run, number or LONG_AGO)
     _show_conflicts(session, run, number or LONG_AGO)
     _show_notes(session, run, number or LONG_AGO)
+    _show_words(session, row)
     if next(_writes(session, run), None) is not None:
         output.say(f"To undo it: {session.command('runs', 'undo', str(run))}")
 
@@ -131,6 +135,25 @@ def _is_forgotten(session: Session, run: int) -> bool:
     from crmbridge.engine.prune import forgotten
 
     return 0 < run <= forgotten(session.bridge().store)
+
+
+def _show_words(session: Session, run: RunRow) -> None:
+    """What people said before a run, which it went by; at the last run, too, what waits for the next one."""
+    from crmbridge.engine.linking import BY_PEOPLE
+    from crmbridge.engine.steward import DECIDED, WITHDRAWN
+
+    store = session.bridge().store
+    rows = store.runs(LONG_AGO)
+    before = max((row.started_at for row in rows if row.id < run.id), default=0)
+    events = (*BY_PEOPLE, DECIDED, WITHDRAWN)
+    tell_events(
+        session,
+        "What people said between the run before and this one",
+        store.journalled(events, before, run.started_at),
+    )
+    if run.id == rows[0].id:
+        since = store.journalled(events, run.started_at, LATEST)
+        tell_events(session, "What people said since; the next run goes by it", since)
 
 
 def _writes(session: Session, run: int) -> Iterator[WriteRow]:

@@ -22,8 +22,21 @@ from crmbridge.identity.policy import HUB
 from crmbridge.sdk.errors import ConfigError
 from crmbridge.store.rows import GoldenRow, IntentRow, RecordRow
 
-__all__ = ["Ruled", "Word", "adopt", "candidates", "record_at", "relink", "uncertain", "undo", "unlink"]
+__all__ = [
+    "BY_PEOPLE",
+    "Ruled",
+    "Word",
+    "adopt",
+    "candidates",
+    "record_at",
+    "relink",
+    "uncertain",
+    "undo",
+    "unlink",
+]
 
+BY_PEOPLE = ("unlinked", "relinked", "adopted", "undone")
+"""Events of the journal that say so."""
 OPEN = ("sent", "accepted", "uncertain")
 MOST = 10_000
 SHOWN = 20

@@ -208,6 +208,10 @@ class Store(Protocol):
         """(time, event, details) in order."""
         ...
 
+    def journalled(self, events: Sequence[str], after: int, until: int) -> list[tuple[int, str, str, str]]:
+        """(time, golden id, event, details) of these events, in order, after `after` and up to `until`."""
+        ...
+
     # intents
     def put_intents(self, rows: Iterable[IntentRow]) -> None: ...
     def intents(

@@ -43,6 +43,10 @@ _WITH_KEYS = """
     WHERE k.entity = :entity AND k.key AMONG :ids ORDER BY r.id
 """
 _PUT_EVENT = "INSERT INTO journal (golden_id, event, details, at) VALUES (:golden_id, :event, :details, :at)"
+_JOURNALLED = """
+    SELECT at, golden_id, event, details FROM journal
+    WHERE event AMONG :events AND at > :after AND at <= :until ORDER BY id
+"""
 _HISTORY = "SELECT at, event, details FROM journal WHERE golden_id = :golden_id ORDER BY id"
 
 
@@ -146,6 +150,11 @@ class Goldens:
     def history(self, golden_id: str) -> list[tuple[int, str, str]]:
         rows = self.database.rows(_HISTORY, {"golden_id": golden_id})
         return [(at, event, details) for at, event, details in rows]
+
+    def journalled(self, events: Sequence[str], after: int, until: int) -> list[tuple[int, str, str, str]]:
+        wanted = {"events": self.database.ids(events), "after": after, "until": until}
+        rows = self.database.rows(_JOURNALLED, wanted)
+        return [(at, golden_id, event, details) for at, golden_id, event, details in rows]
 
 
 def _matching(rarest: str, others: Sequence[str]) -> tuple[str, dict[str, Any]]:

@@ -115,6 +115,7 @@ class SqlStore:
         self.search = goldens.search
         self.journal = goldens.journal
         self.history = goldens.history
+        self.journalled = goldens.journalled
 
         judgements = Judgements(database)
         self.tell_apart = judgements.tell_apart

@@ -200,6 +200,25 @@ def test_a_record_is_unlinked_and_relinked_with_who_and_why_in_the_journal(agree
     assert agreed.run("links", "relink", "shop/customers/1", *word).code == 2
 
 
+def test_explain_and_runs_show_tell_what_people_said(agreed: Place) -> None:
+    """Before the run that went by it, and, while none has, at the last one."""
+    agreed.run("links", "unlink", "shop/customers/1", "--by", "Eve", "--why", "her sister")
+    last = agreed.run("runs", "list", "--json").lines[0]["id"]
+    waiting = agreed.run("runs", "show", str(last), "--json")
+    assert {(one["event"], "by Eve: her sister" in one["text"]) for one in waiting.of("event")} == {
+        ("unlinked", True)
+    }
+    assert "the next run goes by it" in agreed.run("runs", "show", str(last)).out
+    agreed.run("sync")
+    assert agreed.run("runs", "show", str(last), "--json").of("event") == []
+    then = agreed.run("runs", "show", str(last + 1), "--json").of("event")
+    assert [one["event"] for one in then] == ["unlinked", "unlinked"]
+    for golden in {one["golden_id"] for one in then}:
+        (said,) = agreed.run("explain", golden, "--json").of("event")
+        assert (said["event"], said["golden_id"]) == ("unlinked", golden)
+        assert "What people said about who this is" in agreed.run("explain", golden).out
+
+
 def test_a_record_that_nobody_knows_cannot_be_unlinked(agreed: Place) -> None:
     for place in ("shop/customers/99", "shop", "shop/people/1"):
         done = agreed.run("links", "unlink", place, "--why", "x")

@@ -642,6 +642,8 @@ class StoreSuite:
             store.journal("g2", "created", "b", 6)
             store.journal("g1", "merged", "c", 4)
         assert store.history("g1") == [(5, "created", "a"), (4, "merged", "c")]
+        assert store.journalled(["created"], 0, 9) == [(5, "g1", "created", "a"), (6, "g2", "created", "b")]
+        assert store.journalled(["created", "merged"], 4, 5) == [(5, "g1", "created", "a")]
 
     # golden records
 

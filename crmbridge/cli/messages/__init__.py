@@ -6,7 +6,7 @@ Schemas.
 """
 
 from crmbridge.cli.messages.base import ErrorMessage, Message
-from crmbridge.cli.messages.records import FoundMessage, LinkMessage, RecordMessage
+from crmbridge.cli.messages.records import EventMessage, FoundMessage, LinkMessage, RecordMessage
 from crmbridge.cli.messages.runs import (
     ConflictMessage,
     DeadLetterMessage,
@@ -49,5 +49,6 @@ MESSAGES: tuple[type[Message], ...] = (
     PluginMessage,
     FoundMessage,
     RecordMessage,
+    EventMessage,
 )
 """All types of lines."""

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from crmbridge.cli.messages.base import Message
 
-__all__ = ["FoundMessage", "LinkMessage", "RecordMessage"]
+__all__ = ["EventMessage", "FoundMessage", "LinkMessage", "RecordMessage"]
 
 
 class LinkMessage(Message):
@@ -29,6 +29,20 @@ class LinkMessage(Message):
     """Of a further canonical record of the same native one: its name."""
     status: str
     """live, out (of scope), archived or gone."""
+
+
+class EventMessage(Message):
+    """What a person said about golden records: who is who, or which value a conflict ends in."""
+
+    type: Literal["event"] = "event"
+    golden_id: str
+    """The golden record."""
+    at: str
+    """When."""
+    event: str
+    """unlinked, relinked, adopted, undone, decided or withdrawn."""
+    text: str
+    """What was said, by whom and why."""
 
 
 class FoundMessage(Message):
