@@ -158,7 +158,10 @@ def explain(
     id_: str = ID,
     field: str | None = typer.Argument(None, metavar="[FIELD]", help="One field; without: all of them."),
 ) -> None:
-    """Tell where a field's value comes from, which rule decided, and what lost."""
+    """Tell where a field's value comes from, which rule decided, and what lost.
+
+    Without FIELD also what people said about which records are this one (`links`, `uncertain`).
+    """
     from crmbridge.cli.messages.records import RecordMessage
     from crmbridge.engine.linking import BY_PEOPLE
     from crmbridge.views.explain import explain as explain_fields

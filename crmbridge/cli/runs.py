@@ -67,7 +67,8 @@ def show(
     run: int = RUN,
     number: int = typer.Option(50, "--show", metavar="N", min=0, help="Lines of each kind; 0: all."),
 ) -> None:
-    """Show what one run read, wrote and found."""
+    """Show what one run read, wrote and found, and what people had said before it (`links`, `uncertain`,
+    `conflicts`)."""
     session: Session = ctx.obj
     output = session.output
     row = _run(session, run)

@@ -145,8 +145,8 @@ class _Batch:
     owed: list[OwedRow] = field(default_factory=list)
     waiting: set[tuple[str, str]] = field(default_factory=set)
     """(golden id, system) whose operation waits for one that is planned as well."""
-    twins: dict[str, list[Note]] = field(default_factory=dict)
-    """Golden id -> why it is not created somewhere for now."""
+    stopped: dict[str, list[Note]] = field(default_factory=dict)
+    """Golden id -> why it is not created somewhere, though the config lets it be."""
 
     def plan(self) -> int:
         if self.flow.entity == insights.SUMMARY and self.flow.policy.source == HUB:
@@ -156,7 +156,7 @@ class _Batch:
         intents: list[IntentRow] = []
         for golden_id in self.ids:
             operations, notes = plan(self._input(golden_id))
-            notes.extend(self.twins.get(golden_id, ()))
+            notes.extend(self.stopped.get(golden_id, ()))
             self._settle_letters(golden_id, operations, notes)
             intents.extend(self._intent(one) for one in operations if self._is_sendable(one))
             self._keep_notes(golden_id, notes)
@@ -360,12 +360,15 @@ class _Batch:
         able = [m for m in system.mappings_of(self.flow.entity) if _creates(system, m)]
         mapping = next((m for m in able if m.fits(doc)), None)
         rule = self.flow.create.get(system.name)
-        if mapping is None or rule is None or not rule(doc):
+        if rule is None or not rule(doc):
+            return
+        if mapping is None:
+            self.stopped.setdefault(golden_id, []).extend(_unwritable(system.name, able, doc))
             return
         twin = self.letters.twin(system.name, self.flow, doc)
         if twin is not None:
             text = f"may be {twin}, which is a dead letter: it is not created before that one is mended"
-            self.twins.setdefault(golden_id, []).append(Note("parked", system.name, "", text))
+            self.stopped.setdefault(golden_id, []).append(Note("parked", system.name, "", text))
             return
         capabilities = system.streams[mapping.stream].capabilities
         scope = self._scope_of_new(system.name, capabilities.scopes, doc)
@@ -446,6 +449,15 @@ class _Batch:
         letter.run = self.run.id
         self.run.store.put_dead_letter(letter)
         self.run.count(note.system, self.flow.entity, "dead letter")
+
+
+def _unwritable(system: str, able: Iterable[StreamMapping], doc: Mapping[str, Any]) -> Iterator[Note]:
+    """Why a record fits no mapping, where that is a value that cannot be written."""
+    for mapping in able:
+        error = mapping.unwritable(doc)
+        if error is not None:
+            yield Note("unwritable", system, error.field, str(error), mapping.stream)
+            return
 
 
 def _creates(system: System, mapping: StreamMapping) -> bool:

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 from crmbridge.mapping.errors import MappingError
 from crmbridge.mapping.expressions import Expression
 from crmbridge.mapping.list_rules import ListRule
-from crmbridge.mapping.paths import UNSET
+from crmbridge.mapping.paths import UNSET, put_at
 from crmbridge.mapping.plain import Plain, plain_text
 from crmbridge.mapping.rules import FieldRule, RuleSet
 from crmbridge_schemas.base import canonical
@@ -204,25 +204,55 @@ class Mapping:
         """
         if self.create_when is not None:
             return _decide(self.create_when, golden, "create_when", self.position)
+        if self._contradicts(golden):
+            return False
+        if self.when is None:
+            return True
+        native, unwritable = self._as_written(golden)
+        return unwritable is None and self._when_allows(native)
+
+    def unwritable(self, golden: MappingOf[str, Any]) -> MappingError | None:
+        """Of a golden record that does not fit: what cannot be written of it, if nothing else is against it.
+
+        A record that `when` would leave out whatever stood in place of the value does not belong here anyway.
+        """
+        if self.create_when is not None or self.when is None or self._contradicts(golden):
+            return None
+        native, unwritable = self._as_written(golden)
+        return unwritable if self._when_allows(native) else None
+
+    def _contradicts(self, golden: MappingOf[str, Any]) -> bool:
+        """Whether a constant says otherwise."""
         for name, rule in self.fields.items():
             said = golden.get(name)
             if rule.const and said is not None and rule.read is not None and rule.read({}) != said:
-                return False
-        return self.when is None or self._when_admits(golden)
+                return True
+        return False
 
-    def _when_admits(self, golden: MappingOf[str, Any]) -> bool:
+    def _as_written(self, golden: MappingOf[str, Any]) -> tuple[Document, MappingError | None]:
+        """The native record that would be made, and the first value that cannot be written: in place of such
+        a value stands what no `when` asks for."""
         native: Document = {}
+        first: MappingError | None = None
         for name, rule in self.fields.items():
             if name in golden and rule.write is not None:
                 try:
                     rule.write(native, golden[name])
-                except Exception:  # noqa: BLE001 - a value that has no place here; the plan reports it
-                    return False
+                except Exception as error:  # noqa: BLE001 - a plugin's codec may raise anything
+                    first = first or rule.failure(error)
+                    for field in rule.native:
+                        put_at(native, field, _SOMETHING_ELSE)
+        return native, first
+
+    def _when_allows(self, native: Document) -> bool:
         assert self.when is not None
         try:
             return self.when.allows(native)
         except ValueError:
             return False
+
+
+_SOMETHING_ELSE = "\0"
 
 
 @dataclass(frozen=True)
