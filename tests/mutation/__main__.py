@@ -2,13 +2,15 @@
 
     make mutants                              500 mutants, two at a time
     make mutants ARGS="--count 50 --seed 7"   fewer, others
+    make mutants ARGS="--folder mapping"      of this part of the engine and the mappings only
     make mutants ARGS="--only engine/plan.py" those of the chosen ones whose id holds the text
 
-A seed always chooses the same mutants of the same source, out of all but those that `equivalent.yaml` names
-with a reason. Each is tried in a copy of the project against the unit tests and scenarios of its layer that
-run the changed line, the quickest first, until one fails. What survives is printed with its change and
-written to `.mutants/results.json` with the rest. Exit code 1: fewer than 85 % were noticed (a test that never
-ends has noticed), not all could be tried in time, or a test fails without any mutant.
+`--folder identity` tries the merge, which is not among the 500. A seed always chooses the same mutants of
+the same source, out of all but those that `equivalent.yaml` names with a reason. Each is tried in a copy of
+the project against the unit tests and scenarios of its layer that run the changed line, the quickest first,
+until one fails. What survives is printed with its change and written to `.mutants/results.json` with the
+rest. Exit code 1: fewer than 85 % were noticed (a test that never ends has noticed), not all could be tried
+in time, or a test fails without any mutant.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ AREAS: dict[str, tuple[str, ...]] = {
     "crmbridge/identity/survive.py": ENGINE,
     "crmbridge/mapping/jsonschema.py": ("tests/cli", "tests/test_config.py"),
 }
-"""What is mutated and the tests that should notice; the last line that names a file holds."""
+"""What can be mutated and the tests that should notice; the last line that names a file holds."""
+FOLDERS = ("engine", "mapping", "views")
+"""What is mutated unless other folders are asked for."""
 SLOW = "tests/engine/test_laws.py"
 """Left out: they try hundreds of worlds, and no mutant would wait for them."""
 FORK = multiprocessing.get_context("fork")
@@ -91,13 +95,13 @@ def name_of(mutant: Mutant) -> str:
     return f"{mutant.file}:{mutant.line} {mutant.operator} at byte {mutant.start}"
 
 
-def suites_of(root: Path) -> dict[str, list[str]]:
-    """Mutated file -> the folders or files with its tests."""
+def suites_of(root: Path, folders: Sequence[str] = FOLDERS) -> dict[str, list[str]]:
+    """Mutated file of these folders -> the folders or files with its tests."""
     found = {}
-    for pattern, folders in AREAS.items():
+    for pattern, tests in AREAS.items():
         for path in sorted(root.glob(pattern)):
-            if path.name != "__init__.py":
-                found[path.relative_to(root).as_posix()] = [f for f in folders if (root / f).exists()]
+            if path.name != "__init__.py" and path.parent.name in folders:
+                found[path.relative_to(root).as_posix()] = [f for f in tests if (root / f).exists()]
     return found
 
 
@@ -181,7 +185,7 @@ def _answer(copy: Path) -> Path:
 def work_off(copy: Path, modules: list[str], tasks: SimpleQueue[Any], verdicts: SimpleQueue[Any]) -> None:
     """One worker: plants mutant after mutant in its copy."""
     forked.enter(copy)
-    forked.warm_up(modules, ["crmbridge.engine", "crmbridge.mapping", "crmbridge.identity"])
+    forked.warm_up(modules, [f"crmbridge.{folder}" for folder in (*FOLDERS, "identity")])
     while (task := tasks.get()) is not None:
         mutant, tests = task
         path = copy / mutant.file
@@ -294,12 +298,18 @@ def main() -> int:
     parser.add_argument(
         "--budget", type=float, default=120, help="watched seconds of tests for each mutant (120)"
     )
+    parser.add_argument(
+        "--folder",
+        action="append",
+        choices=[*FOLDERS, "identity"],
+        help="mutate this one only (engine, mapping and views); may be given again",
+    )
     parser.add_argument("--only", default="", help="of the chosen ones those whose id holds this text")
     options = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copies = [copy_project(Path(folder) / str(number)) for number in range(options.jobs)]
-        suites = suites_of(copies[0])
+        suites = suites_of(copies[0], options.folder or FOLDERS)
         by_file = possible_mutants(copies[0], suites)
         chosen = [m for m in choose(by_file, options.count, options.seed) if options.only in name_of(m)]
         tell(f"{len(chosen)} of {sum(map(len, by_file.values()))} possible mutants, seed {options.seed}")

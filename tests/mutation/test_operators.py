@@ -82,6 +82,12 @@ def test_a_seed_chooses_the_same_mutants_and_some_of_every_file() -> None:
     assert {one.file for one in chosen} == {"a", "b"}
 
 
+def test_the_engine_and_the_mappings_are_mutated_or_one_folder_that_is_asked_for() -> None:
+    assert {file.split("/")[1] for file in suites_of(ROOT)} <= {"engine", "mapping", "views"}
+    assert {"crmbridge/engine/plan.py", "crmbridge/mapping/apply.py"} <= suites_of(ROOT).keys()
+    assert {file.split("/")[1] for file in suites_of(ROOT, ["mapping"])} == {"mapping"}
+
+
 def test_a_mutant_is_tried_against_the_tests_that_run_its_line_the_quickest_first() -> None:
     seconds = {"t/slow": 2.0, "t/quick": 0.1, "u/other": 0.0, "t/more": 1.0, "t/foreign": 0.0}
     reached: dict[str, dict[str, list[int]]] = {
