@@ -203,6 +203,19 @@ def test_a_party_that_is_gone_everywhere_has_no_summary_and_gets_one_when_it_is_
     assert world.plan() == []
 
 
+def test_what_happens_to_the_papers_of_somebody_who_is_gone_makes_no_summary() -> None:
+    world = synced()
+    party = golden(world, "crm", "c1")
+    for row in world.store.records_of([party])[party]:
+        world.memory[row.system].remove("customers", row.native_id)
+    world.sync()
+    before = world.store.golden_ids("customer_summary", "", 100)
+    world.memory["crm"].edit("cases", "f1", status="resolved")
+    assert world.sync().summary.total == 0
+    assert world.store.golden_ids("customer_summary", "", 100) == before
+    assert [row["name"] for row in world.live("sheet", "summaries").values()] == ["مها الأحمد"]
+
+
 def test_a_customer_that_is_gone_from_the_sheet_alone_keeps_what_is_computed() -> None:
     world = synced()
     party = golden(world, "crm", "c2")
