@@ -44,7 +44,7 @@ def stop_reverted(run: Run, summary: Summary) -> None:
 
 def _hold_back(run: Run) -> None:
     """What is planned elsewhere because a stopped system says so waits for the next run."""
-    stopped, after = run.stopped(), -1
+    stopped, after = run.stopped(), 0
     while rows := run.store.intents(run.id, None, ["planned"], after, CHUNK):
         after = rows[-1].position
         held = [

@@ -32,7 +32,7 @@ SAVE_EVERY = 50_000
 
 def push(run: Run, system: System, flow: Flow) -> None:
     """Send what this run planned for one entity in one system; the parents' operations were sent before."""
-    after = -1
+    after = 0
     run.event("stage-started", system=system.name, entity=flow.entity, stage="push")
     while system.failure is None and (
         rows := run.store.intents(run.id, system.name, ["planned"], after, CHUNK)

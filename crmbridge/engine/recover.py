@@ -27,7 +27,7 @@ def find_created(run: Run) -> bool:
 
 
 def _find(run: Run, system: System) -> bool:
-    found, after = False, -1
+    found, after = False, 0
     while rows := run.store.intents(run.id, system.name, ["planned"], after, CHUNK):
         after = rows[-1].position
         for row in rows:

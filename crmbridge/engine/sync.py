@@ -260,7 +260,7 @@ def _take_config(run: Run, flow: Flow) -> None:
 
 def operations(run: Run) -> Iterator[Planned]:
     """The operations that this run has planned and not sent, in order."""
-    after = -1
+    after = 0
     while rows := run.store.intents(run.id, None, ["planned"], after, CHUNK):
         after = rows[-1].position
         yield from (decode(row.payload) for row in rows)
