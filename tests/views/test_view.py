@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import timedelta, timezone
 from html.parser import HTMLParser
 
+import msgspec
 import pytest
 
 from crmbridge.identity.policy import Policy
+from crmbridge.identity.search import search_terms
 from crmbridge.sdk.errors import ConfigError
+from crmbridge.store.base import GoldenRow
 from crmbridge.views.explain import Explained, explain
 from crmbridge.views.find import Found, find
 from crmbridge.views.page import html
@@ -138,6 +141,18 @@ def test_people_come_before_what_was_written_about_them() -> None:
     world.sync()
     assert [one.entity for one in find(world.store, "مها")] == ["party", "case", "party"]
     assert [one.entity for one in find(world.store, "so-2", limit=1)] == ["sales_order"]
+
+
+def test_what_people_look_for_most_comes_first() -> None:
+    world = World({"a": [CUSTOMERS]}, [Policy("party", ["a"])])
+    entities = ["party", "sales_order", "invoice", "shipment", "case", "product", "interaction"]
+    store = world.store
+    with store.transaction():
+        for place, entity in enumerate(reversed(entities)):
+            doc = {"number": "K-77", "display_name": "K-77", "name": "K-77", "subject": "K-77"}
+            store.put_goldens([GoldenRow(f"id{place}", entity, msgspec.json.encode(doc).decode())])
+            store.put_search({f"id{place}": search_terms(doc, None)})
+    assert [one.entity for one in find(store, "K-77")] == entities
 
 
 def test_the_best_hit_is_not_lost_behind_many_others() -> None:
