@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from crmbridge.connectors.memory import Behaviour
+from crmbridge.connectors.memory import Behaviour, Fault
+from crmbridge.engine import sync as pipeline
 from crmbridge.identity.policy import Policy
 from tests.engine.world import World
 
@@ -91,3 +92,47 @@ def test_a_letter_is_about_the_stream_that_cannot_be_written_and_ends_when_it_ca
     world.sync()
     assert [row["name"] for row in world.live("erp", "firms").values()] == ["茶行"]
     assert world.store.dead_letters("open") == []
+
+
+def account(world: World) -> dict[tuple[str, str], int]:
+    """The next sync's account: (system, what) -> how many."""
+    world.clock.sleep(60)
+    run = world.run()
+    pipeline.sync(run)
+    return {(system, what): count for (system, _, what), count in run.counts.items()}
+
+
+def test_the_account_of_a_run_says_what_was_done_and_what_was_not() -> None:
+    world = two_systems()
+    world.policies = [Policy("party", ["shop", "erp"], deletes="delete")]
+    world.memory["shop"].add("customers", "s1", name="王小明", mail="wang@example.org")
+    world.sync()
+    world.memory["shop"].add("customers", "s2", name="李娜", mail="li@example.org")
+    assert account(world)["erp", "created"] == 1
+    world.memory["shop"].edit("customers", "s1", note="茶")
+    assert account(world)["erp", "updated"] == 1
+    world.memory["shop"].remove("customers", "s1")
+    done = account(world)
+    assert (done["shop", "gone"], done["erp", "deleted"]) == (1, 1)
+    faults: dict[Fault, str] = {"reject": "dead letter", "lost before": "uncertain", "conflict": "conflict"}
+    for fault, what in faults.items():
+        world.memory["shop"].edit("customers", "s2", note=fault)
+        world.memory["erp"].faults = [fault]
+        assert account(world)["erp", what] == 1, fault
+
+
+def test_a_system_that_only_archives_is_told_so_in_the_account() -> None:
+    world = two_systems()
+    world.policies = [Policy("party", ["shop", "erp"], deletes="archive")]
+    world.memory["shop"].add("customers", "s1", name="王小明", mail="wang@example.org")
+    world.sync()
+    world.memory["shop"].remove("customers", "s1")
+    assert account(world)["erp", "archived"] == 1
+
+
+def test_an_answer_that_cannot_be_mapped_counts_as_a_dead_letter() -> None:
+    world = two_systems(stores=lambda field, value: "机器人" if field == "kind" else value)
+    world.sync()
+    world.memory["shop"].add("customers", "s1", name="王小明", kind="person", mail="wang@example.org")
+    done = account(world)
+    assert (done["erp", "created"], done["erp", "dead letter"]) == (1, 1)
