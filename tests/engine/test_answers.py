@@ -136,3 +136,13 @@ def test_an_answer_that_cannot_be_mapped_counts_as_a_dead_letter() -> None:
     world.memory["shop"].add("customers", "s1", name="王小明", kind="person", mail="wang@example.org")
     done = account(world)
     assert (done["erp", "created"], done["erp", "dead letter"]) == (1, 1)
+
+
+def test_a_plan_says_what_cannot_be_taken_and_counts_it_as_a_problem() -> None:
+    world = two_systems()
+    world.memory["shop"].add("customers", "s1", name="王小明", kind="robot", mail="wang@example.org")
+    with world.store.scratch() as copy:
+        outcome = pipeline.plan(world.run(copy))
+    assert [(one.system, one.native_id) for one in outcome.letters] == [("shop", "s1")]
+    assert outcome.open_problems == 1
+    assert world.store.dead_letters("open") == []
