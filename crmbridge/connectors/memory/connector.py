@@ -23,12 +23,15 @@ from crmbridge.sdk.connector import (
     Record,
     RemoteMerge,
     Result,
+    ResultStatus,
     Stream,
     Tombstone,
 )
 from crmbridge.sdk.errors import AnswerLostError, ConfigError, CursorExpiredError, RetryableError
 
 __all__ = ["MemoryConnector", "MemorySettings"]
+
+_ANSWERS: dict[Fault, ResultStatus] = {"reject": "rejected", "conflict": "conflict", "unsure": "uncertain"}
 
 
 class MemorySettings(BaseModel):
@@ -174,8 +177,8 @@ class MemoryConnector(Connector):
                 raise AnswerLostError("the connection broke before the answer")
             if fault == "retryable":
                 raise RetryableError("busy, come again")
-            if fault in ("reject", "conflict"):
-                yield Result(operation.id, "rejected" if fault == "reject" else "conflict", reason="planted")
+            if fault in _ANSWERS:
+                yield Result(operation.id, _ANSWERS[fault], reason="planted")
                 continue
             if self.memory.behaviour.accepts_first:
                 handle = f"job-{operation.id}"
@@ -190,11 +193,13 @@ class MemoryConnector(Connector):
                 raise AnswerLostError("the connection broke before the answer")
             if fault == "broken after":
                 raise RuntimeError("push is broken")
-            yield self._trimmed(result)
+            yield self._trimmed(operation, result)
 
-    def _trimmed(self, result: Result) -> Result:
+    def _trimmed(self, operation: Operation, result: Result) -> Result:
+        """Where records are not returned, a create says the new id, and an update nothing at all."""
         if result.record is not None and not self.memory.behaviour.returns_record:
-            result.record = Record(result.record.native_id, {}, scope=result.record.scope)
+            made = Record(result.record.native_id, {}, scope=result.record.scope)
+            result.record = None if operation.native_id else made
         return result
 
     def poll(self, handles: Sequence[str]) -> Iterable[Result]:

@@ -97,10 +97,20 @@ class Row:
 
 
 Fault = Literal[
-    "", "lost before", "lost after", "lost half", "broken after", "unread", "retryable", "reject", "conflict"
+    "",
+    "lost before",
+    "lost after",
+    "lost half",
+    "broken after",
+    "unread",
+    "retryable",
+    "reject",
+    "conflict",
+    "unsure",
 ]
 """lost half: only the first field was written; broken after: it was written, and then the connector raises
-what no connector should; unread: the next `get_many` fails."""
+what no connector should; unread: the next `get_many` fails; unsure: it was not done, and the system cannot
+tell."""
 
 
 class MemorySystem:
