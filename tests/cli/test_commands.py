@@ -111,6 +111,19 @@ def test_undo_counts_what_was_changed_since_and_not_read_yet(agreed: Place) -> N
     assert "Not undone: 1 values changed since" in done.err
 
 
+def test_undo_says_again_what_can_be_said_of_a_record_that_was_partly_changed_since(agreed: Place) -> None:
+    agreed.customers(CUSTOMERS.replace("Ann Lee", "Wrong").replace("ann@x.example", "wrong@x.example"))
+    assert agreed.run("sync").code == 0
+    run = agreed.run("runs", "list", "--json").lines[0]["id"]
+    agreed.shop("UPDATE customers SET full_name = 'Right' WHERE id = 1")
+    assert agreed.run("sync").code == 0
+    done = agreed.run("runs", "undo", str(run))
+    assert "1 values of 1 golden records would be as before" in done.err
+    assert "Not undone: 1 values changed since" in done.err
+    assert agreed.run("apply", f"crmbridge-undo-{run}.jsonl").code == 0
+    assert agreed.shop()[0][:2] == ("Right", "ann@x.example")
+
+
 def test_undo_leaves_what_a_later_run_wrote(agreed: Place) -> None:
     for name in ("Wrong", "Right"):
         agreed.customers(CUSTOMERS.replace("Ann Lee", name))

@@ -325,6 +325,21 @@ def test_an_insight_that_cannot_be_written_is_told_with_its_place(
     assert str(error.value.position).endswith(f"crmbridge.yaml:{line}:3")
 
 
+def test_the_summaries_are_others_once_another_of_their_inputs_travels(tmp_path: Path) -> None:
+    demo.write(tmp_path / "tea")
+    config = tmp_path / "tea" / "crmbridge.yaml"
+    text = config.read_text(encoding="utf-8")
+
+    def fingerprint(left_out: str) -> str:
+        lines = [line for line in text.splitlines() if not line.startswith(f"  {left_out}:")]
+        config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        with Bridge.open(config) as bridge:
+            return next(flow.fingerprint for flow in bridge.flows() if flow.entity == "customer_summary")
+
+    assert fingerprint("product") == fingerprint("nothing")
+    assert fingerprint("case") != fingerprint("nothing")
+
+
 def _yes(_: Any) -> bool:
     return True
 

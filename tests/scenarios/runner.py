@@ -329,7 +329,8 @@ class Stage:
     def do_undo_uncertain(self, place: str) -> None:
         """`crmbridge uncertain undo`, of the one that is uncertain, or of a record that was adopted."""
         with self.bridge() as bridge, bridge.ruling("uncertain undo") as run:
-            linking.undo(run, place or linking.uncertain(run)[0].id, WORD)
+            ruled = linking.undo(run, place or linking.uncertain(run)[0].id, WORD)
+            assert ruled.place == (place or "")
 
     def do_move_system(self, system: str) -> None:
         """The URL of a system leads to another instance."""

@@ -369,6 +369,13 @@ def test_what_we_sent_is_told_apart_from_what_the_system_said() -> None:
     )
 
 
+def test_what_is_computed_is_not_taken_for_a_persons_decision(world: World) -> None:
+    summaries = world.store.golden_ids("customer_summary", "", 10)
+    texts = [said.text for one in summaries for said in field(world, one, "open_cases").said]
+    assert texts
+    assert not [text for text in texts if "person" in text]
+
+
 def test_a_later_change_wins_and_says_when_in_the_zone_that_is_asked_for() -> None:
     world, party = contested()
     world.memory["b"].edit("customers", "9", name="Anne Lee")
