@@ -124,6 +124,13 @@ def test_undo_says_again_what_can_be_said_of_a_record_that_was_partly_changed_si
     assert agreed.shop()[0][:2] == ("Right", "ann@x.example")
 
 
+def test_undo_leaves_whole_elements_of_lists(agreed: Place) -> None:
+    agreed.customers(CUSTOMERS.replace("030 1234567", ""))
+    assert agreed.run("sync").code == 0
+    run = agreed.run("runs", "list", "--json").lines[0]["id"]
+    assert "whole elements of lists" in agreed.run("runs", "undo", str(run)).err
+
+
 def test_undo_leaves_what_a_later_run_wrote(agreed: Place) -> None:
     for name in ("Wrong", "Right"):
         agreed.customers(CUSTOMERS.replace("Ann Lee", name))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from crmbridge.connectors.memory import Behaviour, Fault
 from crmbridge.engine import sync as pipeline
 from crmbridge.identity.policy import Policy
@@ -39,8 +41,9 @@ def test_an_answer_that_no_mapping_understands_is_a_dead_letter_and_no_second_cr
     assert len(world.live("erp")) == 1
 
 
-def test_a_record_that_is_deleted_while_it_is_written_is_taken_as_deleted() -> None:
-    world = two_systems()
+@pytest.mark.parametrize("versions", [True, False])
+def test_a_record_that_is_deleted_while_it_is_written_is_taken_as_deleted(versions: bool) -> None:
+    world = two_systems(versions=versions)
     world.memory["shop"].add("customers", "s1", name="Ann", mail="ann@example.org")
     world.sync()
     (native_id,) = world.live("erp")
@@ -56,6 +59,8 @@ def test_a_record_that_is_deleted_while_it_is_written_is_taken_as_deleted() -> N
     world.sync()
     (row,) = world.store.records("erp", "customers", [native_id])
     assert (row.status, row.golden_id is not None) == ("gone", True)
+    sent = [what for what, *_ in world.memory["erp"].calls if what == "update"]
+    assert bool(sent) == versions, "without versions a record is read before it is written"
     world.events = []
     assert world.sync().summary.total == 0
     assert world.live("erp") == {}
@@ -146,3 +151,14 @@ def test_a_plan_says_what_cannot_be_taken_and_counts_it_as_a_problem() -> None:
     assert [(one.system, one.native_id) for one in outcome.letters] == [("shop", "s1")]
     assert outcome.open_problems == 1
     assert world.store.dead_letters("open") == []
+
+
+def test_a_record_with_a_broken_text_is_a_dead_letter_and_the_next_one_is_taken() -> None:
+    world = two_systems()
+    world.memory["shop"].add("customers", "s1", name="broken \ud800", mail="wang@example.org")
+    world.memory["shop"].add("customers", "s2", name="李娜", mail="li@example.org")
+    world.sync()
+    (letter,) = world.store.dead_letters("open")
+    assert (letter.system, letter.native_id) == ("shop", "s1")
+    assert "cannot be written as JSON" in letter.error
+    assert [row["name"] for row in world.live("erp").values()] == ["李娜"]

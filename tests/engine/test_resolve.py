@@ -136,3 +136,18 @@ def test_only_what_a_generic_key_alone_had_joined_is_in_doubt() -> None:
     )
     assert note.text.endswith("crmbridge links unlink crm/customers/C1")
     assert golden(made, "erp", "E1") == golden(made, "crm", "C1")
+
+
+def test_a_merge_of_two_records_that_were_one_already_is_in_the_journal() -> None:
+    made = World({"erp": [CUSTOMERS], "crm": [CUSTOMERS]}, [Policy("party", ("erp", "crm"))])
+    made.memory["erp"].add("customers", "E1", name="Søren Øst", mail="soren@example.dk")
+    made.memory["crm"].add("customers", "C1", name="Søren Øst", mail="soren@example.dk")
+    made.memory["crm"].add("customers", "C2", name="Søren Øst", mail="soren@example.dk")
+    made.sync()
+    party = golden(made, "crm", "C1")
+    assert party is not None
+    assert golden(made, "crm", "C2") == party
+    made.memory["crm"].join("customers", "C2", "C1")
+    made.sync()
+    told = [(event, details) for _, event, details in made.store.history(party)]
+    assert told[-1] == ("merged", "crm merged C2 into C1")

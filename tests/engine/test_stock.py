@@ -127,3 +127,21 @@ def test_another_unit_is_converted_or_told() -> None:
     assert "2 DZN" in dozen
     assert "3 盒" in boxes
     assert boxes.endswith("stock counts in KGM")
+
+
+@pytest.mark.parametrize(
+    ("counted", "asked", "left"),
+    [
+        ("C62", {"H87": 1, "EA": 2, "PR": 3, "DZN": 1}, "79"),
+        ("TNE", {"KGM": 500, "GRM": 250_000}, "99.25"),
+        ("LTR", {"MLT": 500, "LTR": 2}, "97.5"),
+        ("MTR", {"CMT": 50}, "99.5"),
+    ],
+)
+def test_units_of_one_measure_are_converted(counted: str, asked: dict[str, int], left: str) -> None:
+    golden = Golden()
+    golden.decisions["product"] = Decision(Statement({"golden": "tea"}, 0, 1), "erp", "source")
+    said = Statement({"value": "100", "unit": counted}, 5, 1)
+    golden.decisions["available"] = Decision(said, "erp", "source")
+    assert take_off(golden, {"tea": {unit: Decimal(count) for unit, count in asked.items()}}) == []
+    assert golden.value("available") == {"value": left, "unit": counted}

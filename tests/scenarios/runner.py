@@ -324,7 +324,8 @@ class Stage:
         """`crmbridge uncertain adopt`, of the one that is uncertain."""
         with self.bridge() as bridge, bridge.ruling("uncertain adopt") as run:
             (row,) = linking.uncertain(run)
-            linking.adopt(run, row.id, linking.record_at(run, place), WORD)
+            ruled = linking.adopt(run, row.id, linking.record_at(run, place), WORD)
+            assert "adopted" in [event for _, event, _ in bridge.store.history(ruled.golden_id)]
 
     def do_undo_uncertain(self, place: str) -> None:
         """`crmbridge uncertain undo`, of the one that is uncertain, or of a record that was adopted."""

@@ -369,6 +369,15 @@ def test_what_we_sent_is_told_apart_from_what_the_system_said() -> None:
     )
 
 
+def test_an_amount_is_told_with_its_currency() -> None:
+    text = CUSTOMERS + "  credit_limit: {fields: {amount: limit}, const: {currency: EUR}}\n"
+    world = World({"a": [text]}, [Policy("party", ["a"])])
+    add(world, "a", "customers", "1", name="Ann Lee", limit="4000")
+    world.sync()
+    (said,) = field(world, golden(world, "a", "1"), "credit_limit").said
+    assert said.text == "holds 4000 EUR; as its own word, at first contact"
+
+
 def test_what_is_computed_is_not_taken_for_a_persons_decision(world: World) -> None:
     summaries = world.store.golden_ids("customer_summary", "", 10)
     texts = [said.text for one in summaries for said in field(world, one, "open_cases").said]
