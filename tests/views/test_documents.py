@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 
-from crmbridge.engine.customer360 import (
+from crmbridge.identity.policy import Policy
+from crmbridge.store.base import GoldenRow, RecordRow
+from crmbridge.views.customer360 import (
     CaseView,
     Customer360,
     Held,
@@ -16,9 +18,7 @@ from crmbridge.engine.customer360 import (
     ShipmentView,
     TouchPoint,
 )
-from crmbridge.engine.view import customer
-from crmbridge.identity.policy import Policy
-from crmbridge.store.base import GoldenRow, RecordRow
+from crmbridge.views.view import customer
 from tests.engine.customers import CUSTOMERS, add, golden
 from tests.engine.world import World
 
