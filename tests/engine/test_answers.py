@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from crmbridge.connectors.memory import Behaviour, Fault
+from crmbridge.connectors.memory import Behaviour
+from crmbridge.connectors.memory.system import Fault
 from crmbridge.engine import sync as pipeline
 from crmbridge.identity.policy import Policy
 from tests.engine.world import World
