@@ -53,7 +53,7 @@ def intend(run: Run, planned: Iterator[Planned]) -> None:
             IntentRow(x.id, run.id, x.system, x.stream, x.entity, x.kind, x.golden_id, encode(x))
             for x in some
         ]
-        for position, row in enumerate(rows, number * AT_ONCE):
+        for position, row in enumerate(rows, number * AT_ONCE + 1):
             row.position = position
         with run.store.transaction():
             run.store.put_intents(rows)
