@@ -17,15 +17,20 @@ from crmbridge.store.rows import IntentRow, RecordRow
 
 __all__ = [
     "awaited",
+    "follow",
     "golden_id_for",
     "join_goldens",
     "link_of",
     "planned_of",
+    "print_of",
     "raw_hash",
     "save_link",
     "save_part",
     "stamp_between",
 ]
+
+FORMER = 5
+"""So many earlier states of a record are remembered."""
 
 
 def link_of(row: RecordRow, shape: Shape, names: Collection[str] | None = None) -> Link:
@@ -63,6 +68,21 @@ def raw_hash(record: Record) -> bytes:
         return hashlib.blake2b(msgspec.json.encode(record.data), digest_size=16).digest()
     except (TypeError, UnicodeError) as error:
         raise ValueError(f"cannot be written as JSON: {error}") from error
+
+
+def print_of(version: str | None, digest: bytes) -> str:
+    """What tells one state of a record from all others; digest: its `raw_hash`."""
+    return hashlib.blake2b((version or "").encode() + b"\x00" + digest, digest_size=8).hexdigest()
+
+
+def follow(row: RecordRow, version: str | None, digest: bytes) -> None:
+    """The record is in this state from now on. Those before are remembered: a replica that lags may serve
+    them once more."""
+    now = print_of(version, digest)
+    if row.raw_hash and (before := print_of(row.version, row.raw_hash)) != now:
+        known = [one for one in row.former.split() if one not in (before, now)]
+        row.former = " ".join([*known, before][-FORMER:])
+    row.version, row.raw_hash = version, digest
 
 
 def stamp_between(last: int, now: int, said: int | None, grain: int) -> Stamp:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from crmbridge.engine import rejects
-from crmbridge.engine.links import link_of, raw_hash, save_part, stamp_between
+from crmbridge.engine.links import follow, link_of, print_of, raw_hash, save_part, stamp_between
 from crmbridge.engine.rejects import Rejects
 from crmbridge.engine.removals import Removals
 from crmbridge.engine.run import Run, System, micros, set_back
@@ -101,6 +101,8 @@ class _Pull:
     clock_offset: int = 0
     """The system's clock minus ours, microseconds."""
     listed: int = 0
+    lagging: int = 0
+    """Records that were served as they had been before."""
     set_back: bool = False
     """An operator restored a backup of the system: what differs, and was not changed since, is old."""
     rejects: Rejects = field(init=False)
@@ -119,8 +121,18 @@ class _Pull:
             run.event("finding", system=self.system.name, text=f"{error}; reading {self.stream} in full")
             complete = self._pages(None)
         self.rejects.check()
+        self._tell_lagging()
         self._finish(complete)
         run.event("stage-ended", system=self.system.name, stage="pull", text=self.stream, count=self.listed)
+
+    def _tell_lagging(self) -> None:
+        if self.lagging:
+            text = (
+                f"{self.lagging} {self.stream} were served as they had been before we last knew them, as by "
+                f"a replica that lags, and were not taken; was a backup of {self.system.name} restored? Then "
+                f"say so: crmbridge systems recover {self.system.name}"
+            )
+            self.run.event("finding", system=self.system.name, text=text)
 
     def read_again(self, native_ids: Sequence[str]) -> None:
         self._prepare()
@@ -326,7 +338,7 @@ class _Pull:
                 admitted = mapping
                 break
         main = old.get((record.scope, record.native_id, ""))
-        if main is not None and main.read_at > self.asked_at:
+        if main is not None and self._is_old(record, digest, main):
             return []
         if admitted is None:
             if main is not None and main.status == "live":
@@ -341,6 +353,20 @@ class _Pull:
         for also in admitted.also:
             rows.extend(self._also(record, digest, also, old, dirty))
         return rows
+
+    def _is_old(self, record: Record, digest: bytes, main: RecordRow) -> bool:
+        """It was read before our last answer, or by a replica that has not followed yet: it is served exactly
+        as it was before, and by its own time it has not changed since. By its time alone nothing is old: what
+        a long transaction changes has the time of that transaction's beginning."""
+        if main.read_at > self.asked_at:
+            return True
+        if not main.former or self.set_back or "backwards" in self.run.allowed:
+            return False
+        if (record.version is None and record.modified is None) or self._is_later(record, main):
+            return False
+        old = print_of(record.version, digest) in main.former
+        self.lagging += old
+        return old
 
     def _check_required(self, row: RecordRow) -> None:
         required = self.required[row.entity]
@@ -421,7 +447,8 @@ class _Pull:
             save_part(link, row, flow.shape, names)
         revived = row.status != "live"
         row.status, row.gone_at, row.deleted_by_us = "live", 0, False
-        row.version, row.raw_hash, row.mapped_by = record.version, digest, mapping.fingerprint
+        follow(row, record.version, digest)
+        row.mapped_by = mapping.fingerprint
         return News(reading.result.changed, reading.result.reverted, revived)
 
     def _touch(self, row: RecordRow, dirty: set[str], *, revived: bool = False) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from crmbridge.engine.links import link_of, planned_of, raw_hash, save_link, stamp_between
+from crmbridge.engine.links import follow, link_of, planned_of, raw_hash, save_link, stamp_between
 from crmbridge.engine.native import Settled, adopt
 from crmbridge.engine.operations import Planned
 from crmbridge.engine.run import Flow, Run, System, micros
@@ -172,7 +172,7 @@ class Results:
         held = self._held(record)
         settled = adopt(planned, link, held, reading, edited_since=edited_since)
         # What could not be mapped is tried again at the next reading: its letter stays open until then.
-        saved.version, saved.raw_hash = record.version, raw_hash(record) if held else b""
+        follow(saved, record.version, raw_hash(record) if held else b"")
         saved.mapped_by, saved.read_at = self.mapping.fingerprint, self.run.now()
         saved.status = "live" if self._admits(record) else "out"
         model = self.flow.shape.model
@@ -370,7 +370,7 @@ class Results:
         except MappingError:
             return
         news = observe(link, doc, self._reading(record, self._stamp_since(row.read_at, record)))
-        row.version, row.raw_hash = record.version, raw_hash(record)
+        follow(row, record.version, raw_hash(record))
         save_link(link, row, self.flow.shape).read_at = now
         row.unresolved = row.unresolved or bool(news.changed)
         with self.run.store.transaction():

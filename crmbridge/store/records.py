@@ -14,7 +14,7 @@ __all__ = ["OF_STREAM", "Records", "row_of_stream"]
 
 _KEY = ("stream_id", "native_id", "scope", "part")
 _COLUMNS = (*_KEY, "entity", "golden_id", "status", "raw_hash", "version", "mapped_by", "read_at", "gone_at")
-_PUT = upsert("records", (*_COLUMNS, "deleted_by_us", "unresolved", "seen", "state"), _KEY)
+_PUT = upsert("records", (*_COLUMNS, "deleted_by_us", "unresolved", "former", "seen", "state"), _KEY)
 _REKEY = """
     UPDATE records SET stream_id = ?, native_id = ?, scope = ?, part = ? WHERE id = ? AND NOT EXISTS (
         SELECT 1 FROM records WHERE stream_id = ? AND native_id = ? AND scope = ? AND part = ?)
@@ -42,7 +42,7 @@ _MARK_LEFT = """
 # In the order of the fields of RecordRow.
 _FIELDS = """
     r.native_id, r.entity, r.scope, r.part, r.id, r.golden_id, r.status, r.raw_hash, r.version, r.seen,
-    r.state, r.mapped_by, r.read_at, r.gone_at, r.deleted_by_us, r.unresolved
+    r.state, r.mapped_by, r.read_at, r.gone_at, r.deleted_by_us, r.unresolved, r.former
 """
 _RECORDS = f"SELECT s.system, s.stream, {_FIELDS} FROM records AS r JOIN streams AS s ON s.id = r.stream_id"
 OF_STREAM = f"SELECT {_FIELDS} FROM records AS r WHERE r.stream_id = :stream_id"
@@ -131,7 +131,7 @@ class Records:
                 (
                     *(number, row.native_id, row.scope, row.part, row.entity, row.golden_id, row.status),
                     *(row.raw_hash, row.version, row.mapped_by, row.read_at, row.gone_at),
-                    *(flag(row.deleted_by_us), flag(row.unresolved), row.seen, row.state),
+                    *(flag(row.deleted_by_us), flag(row.unresolved), row.former, row.seen, row.state),
                 )
             )
         self.database.write_many(_REKEY, rekey)

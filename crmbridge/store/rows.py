@@ -58,6 +58,8 @@ class RecordRow(msgspec.Struct):
     deleted_by_us: bool = False
     unresolved: bool = True
     """Its identity has to be looked at: it is new, or its keys may have changed."""
+    former: str = ""
+    """What tells the last states that it was in before this one, with blanks between."""
 
 
 class KnownRecord(NamedTuple):

@@ -37,7 +37,7 @@ _THEIRS = f"SELECT id FROM records WHERE stream_id IN ({_NUMBERS})"
 _KEEP_LAST_ID = f"""
     UPDATE records SET stream_id = {_NO_STREAM}, native_id = CAST(id AS TEXT), scope = '', part = '',
         entity = '', status = 'gone', mapped_by = '', seen = '{{}}', raw_hash = :nothing, golden_id = NULL,
-        version = NULL, state = NULL, unresolved = FALSE, deleted_by_us = FALSE
+        version = NULL, state = NULL, former = '', unresolved = FALSE, deleted_by_us = FALSE
     WHERE id = (SELECT max(id) FROM records) AND stream_id IN ({_NUMBERS})
 """
 _REMOVE = (

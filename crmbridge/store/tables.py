@@ -15,7 +15,7 @@ _TABLES = {
     "streams": "id system stream cursor read_started complete_at live_count reading_since high_water",
     # A record names its stream by number: that keeps its indexes small, and a system is renamed in one place.
     "records": """id stream_id native_id scope part entity golden_id status raw_hash version mapped_by read_at
-        gone_at deleted_by_us unresolved seen state""",
+        gone_at deleted_by_us unresolved former seen state""",
     # What a listing that is being read has shown so far.
     "listing": "stream_id native_id scope",
     # What one run remembers: the operations of a plan that is applied, the records of one that undoes.

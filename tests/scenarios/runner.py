@@ -223,6 +223,12 @@ class Stage:
     def do_restore(self, system: str) -> None:
         self.memory[system].set_back(self.backups[system])
 
+    def do_lag(self, system: str) -> None:
+        self.memory[system].lag()
+
+    def do_catch_up(self, system: str) -> None:
+        self.memory[system].catch_up()
+
     def do_back_up_state(self, _: Any) -> None:
         shutil.copy(self.folder / "state.db", self.folder / "state.backup")
 

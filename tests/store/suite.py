@@ -387,6 +387,7 @@ class StoreSuite:
             gone_at=NOW + 1,
             deleted_by_us=True,
             unresolved=False,
+            former="a b",
         )
         (found,) = put(store, given)
         assert found == altered(given, id=found.id)

@@ -113,7 +113,7 @@ class MemoryConnector(Connector):
         full = cursor is None or not b.changed_since
         if cursor is not None and b.cursor_life is not None and self._age(cursor) > b.cursor_life:
             raise CursorExpiredError(f"{stream}: the cursor is too old")
-        listed = (row for row in self.memory.rows(stream) if not self._hidden(row))
+        listed = (row for row in self._listing().rows(stream) if not self._hidden(row))
         rows = sorted(listed, key=self._position)
         if not full:
             since = self._since(cursor)
@@ -123,6 +123,9 @@ class MemoryConnector(Connector):
             if b.repeats_deletes:
                 page.tombstones = list(self.memory.graves.get(stream, ()))
             yield page
+
+    def _listing(self) -> MemorySystem:
+        return self.memory.replica or self.memory
 
     def _hidden(self, row: Row) -> bool:
         return any(row.data.get(name) in kept for name, kept in self.memory.behaviour.hidden_when.items())
@@ -158,13 +161,13 @@ class MemoryConnector(Connector):
             complete=full and start + b.page_size >= len(rows),
             total=len(rows),
             server_time=self.memory.clock(),
-            high_water=self.memory.sequence if b.cursor == "sequence" else None,
+            high_water=self._listing().sequence if b.cursor == "sequence" else None,
         )
 
     def list_ids(self, stream: str) -> Iterator[Sequence[tuple[str, str]]] | None:
         if odd := self._oddly("list_ids"):
             return iter(odd)
-        rows = (row for row in self.memory.rows(stream) if not row.deleted and not self._hidden(row))
+        rows = (row for row in self._listing().rows(stream) if not row.deleted and not self._hidden(row))
         return iter([[(row.scope, row.id) for row in rows]])
 
     def push(self, stream: str, operations: Sequence[Operation]) -> Iterable[Result]:

@@ -129,6 +129,8 @@ class MemorySystem:
         """What happens to the next writes, in order; nothing where it is empty."""
         self.unread = False
         """The next reading of single records fails."""
+        self.replica: MemorySystem | None = None
+        """What listings are read from, where that lags behind: a copy of this system of some time ago."""
         self.accepted: dict[str, tuple[str, Operation]] = {}
         self.graves: dict[str, list[Tombstone]] = {}
         """Stream -> every delete there was."""
@@ -188,6 +190,15 @@ class MemorySystem:
         row = self.streams[stream][loser]
         row.deleted, row.merged_into = True, survivor
         self._touch(row)
+
+    def lag(self) -> None:
+        """The replica that listings are read from follows no more; `catch_up` ends it."""
+        self.replica = MemorySystem((), self.now, self.behaviour)
+        self.replica.set_back(self)
+
+    def catch_up(self) -> None:
+        """The replica holds what this system holds."""
+        self.replica = None
 
     def live(self, stream: str) -> dict[str, dict[str, Any]]:
         """Native id (with its company, `de:7`) -> data of all records that are there."""

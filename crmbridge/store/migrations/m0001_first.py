@@ -19,7 +19,7 @@ STATEMENTS = (
         part {text} NOT NULL, entity {text} NOT NULL, golden_id {text}, status {text} NOT NULL,
         raw_hash {bytes} NOT NULL, version {text}, mapped_by {text} NOT NULL, read_at BIGINT NOT NULL,
         gone_at BIGINT NOT NULL, deleted_by_us BOOLEAN NOT NULL, unresolved BOOLEAN NOT NULL,
-        seen {text} NOT NULL, state {text}, UNIQUE (stream_id, native_id, scope, part)
+        former {text} NOT NULL, seen {text} NOT NULL, state {text}, UNIQUE (stream_id, native_id, scope, part)
     )""",
     "CREATE INDEX records_golden ON records (golden_id) WHERE golden_id IS NOT NULL",
     "CREATE INDEX records_unresolved ON records (entity, id) WHERE unresolved",
