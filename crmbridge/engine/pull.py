@@ -489,7 +489,10 @@ class _Pull:
         if complete:
             self.removals.guard_emptied(self.row, self.listed, swept=swept)
         if complete and swept:
-            self.removals.sweep()
+            seen = self.row.read_started
+            if self.capabilities.deletes == "sweep":  # a reading that is no complete listing shows no delete
+                seen = min(seen, self.row.complete_at)
+            self.removals.sweep(since=seen)
         with store.transaction():
             store.sweep_end(name, self.stream)
             store.put_setting(self._mapped_key, self._mapped_by())

@@ -52,14 +52,20 @@ class Removals:
             resolution = int(self.capabilities.time_resolution.total_seconds() * 1_000_000)
             grain = max(A_MOMENT, resolution)
             rows = [row for row in rows if row.status != "live" or row.read_at < at + grain]
-        self._bury(rows, at, "archived" if tombstone.archived else "gone")
+        since = self.run.store.stream(self.system.name, self.stream).read_started
+        self._bury(rows, "archived" if tombstone.archived else "gone", at if tombstone.at else None, since)
 
-    def _bury(self, rows: Iterable[RecordRow], at: int, status: Any = "gone") -> None:
+    def _bury(self, rows: Iterable[RecordRow], status: Any, at: int | None, since: int) -> None:
+        """at: when it was deleted. Where that is not told, at any time after it was last there, at `since` or
+        when it was read: an edit elsewhere since then may be the later one. What had left the scope before
+        was no part of the sync any more: its delete is nobody's business."""
         store = self.run.store
         for row in rows:
             if row.status in ("gone", "archived", "lost"):
                 continue
-            row.status, row.gone_at, row.raw_hash = status, at, b""
+            stamp = max(row.read_at, since) if at is None else at
+            row.gone_at = 0 if row.status == "out" else stamp
+            row.status, row.raw_hash = status, b""
             store.put_records([row])
             self.run.count(self.system.name, row.entity, "gone")
             store.mark_dirty([row.golden_id] if row.golden_id else [])
@@ -89,7 +95,7 @@ class Removals:
             return
         loser = loser or self._stub(known, merge.loser)
         survivor = survivor or self._stub(known, merge.survivor)
-        self._bury([loser], self.run.now())
+        self._bury([loser], "gone", self.run.now(), 0)
         golden_id = survivor.golden_id or loser.golden_id or self._found(survivor)
         if loser.golden_id and loser.golden_id != golden_id:
             join_goldens(store, loser.golden_id, golden_id, why, self.run.now())
@@ -121,9 +127,11 @@ class Removals:
 
     # what a listing lacks
 
-    def sweep(self) -> None:
+    def sweep(self, since: int) -> None:
         """Settle what a complete listing lacked. What the system still gives when it is asked for by its id
-        has left the listing's scope (a role, what the API user may see) and is not deleted."""
+        has left the listing's scope (a role, what the API user may see) and is not deleted.
+
+        since: when it was last listed."""
         store, name, after = self.run.store, self.system.name, 0
         lost = store.setting(set_back(name, self.stream)) is not None
         scopes = self.capabilities.scopes
@@ -136,7 +144,7 @@ class Removals:
                 if lost:
                     self._lose(missing)
                 else:
-                    self._bury(missing, self.run.now())
+                    self._bury(missing, "gone", None, since)
                 self._leave([r for r in rows if (r.scope, r.native_id) in there])
 
     def _still_there(self, native_ids: Sequence[str]) -> set[tuple[str, str]]:

@@ -304,7 +304,8 @@ class Results:
         self._after_write(row, planned, ())
 
     def bury(self, row: RecordRow) -> None:
-        row.status, row.gone_at, row.raw_hash = "gone", self.run.now(), b""
+        """It is not there any more, and when it was deleted nobody says: at any time since it was read."""
+        row.status, row.gone_at, row.raw_hash = "gone", max(row.read_at, self.read_started), b""
         with self.run.store.transaction():
             self.run.store.put_records([row])
             self.run.store.mark_dirty([row.golden_id] if row.golden_id else [])

@@ -123,7 +123,8 @@ class Link:
     version: str | None = None
     status: Status = "live"
     gone_at: int = 0
-    """Stamp of the delete, microseconds; 0 while it lives, and where a new record superseded the delete."""
+    """Stamp of the delete, microseconds: when it was last there, where no time is told. 0 while it lives, and
+    where the delete does not travel: a new record superseded it, or it was out of scope before."""
     deleted_by_us: bool = False
     fields: dict[str, FieldState] = field(default_factory=dict)
     elements: dict[str, dict[str, str]] = field(default_factory=dict)
