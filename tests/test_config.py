@@ -113,6 +113,10 @@ SYSTEMS = "systems:\n  erp: {connector: a}\n  crm: {connector: b}\n"
             "crmbridge.yaml:4:15: sync.party: from and to go together",
         ),
         (SYSTEMS + "sync: {party: {from: erp, to: [erp]}}\n", "'erp' is the source"),
+        (
+            SYSTEMS + "sync: {stock_level: {between: [erp, crm]}}\n",
+            "crmbridge.yaml:4:22: a stock_level has one source, whose count is right: write from: SYSTEM",
+        ),
         (SYSTEMS + "sync: {party: {from: erp, to: [crm], between: [erp, crm]}}\n", "needs either between"),
         (SYSTEMS + "sync: {party: {}}\n", "needs either between"),
         (

@@ -16,12 +16,18 @@ Loc = tuple[str | int, ...]
 Problem = tuple[Loc, str, bool]
 """Where, what, and whether the key is meant rather than the value."""
 
+ONE_SOURCE = frozenset({"stock_level"})
+"""Entities of which the latest change says nothing: two counts of the same shelf are never merged."""
+
 
 def check_settings(settings: Settings, document: Document) -> None:
     """Every system that is named is configured. Raises one ConfigError for all that is wrong."""
     problems: list[Problem] = []
     for entity, sync in settings.sync.items():
         problems += _check_sync(sync, settings.systems, ("sync", entity))
+        if entity in ONE_SOURCE and sync.between is not None:
+            text = f"a {entity} has one source, whose count is right: write from: SYSTEM and to: [SYSTEM]"
+            problems.append((("sync", entity, "between"), text, True))
     for name, insight in settings.insights.items():
         problems += _unknown(insight.system, settings.systems, ("insights", name, "system"), "system")
     raise_all([_error(document, problem) for problem in problems])
