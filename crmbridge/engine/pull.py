@@ -106,6 +106,8 @@ class _Pull:
     set_back: bool = False
     """An operator restored a backup of the system: what differs, and was not changed since, is old."""
     rejects: Rejects = field(init=False)
+    parts: dict[tuple[str, str], list[RecordRow]] = field(default_factory=dict)
+    """(scope, native id) -> the further records that changed records of the page in hand had so far."""
     required: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Entity -> fields without which a record makes no sense."""
 
@@ -256,6 +258,10 @@ class _Pull:
         touched: list[Record] = []
         changed = list(self._changed(page.records, known, touched))
         old = self._old_rows(record for record, _ in changed if (record.scope, record.native_id) in known)
+        self.parts = {}
+        for (scope, native_id, part), row in old.items():
+            if part:
+                self.parts.setdefault((scope, native_id), []).append(row)
         rows = list(self._seen_alive(touched))
         dirty: set[str] = set()
         for record, digest in changed:
@@ -301,8 +307,10 @@ class _Pull:
         old = self._old_rows(touched)
         for record in touched:
             row = old[record.scope, record.native_id, ""]
-            row.version, row.read_at = record.version, self.read_at
-            yield row
+            if not self._is_old(record, row.raw_hash, row):
+                follow(row, record.version, row.raw_hash)
+                row.read_at = self.read_at
+                yield row
 
     def _old_rows(self, records: Iterable[Record]) -> dict[tuple[str, str, str], RecordRow]:
         ids = [record.native_id for record in records]
@@ -342,9 +350,12 @@ class _Pull:
             return []
         if admitted is None:
             if main is not None and main.status == "live":
-                main.status, main.raw_hash = "out", digest
-                rows.append(main)
-                self._touch(main, dirty)
+                main.raw_hash = digest
+                for row in (main, *self.parts.get((record.scope, record.native_id), ())):
+                    if row.status == "live":
+                        row.status = "out"
+                        rows.append(row)
+                        self._touch(row, dirty)
             return rows
         if main is not None and main.entity != admitted.entity:
             raise ValueError(f"was a {main.entity} and is now a {admitted.entity}; unlink it first")
@@ -352,7 +363,22 @@ class _Pull:
         self._check_required(rows[-1])
         for also in admitted.also:
             rows.extend(self._also(record, digest, also, old, dirty))
+        rows.extend(self._no_longer_yielded(record, admitted, dirty))
         return rows
+
+    def _no_longer_yielded(
+        self, record: Record, mapping: StreamMapping, dirty: set[str]
+    ) -> Iterator[RecordRow]:
+        """Further records that the native one had so far: whoever changes employer leaves the old one."""
+        before = self.parts.get((record.scope, record.native_id))
+        if not before:
+            return
+        yielded = {_part(also, record) for also in mapping.also}
+        for row in before:
+            if row.part not in yielded and row.status in ("live", "out"):
+                row.status, row.gone_at = "gone", self._stamp(record, row).time
+                self._touch(row, dirty)
+                yield row
 
     def _is_old(self, record: Record, digest: bytes, main: RecordRow) -> bool:
         """It was read before our last answer, or by a replica that has not followed yet: it is served exactly
@@ -385,13 +411,16 @@ class _Pull:
         old: Mapping[tuple[str, str, str], RecordRow],
         dirty: set[str],
     ) -> Iterator[RecordRow]:
-        key = also.key(record.data)
-        if key is None or self.run.flow(also.entity) is None:
+        part = _part(also, record)
+        if part is None or self.run.flow(also.entity) is None:
             return
-        part = f"{also.name}:{key}"
         row = old.get((record.scope, record.native_id, part))
         if row is None:
             yield self._base(record, digest, also, None, dirty, part)
+        elif row.status != "live":
+            row.status, row.gone_at = "live", 0
+            self._touch(row, dirty, revived=True)
+            yield row
 
     def _base(
         self,
@@ -525,6 +554,12 @@ class News:
     changed: list[str]
     reverted: list[str]
     revived: bool
+
+
+def _part(also: AlsoMapping, record: Record) -> str | None:
+    """What tells a further record from the others of the same native one; None: there is no such record."""
+    key = also.key(record.data) if also.admits(record.data) else None
+    return None if key is None else f"{also.name}:{key}"
 
 
 def _printable(native_id: str) -> str:

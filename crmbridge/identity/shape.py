@@ -62,6 +62,14 @@ class ListShape:
         value = self._normal(part.name, element, regions)
         return dict(part.meta.merge_as).get(value, value) if isinstance(value, str) else value
 
+    def is_of_one_kind(self, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+        """Whether two elements stand for the same purpose: both a phone number, both a billing address. One
+        that does not say it may be of any."""
+        telling = [f for f in self.fields.values() if f.meta.merge_key or f.meta.merge_apart]
+        kinds = [f for f in telling if f.meta.personal == "none"]
+        pairs = [(self._key_part(f, one), self._key_part(f, other)) for f in kinds]
+        return all(mine == theirs or None in (mine, theirs) for mine, theirs in pairs)
+
     def normal(self, name: str, element: Mapping[str, Any]) -> Any:
         """The normal form of one field; a contact point's value depends on its type."""
         return self._normal(name, element, self.regions)

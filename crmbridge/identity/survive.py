@@ -8,7 +8,9 @@ For one field:
 1.  Each record has one statement: its own last word. A copy that we wrote is no word of its own.
 2.  No statement: a null at first contact (nobody emptied anything), and an emptied value under
     `clear: ignore`, where the value said before it still counts.
-3.  A further record of the same native one (`also:`, a guest order's party) only fills gaps.
+3.  A further record of the same native one (`also:`, a guest order's party) only fills gaps. No gap is what
+    a living record shows an element of, of that type or role: an order's phone number is not added to those
+    of a customer who has one.
 4.  A constant of a mapping (`type: phone` of a slot) is no word of its record: it counts where no living
     record says anything.
 5.  A record that is gone speaks only where no living record says anything, unless a living record still
@@ -149,7 +151,7 @@ def merge(
     view = _View(shape, policy, {one.record_id: one for one in chosen}, canonical_ref, golden, dead)
     for path in _paths(chosen):
         view.decide(path)
-    golden.delete = _travelling_delete(policy, chosen)
+    golden.delete = _travelling_delete(shape, policy, chosen)
     return golden
 
 
@@ -207,11 +209,28 @@ class _View:
         copies = [s for link in self._speakers() if link.alive and (s := self._copy_of_the_dead(link, path))]
         if alive or copies:
             return self._without_constants(path, self._unique([*alive, *copies])), ""
-        parts = [s for link in self._speakers() if link.part and link.alive and (s := self._word(link, path))]
+        left = [link for link in self._speakers() if not link.part or self._fills_a_gap(link, path)]
+        parts = [s for link in left if link.part and link.alive and (s := self._word(link, path))]
         if parts:
             return parts, "fills a gap"
-        dead = [s for link in self._speakers() if not link.alive and (s := self._word(link, path))]
+        dead = [s for link in left if not link.alive and (s := self._word(link, path))]
         return dead, "last resort"
+
+    def _fills_a_gap(self, part: Link, path: str) -> bool:
+        name, _, rest = path.partition("/")
+        if not rest:
+            return True
+        mine, shape = rest.partition("/")[0], self.shape.lists[name]
+        shown = [
+            (element_id, link.element(name, element_id))
+            for link in self._speakers()
+            if link.alive and not link.part
+            for element_id in link.shown(name)
+        ]
+        if any(element_id == mine for element_id, _ in shown):
+            return True
+        ours = part.element(name, mine)
+        return not any(shape.is_of_one_kind(ours, theirs) for _, theirs in shown)
 
     def _speakers(self) -> Iterator[Link]:
         for link in self.links.values():
@@ -430,11 +449,14 @@ def _moment(time: int) -> datetime | None:
     return datetime.fromtimestamp(time / 1_000_000, UTC) if time else None
 
 
-def _travelling_delete(policy: Policy, links: Sequence[Link]) -> tuple[str, int] | None:
-    """The delete that the others should follow: one that no living record was edited after."""
+def _travelling_delete(shape: Shape, policy: Policy, links: Sequence[Link]) -> tuple[str, int] | None:
+    """The delete that the others should follow: one that no living record was edited after. A customer who is
+    no longer named by an order or a colleague is not deleted; a relation that is no longer named is."""
     if policy.deletes == "keep":
         return None
-    gone = [x for x in links if not x.alive and not x.part and not x.deleted_by_us and x.gone_at]
+    gone = [x for x in links if not x.alive and not x.deleted_by_us and x.gone_at]
+    if shape.model.matched:
+        gone = [x for x in gone if not x.part]
     if policy.source is not None:
         gone = [link for link in gone if link.system == policy.source]
     latest = max(gone, key=lambda link: link.gone_at, default=None)

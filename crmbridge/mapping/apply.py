@@ -261,8 +261,6 @@ class AlsoMapping(Mapping):
 
     name: str = ""
     content_key: Expression | None = None
-    write_back: bool = False
-    """Whether what it yields may be written; by default it informs identity and fills gaps, no more."""
 
     def key(self, native: MappingOf[str, Any]) -> str | None:
         """The content key: the document's id is `<native id>#<name>:<key>`. None: there is no such document.

@@ -96,7 +96,6 @@ def _also(
         fingerprint=_fingerprint(compiler, also, entity),
         name=name,
         content_key=compiler.also_keys.get(name),
-        write_back=also.write,
     )
 
 

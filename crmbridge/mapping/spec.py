@@ -143,9 +143,7 @@ class AlsoSpec(_Spec):
     when: str | None = None
     """Which native records have one."""
     fields: FieldsSpec
-    """Its fields."""
-    write: bool = False
-    """Whether it may be written back; otherwise it informs identity and fills gaps."""
+    """Its fields. They inform identity and fill gaps, and are never written."""
 
 
 class FileSpec(_Spec):

@@ -499,7 +499,6 @@ also:
 def test_the_same_content_is_the_same_further_record_and_other_content_another() -> None:
     also = from_yaml(ALSO).also[0]
     assert also.name == "company"
-    assert not also.write_back
     assert also.key({"company": "Beta"}) == also.key({"company": " BETA "}) == "beta"
     assert also.key({"company": "Acme"}) == "acme"
     assert also.key({"company": None}) is None

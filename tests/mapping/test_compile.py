@@ -66,6 +66,12 @@ def test_a_further_record_of_an_unknown_entity_is_refused_there() -> None:
         from_yaml("stream: rows\nentity: thing\n" + also + "fields: {name: n}\n")
 
 
+def test_a_further_record_is_never_written_and_nobody_can_say_otherwise() -> None:
+    also = "also:\n  company: {entity: firm, key: n, write: true, fields: {name: n}}\n"
+    with pytest.raises(ConfigError, match=r"m\.yaml:4:35: "):
+        from_yaml("stream: rows\nentity: thing\n" + also + "fields: {name: n}\n")
+
+
 def test_two_slots_of_one_name_are_refused_at_the_second() -> None:
     with pytest.raises(ConfigError, match=r"m.yaml:6:14: there are two slots 'a'"):
         compiled("points:\n  - {slot: a, fields: {value: v}}\n  - {slot: a, fields: {value: w}}")
