@@ -21,7 +21,9 @@ from crmbridge.engine.links import follow, link_of, print_of, raw_hash, save_par
 from crmbridge.engine.rejects import Rejects
 from crmbridge.engine.removals import Removals
 from crmbridge.engine.run import Run, System, micros, set_back
-from crmbridge.identity.link import Reading, Stamp, observe
+from crmbridge.identity.link import FORMER, Reading, Stamp, observe
+from crmbridge.identity.match import are_two
+from crmbridge.identity.normalize import identity_keys
 from crmbridge.mapping.apply import AlsoMapping
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.discovered import missing_columns
@@ -359,12 +361,40 @@ class _Pull:
             return rows
         if main is not None and main.entity != admitted.entity:
             raise ValueError(f"was a {main.entity} and is now a {admitted.entity}; unlink it first")
+        if main is not None and self._is_somebody_else(record, admitted, main):
+            rows.append(self._set_apart(main, dirty))
+            main = None
         rows.append(self._base(record, digest, admitted, main, dirty))
         self._check_required(rows[-1])
         for also in admitted.also:
             rows.extend(self._also(record, digest, also, old, dirty))
         rows.extend(self._no_longer_yielded(record, admitted, dirty))
         return rows
+
+    def _is_somebody_else(self, record: Record, mapping: StreamMapping, main: RecordRow) -> bool:
+        """A record was deleted, and its native id was given to another: the row of a file, a number that a
+        rebuilt system counts anew."""
+        if main.status not in ("gone", "archived"):
+            return False
+        flow = self.run.flow(mapping.entity)
+        assert flow is not None
+        model = flow.shape.model
+        before, now = json.loads(main.seen), mapping.read(record.data)
+        if model.matched:
+            keys = (set(identity_keys(doc, region=self.run.region)) for doc in (before, now))
+            return are_two(before, now, *keys)
+        pairs = [(before.get(name), now.get(name)) for name in model.natural_key]
+        return any(None not in pair and pair[0] != pair[1] for pair in pairs)
+
+    def _set_apart(self, row: RecordRow, dirty: set[str]) -> RecordRow:
+        """It stays what it was, gone, and makes room for who bears its native id now."""
+        who = f"{row.system}/{row.stream}/{row.native_id}"
+        row.part = f"{FORMER}{row.gone_at or row.read_at}"
+        if row.golden_id:
+            text = f"{who} was deleted, and is somebody else now"
+            self.run.store.journal(row.golden_id, "split", text, self.run.now())
+        self._touch(row, dirty)
+        return row
 
     def _no_longer_yielded(
         self, record: Record, mapping: StreamMapping, dirty: set[str]

@@ -27,6 +27,7 @@ from crmbridge.identity.shape import ListShape, Shape, element_path
 from crmbridge_schemas.party import country_of
 
 __all__ = [
+    "FORMER",
     "UNSET",
     "FieldState",
     "Link",
@@ -71,6 +72,8 @@ class Stamp(NamedTuple):
 
 
 FIRST_CONTACT = Stamp(0)
+FORMER = "#former:"
+"""Of the part of a record whose native id was given to somebody else: no name in a mapping begins so."""
 
 
 class Statement(NamedTuple):
@@ -119,7 +122,8 @@ class Link:
     native_id: str
     scope: str = ""
     part: str = ""
-    """Set for a further canonical record of the same native one: it fills gaps and is never written."""
+    """Set for a further canonical record of the same native one: it fills gaps and is never written. Also for
+    one that is gone and whose native id was given to somebody else: then it begins with FORMER."""
     version: str | None = None
     status: Status = "live"
     gone_at: int = 0
@@ -129,6 +133,11 @@ class Link:
     fields: dict[str, FieldState] = field(default_factory=dict)
     elements: dict[str, dict[str, str]] = field(default_factory=dict)
     """Set-list -> native child id -> element id."""
+
+    @property
+    def further(self) -> bool:
+        """A further record of a native one, and no record of its own."""
+        return bool(self.part) and not self.part.startswith(FORMER)
 
     @property
     def alive(self) -> bool:

@@ -7,13 +7,13 @@ the same name beside it is no more than a reason to look. A person is never an o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import Enum
 from typing import Any
 
 from crmbridge.identity.normalize import is_han, name_tokens
 
-__all__ = ["Verdict", "compare"]
+__all__ = ["Verdict", "are_two", "compare"]
 
 NAME_FIELDS = ("display_name", "legal_name", "full_name", "name")
 
@@ -37,6 +37,20 @@ def compare(one: Mapping[str, Any], other: Mapping[str, Any], key: str, *, gener
     if key.startswith("id:"):
         return Verdict.SAME
     return Verdict.SAME if _names_agree(_names(one), _names(other)) else Verdict.REVIEW
+
+
+def are_two(one: Mapping[str, Any], other: Mapping[str, Any], *keys: Collection[str]) -> bool:
+    """Whether what bore a number and what bears it now are two: they share no key (`keys` of both), and their
+    names do not agree or cannot be compared."""
+    ours, theirs = map(set, keys)
+    if ours & theirs:
+        return False
+    if len({doc.get("kind") for doc in (one, other)} - {None}) > 1:
+        return True
+    pairs = [(a, b) for a in _names(one) for b in _names(other) if _script(a) == _script(b)]
+    if pairs:
+        return not any(_agree(a, b) for a, b in pairs)
+    return bool(ours and theirs)
 
 
 def _names(doc: Mapping[str, Any]) -> list[frozenset[str]]:

@@ -209,7 +209,7 @@ class _View:
         copies = [s for link in self._speakers() if link.alive and (s := self._copy_of_the_dead(link, path))]
         if alive or copies:
             return self._without_constants(path, self._unique([*alive, *copies])), ""
-        left = [link for link in self._speakers() if not link.part or self._fills_a_gap(link, path)]
+        left = [link for link in self._speakers() if not link.further or self._fills_a_gap(link, path)]
         parts = [s for link in left if link.part and link.alive and (s := self._word(link, path))]
         if parts:
             return parts, "fills a gap"
@@ -456,7 +456,7 @@ def _travelling_delete(shape: Shape, policy: Policy, links: Sequence[Link]) -> t
         return None
     gone = [x for x in links if not x.alive and not x.deleted_by_us and x.gone_at]
     if shape.model.matched:
-        gone = [x for x in gone if not x.part]
+        gone = [x for x in gone if not x.further]
     if policy.source is not None:
         gone = [link for link in gone if link.system == policy.source]
     latest = max(gone, key=lambda link: link.gone_at, default=None)
