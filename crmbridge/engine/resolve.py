@@ -104,6 +104,8 @@ class _Batch:
     founded: list[GoldenRow] = field(default_factory=list)
     doubts: list[tuple[RecordRow, str, str, str]] = field(default_factory=list)
     """(record, golden id that it may belong to, why, key that says nothing once it is generic)"""
+    turned: list[tuple[RecordRow, int]] = field(default_factory=list)
+    """(record, another of the same golden record) of which one says person and one organization."""
     waiting: Counter[str] = field(default_factory=Counter)
     """System -> records whose natural key refers to one that has not come yet: they stay unresolved."""
 
@@ -122,6 +124,8 @@ class _Batch:
         self._wake_referring()
         self._note_doubts()
         self._note_loose_links()
+        if self.turned:
+            self._note_turned()
 
     def _wake_referring(self) -> None:
         """What refers to a record that has just come is planned again."""
@@ -216,6 +220,8 @@ class _Batch:
                 if other == row.id or golden is None or golden in taken:
                     continue
                 verdict = self._judge(row, other, key)
+                if golden == row.golden_id and self._kinds_differ(row, other):
+                    self.turned.append((row, other))
                 if verdict is Verdict.SAME:
                     met.setdefault(golden, {})[key] = None
                 elif verdict is Verdict.REVIEW and golden != row.golden_id:
@@ -254,6 +260,9 @@ class _Batch:
         if not self.flow.shape.model.matched:
             return Verdict.SAME
         return compare(self.docs[row.id], self.docs.get(other, {}), key, generic=key in self.generic)
+
+    def _kinds_differ(self, row: RecordRow, other: int) -> bool:
+        return len({self.docs.get(one, {}).get("kind") for one in (row.id, other)} - {None}) > 1
 
     def _join_or_found(self, row: RecordRow, met: Mapping[str, Sequence[str]]) -> str:
         now = self.run.now()
@@ -328,6 +337,21 @@ class _Batch:
                             f"unlink {_place(row)}"
                         )
                         self.run.note(LOOSE, row.system, self.flow.entity, golden, "", text)
+
+    def _note_turned(self) -> None:
+        """Linked records of which one is a person now and one an organization: nothing is moved or parted."""
+        others = {one.id: one for one in self.run.store.records_by_id([other for _, other in self.turned])}
+        for row, other in self.turned:
+            if others[other].status == "live":
+                kinds = [self.docs[one]["kind"] for one in (row.id, other)]
+                text = (
+                    f"{self._called(row)} says {kinds[0]}, {self._called(others[other])} says {kinds[1]}; if "
+                    f"they are two: crmbridge links unlink {_place(row)}"
+                )
+                golden = self.golden[row.id]
+                told = self.run.store.notes(None, golden, 1000, LOOSE)
+                if text not in {note.text for note in told}:
+                    self.run.note(LOOSE, row.system, self.flow.entity, golden, "kind", text)
 
     def _other(self, golden: str) -> str:
         """A record of a golden record, as people know it."""
