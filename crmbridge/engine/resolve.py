@@ -262,6 +262,8 @@ class _Batch:
         return compare(self.docs[row.id], self.docs.get(other, {}), key, generic=key in self.generic)
 
     def _kinds_differ(self, row: RecordRow, other: int) -> bool:
+        if not self.flow.shape.model.matched:
+            return False
         return len({self.docs.get(one, {}).get("kind") for one in (row.id, other)} - {None}) > 1
 
     def _join_or_found(self, row: RecordRow, met: Mapping[str, Sequence[str]]) -> str:

@@ -280,6 +280,26 @@ class Stage:
         with self.bridge() as bridge:
             upkeep.rename_system(bridge, *names)
 
+    def do_pause(self, system: str) -> None:
+        """`crmbridge systems pause`."""
+        with self.bridge() as bridge:
+            upkeep.pause_system(bridge, system, paused=True)
+
+    def do_resume(self, system: str) -> None:
+        """`crmbridge systems resume`."""
+        with self.bridge() as bridge:
+            upkeep.pause_system(bridge, system, paused=False)
+
+    def do_linked(self, expected: dict[str, list[str]]) -> None:
+        """Which records (`crm/customers/C1`) are one with each of these."""
+        with self.bridge() as bridge:
+            run = bridge.looking()
+            for place, others in expected.items():
+                golden_id = linking.record_at(run, place).golden_id or ""
+                rows = bridge.store.records_of([golden_id]).get(golden_id, [])
+                found = {f"{row.system}/{row.stream}/{row.native_id}" for row in rows} - {place}
+                assert found == set(others), f"{place} is one with {sorted(found)}"
+
     def do_decide(self, said: dict[str, Any]) -> None:
         """`crmbridge conflicts decide`, of the one conflict that waits."""
         with self.bridge() as bridge:
@@ -444,7 +464,7 @@ def _lay_over(base: dict[str, Any], changes: dict[str, Any]) -> None:
 
 
 def _options(expected: dict[str, Any]) -> Options:
-    known = {k: expected[k] for k in ("only_into", "full", "accept_config") if k in expected}
+    known = {k: expected[k] for k in ("only_into", "full", "accept_config", "link_only") if k in expected}
     return Options(allow=frozenset(expected.get("allow", ())), **known)
 
 
