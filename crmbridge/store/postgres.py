@@ -36,6 +36,7 @@ class Postgres:
         self.address = address
         port = f":{address['port']}" if "port" in address else ""
         self.place = f"{address.get('host', 'localhost')}{port}/{address.get('dbname', '')}"
+        self._locked = False
 
     def connect(self, newest: int) -> Database:
         """Open it."""
@@ -56,20 +57,23 @@ class Postgres:
         return Database(connection, "postgresql", self.place)
 
     @contextmanager
-    def lock(self, holder: str, now: Callable[[], int]) -> Iterator[None]:
-        """Be the only run. The server frees the lock when the connection ends."""
-        with closing(self._open()) as database:
-            if not database.value(_TRY):
-                raise LockedError(
-                    f"another run works on this state: {told(database.value(_HOLDER) or '')}",
-                    hint="wait for it to end, then try again",
-                )
+    def lock(self, database: Database, holder: str, now: Callable[[], int]) -> Iterator[None]:
+        """Be the only run. The server frees the lock when the connection ends: it is the one that writes, so
+        that who has lost the lock can write no more."""
+        if self._locked or not database.value(_TRY):
+            raise LockedError(
+                f"another run works on this state: {told(database.value(_HOLDER) or '')}",
+                hint="wait for it to end, then try again",
+            )
+        self._locked = True
+        try:
             who = {"pid": os.getpid(), "host": socket.gethostname(), "command": holder, "since": now()}
             with database.transaction():
                 database.write_many(_PUT_HOLDER, [("holder", json.dumps(who))])
-            try:
-                yield
-            finally:
+            yield
+        finally:
+            self._locked = False
+            if not database.connection.closed:
                 database.value(_FREE)
 
     @contextmanager

@@ -180,7 +180,7 @@ class SqlStore:
         self.prune_runs = pruning.prune_runs
 
     def lock(self, holder: str) -> AbstractContextManager[None]:
-        return self._backend.lock(holder, self._now)
+        return self._backend.lock(self._database, holder, self._now)
 
     @contextmanager
     def scratch(self) -> Iterator[Store]:

@@ -52,7 +52,7 @@ class Sqlite:
         return _database(connection, self.place)
 
     @contextmanager
-    def lock(self, holder: str, now: Callable[[], int]) -> Iterator[None]:
+    def lock(self, database: Database, holder: str, now: Callable[[], int]) -> Iterator[None]:
         """Be the only run on this file; in memory there can be no other."""
         if self.path is None:
             yield
