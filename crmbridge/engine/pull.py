@@ -418,8 +418,9 @@ class _Pull:
             return True
         if not main.former or self.set_back or "backwards" in self.run.allowed:
             return False
-        if (record.version is None and record.modified is None) or self._is_later(record, main):
-            return False
+        told = self.capabilities.unrepeatable and record.version is not None
+        if not (told or record.modified is not None) or self._is_later(record, main):
+            return False  # what comes back may be an old copy that somebody saved: see `observe`
         old = print_of(record.version, digest) in main.former
         self.lagging += old
         return old

@@ -67,7 +67,7 @@ class ListShape:
         that does not say it may be of any."""
         telling = [f for f in self.fields.values() if f.meta.merge_key or f.meta.merge_apart]
         kinds = [f for f in telling if f.meta.personal == "none"]
-        pairs = [(self._key_part(f, one), self._key_part(f, other)) for f in kinds]
+        pairs = [(self._key_part(f, one, ()), self._key_part(f, other, ())) for f in kinds]
         return all(mine == theirs or None in (mine, theirs) for mine, theirs in pairs)
 
     def normal(self, name: str, element: Mapping[str, Any]) -> Any:
