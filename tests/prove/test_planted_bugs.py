@@ -58,8 +58,8 @@ BUGS: dict[str, tuple[str, str, str]] = {
     ),
     "no tombstone": (
         "crmbridge/engine/removals.py",
-        '            row.status, row.gone_at, row.raw_hash = status, at, b""\n',
-        '            row.golden_id, row.status, row.gone_at, row.raw_hash = None, status, at, b""\n',
+        '            row.status, row.raw_hash = status, b""\n',
+        '            row.golden_id, row.status, row.raw_hash = None, status, b""\n',
     ),
     "authority by holder": (
         "crmbridge/identity/survive.py",
