@@ -6,18 +6,21 @@ Phone: ITU-T E.164 by the phonenumbers library where the number says its country
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
-
-import phonenumbers
+from typing import TYPE_CHECKING, Any
 
 from crmbridge_schemas.party import country_of
+
+if TYPE_CHECKING:  # it takes its time to load, and not every run meets a number that it must read
+    from phonenumbers import PhoneNumber
 
 __all__ = [
     "KEY_FIELDS",
     "VERSION",
+    "are_other_phones",
     "email_form",
     "identity_keys",
     "is_han",
@@ -41,6 +44,7 @@ FOLDED = str.maketrans(
 """Letters that Unicode does not take apart, as people without them on their keyboard write them."""
 SPELLED_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
 """Letters that some write as two: Müller is written Muller and Mueller."""
+_DIALLED = re.compile(r"[0-9 ()+./-]*", re.ASCII)
 MASKS = ("*", "•", "xxxx", "XXXX")
 
 
@@ -58,20 +62,33 @@ def phone_form(value: str, *regions: str | None) -> str:
     the first in which it is possible.
     """
     places: list[str | None] = [region for region in dict.fromkeys(regions) if region]
+    from phonenumbers import PhoneNumberFormat, format_number, is_valid_number
+
     possible = [number for region in places or [None] if (number := _possible(value, region)) is not None]
     if not possible:
         return "+" * value.strip().startswith("+") + "".join(c for c in value if c.isdigit())
-    given_out = (one for one in possible if len(possible) > 1 and phonenumbers.is_valid_number(one))
+    given_out = (one for one in possible if len(possible) > 1 and is_valid_number(one))
     number = next(given_out, possible[0])
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return format_number(number, PhoneNumberFormat.E164)
 
 
-def _possible(value: str, region: str | None) -> phonenumbers.PhoneNumber | None:
+def _possible(value: str, region: str | None) -> PhoneNumber | None:
+    from phonenumbers import NumberParseException, is_possible_number, parse
+
     try:
-        number = phonenumbers.parse(value, region)
-    except phonenumbers.NumberParseException:
+        number = parse(value, region)
+    except NumberParseException:
         return None
-    return number if phonenumbers.is_possible_number(number) else None
+    return number if is_possible_number(number) else None
+
+
+def are_other_phones(one: str, other: str) -> bool:
+    """Whether two values are surely not one phone number, without reading them: both are plainly numbers with
+    area codes, and they end differently. Where this cannot say, their `phone_form` does."""
+    if not (_DIALLED.fullmatch(one) and _DIALLED.fullmatch(other)):
+        return False
+    first, second = ("".join(c for c in value if c.isdigit()) for value in (one, other))
+    return min(len(first), len(second)) >= 8 and first[-4:] != second[-4:]
 
 
 def plain(text: str, *, spelled_out: bool = False) -> str:

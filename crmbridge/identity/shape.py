@@ -15,7 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import AwareDatetime, BaseModel
 
-from crmbridge.identity.normalize import email_form, phone_form
+from crmbridge.identity.normalize import are_other_phones, email_form, phone_form
 from crmbridge_schemas.base import Entity, FieldMeta, Money, Quantity, Ref, field_meta, list_element
 
 __all__ = ["FieldShape", "ListShape", "Shape", "element_path", "shape_of"]
@@ -74,6 +74,13 @@ class ListShape:
         """The normal form of one field; a contact point's value depends on its type."""
         return self._normal(name, element, self.regions)
 
+    def same(self, name: str, one: Any, other: Any, element: Mapping[str, Any]) -> bool:
+        """Whether two values, neither null, of one field of an element are equal in its normal form."""
+        if name == "value" and "type" in self.fields and are_other_phones(one, other):
+            return False
+        first, second = {**element, name: one}, {**element, name: other}
+        return bool(self.normal(name, first) == self.normal(name, second))
+
     def _normal(self, name: str, element: Mapping[str, Any], regions: tuple[str, ...]) -> Any:
         value = element.get(name)
         if value is None:
@@ -130,11 +137,7 @@ class Shape:
             return False
         name, _, rest = path.partition("/")
         if rest:
-            inner = rest.partition("/")[2]
-            base = dict(element or {})
-            shape = self.lists[name]
-            first, second = {**base, inner: one}, {**base, inner: other}
-            return bool(shape.normal(inner, first) == shape.normal(inner, second))
+            return self.lists[name].same(rest.partition("/")[2], one, other, element or {})
         normal = self.scalars[name].normal
         return bool(normal and normal(one) == normal(other))
 

@@ -37,13 +37,13 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TypedDict, Unpack
 
 import httpcore
-import httpx
 
 from crmbridge import __version__
 from crmbridge.sdk import jsontext
 from crmbridge.sdk.answers import Exchange, HttpResponse, judge, lost, refused_redirect, uncertain
 from crmbridge.sdk.deadline import deadline, mute_libraries
 from crmbridge.sdk.errors import ConfigError, CrmbridgeError, FatalError, RecordError, RetryableError
+from crmbridge.sdk.lean import httpx
 from crmbridge.sdk.network import BrokenBodyError, HttpSettings, TooLargeError, decompressed, open_pool
 from crmbridge.sdk.redact import Redactor
 from crmbridge.sdk.retry import RateBudget, Retrier
