@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Collection
+from hashlib import blake2b, sha256
 
 import msgspec
 
@@ -29,6 +29,7 @@ __all__ = [
     "stamp_between",
 ]
 
+_encode = msgspec.json.Encoder().encode
 FORMER = 5
 """So many earlier states of a record are remembered."""
 
@@ -65,14 +66,14 @@ def save_part(link: Link, row: RecordRow, shape: Shape, names: Collection[str]) 
 def raw_hash(record: Record) -> bytes:
     """What tells whether a record is the same as last time. Raises ValueError for text that is no Unicode."""
     try:
-        return hashlib.blake2b(msgspec.json.encode(record.data), digest_size=16).digest()
+        return sha256(_encode(record.data)).digest()[:16]
     except (TypeError, UnicodeError) as error:
         raise ValueError(f"cannot be written as JSON: {error}") from error
 
 
 def print_of(version: str | None, digest: bytes) -> str:
     """What tells one state of a record from all others; digest: its `raw_hash`."""
-    return hashlib.blake2b((version or "").encode() + b"\x00" + digest, digest_size=8).hexdigest()
+    return blake2b((version or "").encode() + b"\x00" + digest, digest_size=8).hexdigest()
 
 
 def follow(row: RecordRow, version: str | None, digest: bytes) -> None:
@@ -105,7 +106,7 @@ def planned_of(row: IntentRow) -> Planned:
 def golden_id_for(row: RecordRow, salt: str = "") -> str:
     """A new golden id: the first letters of the entity and a hash of the record that founds it."""
     text = "\x1f".join((row.entity, row.system, row.scope, row.stream, row.native_id, row.part, salt))
-    code = base64.b32encode(hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest())
+    code = base64.b32encode(blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest())
     return f"{row.entity[:3]}_{code.decode().rstrip('=').lower()}"
 
 

@@ -254,11 +254,12 @@ class _Pull:
         store, name = self.run.store, self.system.name
         self._measure_clock(page)
         self.read_at = self.run.now()
-        known = store.known(name, self.stream, [r.native_id for r in page.records])
+        known = store.known(name, self.stream, [record.native_id for record in page.records])
+        befores = [known.get((record.scope, record.native_id)) for record in page.records]
         if sweeping:
-            store.sweep_saw(name, self.stream, [(r.scope, r.native_id) for r in page.records])
+            store.sweep_saw(name, self.stream, [before.id for before in befores if before])
         touched: list[Record] = []
-        changed = list(self._changed(page.records, known, touched))
+        changed = list(self._changed(zip(page.records, befores, strict=True), touched))
         old = self._old_rows(record for record, _ in changed if (record.scope, record.native_id) in known)
         self.parts = {}
         for (scope, native_id, part), row in old.items():
@@ -280,14 +281,14 @@ class _Pull:
 
     def _changed(
         self,
-        records: Iterable[Record],
-        known: Mapping[tuple[str, str], KnownRecord],
+        pairs: Iterable[tuple[Record, KnownRecord | None]],
         touched: list[Record],
     ) -> Iterator[tuple[Record, bytes]]:
-        """What has to be mapped; what is unchanged and was touched all the same goes into `touched`."""
+        """What has to be mapped, of the records, each with what was known of it; what is unchanged and was
+        touched all the same goes into `touched`."""
         prints = {m.fingerprint for m in self.mappings}
         told = self.capabilities.deletes not in ("sweep", "never")
-        for record in records:
+        for record, before in pairs:
             try:
                 if "\x00" in record.native_id + record.scope:
                     raise ValueError("its id holds the character NUL")
@@ -296,9 +297,12 @@ class _Pull:
                 key = _printable(record.scope), _printable(record.native_id)
                 self.rejects.add(key, str(error), repr(record.data))
                 continue
-            before = known.get((record.scope, record.native_id))
-            same = before is not None and before.raw_hash == digest and before.status in ("live", "out")
-            if not (same and before is not None and before.mapped_by in prints):
+            if (
+                before is None
+                or before.raw_hash != digest
+                or before.mapped_by not in prints
+                or before.status not in ("live", "out")
+            ):
                 yield record, digest
             elif before.version != record.version or (told and self._is_later(record, before)):
                 touched.append(record)
@@ -573,7 +577,8 @@ class _Pull:
         self.listed = 0
         for keys in listing:
             with store.transaction():
-                store.sweep_saw(name, self.stream, keys)
+                known = store.known(name, self.stream, [native_id for _, native_id in keys])
+                store.sweep_saw(name, self.stream, [known[key].id for key in keys if key in known])
             self.listed += len(keys)
         return True
 

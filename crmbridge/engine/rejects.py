@@ -34,10 +34,20 @@ class Rejects:
     """For the account."""
     refused: set[tuple[str, str]] = field(default_factory=set)
     """(scope, native id) of what cannot be taken of the page in hand."""
+    some_open: bool = field(init=False)
+    """Letters of this stream are open: only then can any be healed."""
+
+    def __post_init__(self) -> None:
+        self.some_open = self.run.store.count_letters(*self._place, 0)[0] > 0
+
+    @property
+    def _place(self) -> tuple[str, str, str]:
+        return "record", self.system.name, self.stream
 
     def add(self, key: tuple[str, str], error: str, raw: Any) -> None:
         """Keep what could not be taken, whole. key: (scope, native id)."""
         self.refused.add(key)
+        self.some_open = True
         scope, native_id = key
         now = self.run.now()
         letter = DeadLetterRow("record", self.system.name, self.stream, native_id, error, _raw_text(raw))
@@ -49,22 +59,23 @@ class Rejects:
 
     def heal(self, keys: Iterable[tuple[str, str]]) -> None:
         """The records of this page were read, and could be taken unless they were refused."""
-        place = ("record", self.system.name, self.stream)
+        if not self.some_open:
+            return
         taken = set(keys) - self.refused
         self.refused = set()
-        if healed := self.run.store.open_letters(*place, taken) if taken else ():
-            self.run.store.settle_dead_letters_of(*place, sorted(healed))
+        if healed := self.run.store.open_letters(*self._place, taken) if taken else ():
+            self.run.store.settle_dead_letters_of(*self._place, sorted(healed))
 
     def heal_others(self, since: int) -> None:
         """After a full read that began at `since` (microseconds): what was not refused in it is mended, or is
         no longer there."""
-        self.run.store.settle_older_letters("record", self.system.name, self.stream, self.run.id, since)
+        self.run.store.settle_older_letters(*self._place, self.run.id, since)
 
     def check(self) -> None:
         """Raises LimitError where so many are open that the mapping must be wrong, not the data."""
         store, key = self.run.store, f"rejects-accepted:{self.system.name}:{self.stream}"
         accepted = int(store.setting(key) or 0)
-        count, latest = store.count_letters("record", self.system.name, self.stream, accepted)
+        count, latest = store.count_letters(*self._place, accepted)
         if not count:
             return
         if "rejects" in self.run.allowed:

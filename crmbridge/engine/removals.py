@@ -167,7 +167,8 @@ class Removals:
     def guard_emptied(self, row: StreamRow, listed: int, *, swept: bool) -> None:
         """Raises LimitError where a complete listing lacks so much that something must be wrong with it."""
         if swept:
-            lacking, known = self.run.store.sweep_count(self.system.name, self.stream)
+            with self.run.store.transaction():
+                lacking, known = self.run.store.sweep_settle(self.system.name, self.stream)
         else:
             lacking, known = max(row.live_count - listed, 0), row.live_count
         if "vanished" in self.run.allowed or self.run.limits.allows("vanished", lacking, known, first=False):

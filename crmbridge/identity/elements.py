@@ -26,7 +26,7 @@ __all__ = ["unify_elements"]
 
 Element = Mapping[str, Any]
 
-WORDS = re.compile(r"\d+[a-z]*|[㐀-鿿]|[^\W\d㐀-鿿]+", re.IGNORECASE)
+WORDS = re.compile(r"\d+[A-Za-z]*|[㐀-鿿]|[^\W\d㐀-鿿]+")
 """A number with the letters behind it (5a is another house than 5), a Han character, or a word."""
 SHORTEST = 3
 """Letters of a word that may stand for a longer one: Str. for Strasse."""

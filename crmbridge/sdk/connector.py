@@ -64,6 +64,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import msgspec
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
@@ -97,8 +98,7 @@ Deletes = Literal["feed", "flag", "archive", "sweep", "never"]
 # -- what is read ------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class Record:
+class Record(msgspec.Struct):
     """One row as the system holds it."""
 
     native_id: str

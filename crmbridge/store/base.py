@@ -134,17 +134,23 @@ class Store(Protocol):
         ...
 
     # the sweep: what a complete listing lacks
-    def sweep_begin(self, system: str, stream: str) -> None: ...
-    def sweep_saw(self, system: str, stream: str, keys: Iterable[tuple[str, str]]) -> None:
-        """(scope, native id) of records in the listing."""
+    def sweep_begin(self, system: str, stream: str) -> None:
+        """A listing begins: of the records that are there by now, it shows those that it will be told to
+        have shown. Those that come later are no part of it."""
+        ...
+
+    def sweep_saw(self, system: str, stream: str, record_ids: Iterable[int]) -> None:
+        """Main records that the listing shows."""
+        ...
+
+    def sweep_settle(self, system: str, stream: str) -> tuple[int, int]:
+        """The listing is complete: settle what is missing in it. How many live records it lacks, and of how
+        many."""
         ...
 
     def sweep_missing(self, system: str, stream: str, after: int, limit: int) -> list[RecordRow]:
-        """Main and further records, live or out of scope, that the listing lacks."""
-        ...
-
-    def sweep_count(self, system: str, stream: str) -> tuple[int, int]:
-        """How many live records the listing lacks, and of how many."""
+        """Records, live or out of scope, that the listing lacks, and the further ones of main records that
+        it lacks."""
         ...
 
     def sweep_end(self, system: str, stream: str) -> None: ...

@@ -10,7 +10,7 @@ from crmbridge.store.failures import broken_text
 from crmbridge.store.rows import KnownRecord, RecordRow
 from crmbridge.store.systems import Systems
 
-__all__ = ["OF_STREAM", "Records", "row_of_stream"]
+__all__ = ["FIELDS", "OF_STREAM", "Records", "row_of_stream"]
 
 _KEY = ("stream_id", "native_id", "scope", "part")
 _COLUMNS = (*_KEY, "entity", "golden_id", "status", "raw_hash", "version", "mapped_by", "read_at", "gone_at")
@@ -22,12 +22,12 @@ _REKEY = """
 _KNOWN = {
     # CROSS JOIN holds SQLite to this order: https://sqlite.org/optoverview.html#crossjoin
     "sqlite": """
-        SELECT r.scope, r.native_id, r.raw_hash, r.mapped_by, r.status, r.version, r.read_at
+        SELECT r.scope, r.native_id, r.id, r.raw_hash, r.mapped_by, r.status, r.version, r.read_at
         FROM json_each(:ids) AS wanted CROSS JOIN records AS r
         WHERE r.stream_id = :stream_id AND r.native_id = wanted.value AND r.part = ''
     """,
     "postgresql": """
-        SELECT scope, native_id, raw_hash, mapped_by, status, version, read_at FROM records
+        SELECT scope, native_id, id, raw_hash, mapped_by, status, version, read_at FROM records
         WHERE stream_id = :stream_id AND native_id AMONG :ids AND part = ''
     """,
 }
@@ -39,13 +39,13 @@ _MARK_LEFT = """
     UPDATE goldens SET dirty = TRUE WHERE id = (SELECT golden_id FROM records WHERE id = ? AND golden_id <> ?)
 """
 
-# In the order of the fields of RecordRow.
-_FIELDS = """
+FIELDS = """
     r.native_id, r.entity, r.scope, r.part, r.id, r.golden_id, r.status, r.raw_hash, r.version, r.seen,
     r.state, r.mapped_by, r.read_at, r.gone_at, r.deleted_by_us, r.unresolved, r.former
 """
-_RECORDS = f"SELECT s.system, s.stream, {_FIELDS} FROM records AS r JOIN streams AS s ON s.id = r.stream_id"
-OF_STREAM = f"SELECT {_FIELDS} FROM records AS r WHERE r.stream_id = :stream_id"
+"""Of a record whose stream is known, in the order of the fields of RecordRow: for `row_of_stream`."""
+_RECORDS = f"SELECT s.system, s.stream, {FIELDS} FROM records AS r JOIN streams AS s ON s.id = r.stream_id"
+OF_STREAM = f"SELECT {FIELDS} FROM records AS r WHERE r.stream_id = :stream_id"
 """Records of one stream, whose names are known: for `row_of_stream`."""
 # `+ 0` keeps SQLite from reading a whole stream because its index is in this order already.
 _BY_NATIVE_ID = f"{OF_STREAM} AND r.native_id AMONG :ids ORDER BY r.id + 0"
@@ -105,7 +105,10 @@ class Records:
         stream_id = self.systems.stream_id(system, stream)
         ids = self.database.ids(native_ids)
         rows = self.database.rows(self._known, {"stream_id": stream_id, "ids": ids})
-        return {(scope, native_id): KnownRecord(*rest) for scope, native_id, *rest in rows}
+        return {
+            (scope, native_id): KnownRecord(number, digest, mapped_by, status, version, read_at)
+            for scope, native_id, number, digest, mapped_by, status, version, read_at in rows
+        }
 
     def records(self, system: str, stream: str, native_ids: Sequence[str]) -> list[RecordRow]:
         stream_id = self.systems.stream_id(system, stream)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
@@ -62,9 +62,10 @@ class RecordRow(msgspec.Struct):
     """What tells the last states that it was in before this one, with blanks between."""
 
 
-class KnownRecord(NamedTuple):
+class KnownRecord(msgspec.Struct, gc=False):
     """The little that decides whether a record has to be looked at again."""
 
+    id: int
     raw_hash: bytes
     mapped_by: str
     status: str

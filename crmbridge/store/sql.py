@@ -95,7 +95,7 @@ class SqlStore:
         self.sweep_begin = sweep.sweep_begin
         self.sweep_saw = sweep.sweep_saw
         self.sweep_missing = sweep.sweep_missing
-        self.sweep_count = sweep.sweep_count
+        self.sweep_settle = sweep.sweep_settle
         self.sweep_end = sweep.sweep_end
 
         goldens = Goldens(database)

@@ -45,7 +45,7 @@ _REMOVE = (
     f"DELETE FROM judgements WHERE one IN ({_THEIRS}) OR other IN ({_THEIRS})",
     _KEEP_LAST_ID,
     f"DELETE FROM records WHERE stream_id IN ({_NUMBERS})",
-    f"DELETE FROM listing WHERE stream_id IN ({_NUMBERS})",
+    *(f"DELETE FROM {table} WHERE stream_id IN ({_NUMBERS})" for table in ("listing", "missing")),
     *(f"DELETE FROM {table} WHERE system = :system" for table in ("streams", "sessions", "intents", "owed")),
     "DELETE FROM systems WHERE name = :system",
 )

@@ -12,12 +12,15 @@ _TABLES = {
     "settings": "key value",
     "sessions": "system key value",
     "systems": "name connector fingerprint paused clock_offset last_success",
-    "streams": "id system stream cursor read_started complete_at live_count reading_since high_water",
+    "streams": """id system stream cursor read_started complete_at live_count reading_since high_water
+        listed_until""",
     # A record names its stream by number: that keeps its indexes small, and a system is renamed in one place.
     "records": """id stream_id native_id scope part entity golden_id status raw_hash version mapped_by read_at
         gone_at deleted_by_us unresolved former seen state""",
     # What a listing that is being read has shown so far.
-    "listing": "stream_id native_id scope",
+    "listing": "record_id stream_id",
+    # What a complete listing lacked.
+    "missing": "record_id stream_id",
     # What one run remembers: the operations of a plan that is applied, the records of one that undoes.
     "marks": "mark item",
     "identity_keys": "entity key record_id",

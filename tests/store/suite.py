@@ -401,7 +401,7 @@ class StoreSuite:
         assert [(r.scope, r.part) for r in found] == [("", ""), ("b", ""), ("", "p"), ("b", "p")]
 
     def test_known_tells_of_main_records_only(self, store: Store) -> None:
-        put(
+        rows = put(
             store,
             record("1", status="gone"),
             record("1", scope="b", mapped_by="m2"),
@@ -410,8 +410,8 @@ class StoreSuite:
             record("3", system="crm"),
         )
         assert store.known("shop", "customers", ["1", "2", "3", "4", "1"]) == {
-            ("", "1"): KnownRecord(b"1", "m1", "gone", None, 0),
-            ("b", "1"): KnownRecord(b"1", "m2", "live", None, 0),
+            ("", "1"): KnownRecord(rows[0].id, b"1", "m1", "gone", None, 0),
+            ("b", "1"): KnownRecord(rows[1].id, b"1", "m2", "live", None, 0),
         }
         assert store.known("shop", "nothing", ["1"]) == {}
         assert store.known("shop", "customers", []) == {}
@@ -561,9 +561,10 @@ class StoreSuite:
     # sweep
 
     def test_a_sweep_finds_what_the_listing_lacks(self, store: Store) -> None:
-        put(
+        rows = put(
             store,
             record("1"),
+            record("1", part="p"),
             record("2"),
             record("2", part="p"),
             record("3", scope="b"),
@@ -574,34 +575,43 @@ class StoreSuite:
         )
         with store.transaction():
             store.sweep_begin("shop", "customers")
-        for keys in ([("", "1")], [("", "1"), ("", "3")]):
+            store.sweep_begin("shop", "orders")
+        for _ in range(2):
             with store.transaction():
-                store.sweep_saw("shop", "customers", keys)
+                store.sweep_saw("shop", "customers", [rows[0].id])
+        put(store, record("8"), record("8", part="p"), record("3", part="p"), record("1", part="q"))
+        with store.transaction():
+            assert store.sweep_settle("shop", "customers") == (4, 10)
+            assert store.sweep_settle("shop", "orders") == (1, 1)
+            assert store.sweep_settle("shop", "nothing") == (0, 0)
         missing = store.sweep_missing("shop", "customers", 0, 9)
         assert [(r.native_id, r.part) for r in missing] == [
             *[("2", ""), ("2", "p"), ("3", ""), ("5", ""), ("7", "")]
         ]
-        assert store.sweep_count("shop", "customers") == (4, 5)
-        assert store.sweep_count("shop", "nothing") == (0, 0)
-        assert store.count_stream("shop", "customers") == 4
+        assert [row.native_id for row in store.sweep_missing("shop", "orders", 0, 9)] == ["6"]
+        assert store.count_stream("shop", "customers") == 5
         assert store.count_stream("shop", "nothing") == 0
         again = store.sweep_missing("shop", "customers", missing[1].id, 1)
         assert [row.native_id for row in again] == ["3"]
         with store.transaction():
             store.sweep_end("shop", "customers")
-        assert len(store.sweep_missing("shop", "customers", 0, 9)) == 6
+        assert store.sweep_missing("shop", "customers", 0, 9) == []
+        assert [row.native_id for row in store.sweep_missing("shop", "orders", 0, 9)] == ["6"]
 
     def test_a_listing_goes_on_after_a_crash_and_begins_anew_when_told(self, store: Store, url: str) -> None:
-        put(store, record("1"), record("2"))
+        one, two = put(store, record("1"), record("2"))
         with store.transaction():
             store.sweep_begin("shop", "customers")
-            store.sweep_saw("shop", "customers", [("", "1")])
+            store.sweep_saw("shop", "customers", [one.id])
         store.close()
         with closing(open_store(url, now=now)) as again:
+            with again.transaction():
+                again.sweep_settle("shop", "customers")
             assert [r.native_id for r in again.sweep_missing("shop", "customers", 0, 9)] == ["2"]
             with again.transaction():
                 again.sweep_begin("shop", "customers")
-                again.sweep_saw("shop", "customers", [("", "2")])
+                again.sweep_saw("shop", "customers", [two.id])
+                again.sweep_settle("shop", "customers")
             assert [r.native_id for r in again.sweep_missing("shop", "customers", 0, 9)] == ["1"]
 
     # identity

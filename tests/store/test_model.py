@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec.structs import replace
 
 from crmbridge.store import open_store
-from crmbridge.store.rows import RecordRow
+from crmbridge.store.rows import KnownRecord, RecordRow
 
 STREAMS = st.sampled_from([("shop", "customers"), ("shop", "orders"), ("crm", "customers")])
 NATIVE_IDS = st.sampled_from(["1", "2", "10", "ä", "王", "\U0001f600"])
@@ -46,12 +46,23 @@ class StoreMachine(RuleBasedStateMachine):
         self.store = open_store("sqlite://", now=lambda: 0)
         self.model: dict[Key, RecordRow] = {}
         self.listed: dict[tuple[str, str], set[tuple[str, str]]] = {}
+        self.begun: dict[tuple[str, str], set[Key]] = {}
+        """The records that were there when the listing began."""
 
     def teardown(self) -> None:
         self.store.close()
 
     def of(self, place: tuple[str, str]) -> list[RecordRow]:
         return [row for key, row in self.model.items() if key[:2] == place]
+
+    def ids(self, place: tuple[str, str], keys: list[tuple[str, str]]) -> list[int]:
+        known = self.store.known(*place, [native_id for _, native_id in keys])
+        return [known[key].id for key in keys if key in known]
+
+    def is_listed(self, place: tuple[str, str], row: RecordRow) -> bool:
+        main = (*place, row.native_id, row.scope, "")
+        came_later = main in self.model and main not in self.begun[place]
+        return came_later or (row.scope, row.native_id) in self.listed[place]
 
     @rule(rows=st.lists(ROWS, max_size=6))
     def put(self, rows: list[RecordRow]) -> None:
@@ -65,7 +76,7 @@ class StoreMachine(RuleBasedStateMachine):
         try:
             with self.store.transaction():
                 self.store.put_records(rows)
-                self.store.sweep_saw("shop", "customers", keys)
+                self.store.sweep_saw("shop", "customers", self.ids(("shop", "customers"), keys))
                 raise KeyError
         except KeyError:
             pass
@@ -86,9 +97,11 @@ class StoreMachine(RuleBasedStateMachine):
         assert len(found) == len(expected)
         known = self.store.known(*place, native_ids)
         assert known == {
-            (row.scope, row.native_id): (row.raw_hash, row.mapped_by, row.status, row.version, row.read_at)
-            for row in expected.values()
-            if not row.part
+            (row.scope, row.native_id): KnownRecord(
+                *(found_row.id, row.raw_hash, row.mapped_by, row.status, row.version, row.read_at)
+            )
+            for found_row in found
+            if not (row := expected[key_of(found_row)]).part
         }
 
     @rule(place=STREAMS)
@@ -96,28 +109,30 @@ class StoreMachine(RuleBasedStateMachine):
         with self.store.transaction():
             self.store.sweep_begin(*place)
         self.listed[place] = set()
+        self.begun[place] = {key_of(row) for row in self.of(place)}
 
     @rule(place=STREAMS, keys=st.lists(st.tuples(SCOPES, NATIVE_IDS)))
     def saw(self, place: tuple[str, str], keys: list[tuple[str, str]]) -> None:
         with self.store.transaction():
-            self.store.sweep_saw(*place, keys)
-        self.listed.setdefault(place, set()).update(keys)
+            self.store.sweep_saw(*place, self.ids(place, keys))
+        there = {(row.scope, row.native_id) for row in self.of(place) if not row.part}
+        if place in self.begun:
+            self.listed[place].update(there & set(keys))
 
     @rule(place=STREAMS, limit=st.integers(1, 3))
     def missing(self, place: tuple[str, str], limit: int) -> None:
+        with self.store.transaction():
+            settled = self.store.sweep_settle(*place)
         found: list[RecordRow] = []
         while rows := self.store.sweep_missing(*place, found[-1].id if found else 0, limit):
             found.extend(rows)
-        listed = self.listed.get(place, set())
-        assert sorted(map(key_of, found)) == sorted(
-            key_of(row)
-            for row in self.of(place)
-            if row.status in ("live", "out") and (row.scope, row.native_id) not in listed
-        )
-
+        begun = self.begun.get(place, set())
+        old = [row for row in self.of(place) if key_of(row) in begun]
+        lacking = [row for row in old if not self.is_listed(place, row)]
+        expected = [row for row in lacking if row.status in ("live", "out")]
+        assert sorted(map(key_of, found)) == sorted(map(key_of, expected))
         live = [row for row in self.of(place) if row.status == "live"]
-        lacking = [row for row in live if (row.scope, row.native_id) not in listed]
-        assert self.store.sweep_count(*place) == (len(lacking), len(live))
+        assert settled == (sum(row.status == "live" for row in lacking), len(live))
         assert self.store.count_stream(*place) == sum(not row.part for row in live)
 
     @invariant()

@@ -12,7 +12,7 @@ STATEMENTS = (
     """CREATE TABLE streams (
         id {id}, system {text} NOT NULL, stream {text} NOT NULL, cursor {text}, read_started BIGINT NOT NULL,
         complete_at BIGINT NOT NULL, live_count BIGINT NOT NULL, reading_since BIGINT NOT NULL,
-        high_water {text}, UNIQUE (system, stream)
+        high_water {text}, listed_until BIGINT NOT NULL DEFAULT 0, UNIQUE (system, stream)
     )""",
     """CREATE TABLE records (
         id {plain_id}, stream_id BIGINT NOT NULL, native_id {text} NOT NULL, scope {text} NOT NULL,
@@ -23,10 +23,8 @@ STATEMENTS = (
     )""",
     "CREATE INDEX records_golden ON records (golden_id) WHERE golden_id IS NOT NULL",
     "CREATE INDEX records_unresolved ON records (entity, id) WHERE unresolved",
-    """CREATE TABLE listing (
-        stream_id BIGINT NOT NULL, native_id {text} NOT NULL, scope {text} NOT NULL,
-        PRIMARY KEY (stream_id, native_id, scope)
-    ) {rowless}""",
+    "CREATE TABLE listing (record_id {plain_id}, stream_id BIGINT NOT NULL)",
+    "CREATE TABLE missing (record_id {plain_id}, stream_id BIGINT NOT NULL)",
     """CREATE TABLE marks (
         mark {text} NOT NULL, item {text} NOT NULL, PRIMARY KEY (mark, item)
     ) {rowless}""",
