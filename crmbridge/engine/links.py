@@ -29,7 +29,7 @@ __all__ = [
     "stamp_between",
 ]
 
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 FORMER = 5
 """So many earlier states of a record are remembered."""
 
