@@ -97,7 +97,7 @@ def replay(ctx: typer.Context, ids: list[int] = IDS, allow: list[str] = ALLOW) -
 
 @letters.command()
 def drop(ctx: typer.Context, ids: list[int] = IDS) -> None:
-    """Give dead letters up for good; a record that fails again gets a new one."""
+    """Give dead letters up for good; a record that fails again once it has changed gets a new one."""
     session: Session = ctx.obj
     for letter in ids:
         _letter(session, letter)

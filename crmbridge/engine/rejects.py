@@ -1,8 +1,9 @@
 """Records of one stream that cannot be taken: dead letters, and how many are too many.
 
 A letter is open until its record is read again and can be taken, until a full read no longer brings it, or
-until a person drops it. Open letters are counted, not those of one run: a mapping that is wrong goes on
-failing until it is mended. `--allow rejects` accepts those that are open now; later ones count anew.
+until a person drops it: then there is a new one only once the record has changed. Open letters are counted,
+not those of one run: a mapping that is wrong goes on failing until it is mended. `--allow rejects` accepts
+those that are open now; later ones count anew.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ class Rejects:
         letter.scope = scope
         letter.first_at = letter.last_at = now
         letter.run = self.run.id
-        self.run.store.put_dead_letter(letter)
-        self.run.count(self.system.name, self.entity, "dead letter")
+        if self.run.store.put_dead_letter(letter):
+            self.run.count(self.system.name, self.entity, "dead letter")
 
     def heal(self, keys: Iterable[tuple[str, str]]) -> None:
         """The records of this page were read, and could be taken unless they were refused."""

@@ -82,8 +82,6 @@ def rename_system(store: Store, flows: Iterable[tuple[Flow, str]], old: str, new
 def remove_system(store: Store, entities: Iterable[str], name: str) -> None:
     """Nothing is known of this system any more: its links, its values, its dead letters."""
     store.remove_system(name)
-    for letter in store.dead_letters("open", name):
-        store.settle_dead_letter(letter.id, "dropped")
     for entity in entities:
         store.put_setting(f"approved:{entity}:{name}", None)
         store.put_setting(f"config:{entity}:{name}", None)

@@ -21,7 +21,11 @@ _CONFLICTS = """
         SELECT r.golden_id FROM records AS r JOIN streams AS s ON s.id = r.stream_id
         WHERE s.system = :decided_in AND r.golden_id IS NOT NULL)
 """
-_LETTERS = "SELECT id FROM dead_letters WHERE status <> 'open' AND last_at < :before"
+# A record that a person gave up on stays given up on.
+_LETTERS = """
+    SELECT id FROM dead_letters
+    WHERE (status = 'replayed' OR status = 'dropped' AND kind = 'operation') AND last_at < :before
+"""
 _REFUSALS = """
     SELECT id FROM intents AS i WHERE status = 'rejected' AND run <= :run AND EXISTS (
         SELECT 1 FROM intents AS later

@@ -24,9 +24,13 @@ _WRITE_VALUES, _NOTE_VALUES = attrgetter(*_WRITE), attrgetter(*_NOTE)
 
 _LETTERS = select("dead_letters", columns_of(DeadLetterRow))
 _PUT_LETTER = insert("dead_letters", _LETTER)
-# The index of open letters is limited by these very words.
-_OF = "status = 'open' AND kind = :kind AND system = :system AND stream = :stream"
-_MINE = f"{_LETTERS} WHERE {_OF} AND scope = :scope AND native_id = :native_id"
+# The indexes of open and of dropped letters are limited by these very words.
+_PLACE = "kind = :kind AND system = :system AND stream = :stream"
+_OF = f"status = 'open' AND {_PLACE}"
+_ONE = "scope = :scope AND native_id = :native_id"
+_MINE = f"{_LETTERS} WHERE {_OF} AND {_ONE}"
+_GIVEN_UP = f"SELECT id FROM dead_letters WHERE status = 'dropped' AND {_PLACE} AND {_ONE} AND raw = :raw"
+_GIVE_UP = f"UPDATE dead_letters SET status = 'dropped' WHERE {_OF} AND {_ONE}"
 _REPEATED = """
     UPDATE dead_letters SET attempts = attempts + 1, error = :error, raw = :raw, entity = :entity,
         golden_id = :golden_id, last_at = :last_at, run = :run
@@ -75,6 +79,9 @@ class DeadLetters:
             first_at=row.first_at or at,
             last_at=at,
         )
+        if row.kind == "record" and self.database.rows(_GIVEN_UP, asdict(row)):
+            self.database.write(_GIVE_UP, asdict(row))
+            return 0
         before = self.database.rows(_MINE, asdict(row))
         if before:
             letter = DeadLetterRow(*before[0])

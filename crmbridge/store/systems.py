@@ -46,7 +46,10 @@ _REMOVE = (
     _KEEP_LAST_ID,
     f"DELETE FROM records WHERE stream_id IN ({_NUMBERS})",
     *(f"DELETE FROM {table} WHERE stream_id IN ({_NUMBERS})" for table in ("listing", "missing")),
-    *(f"DELETE FROM {table} WHERE system = :system" for table in ("streams", "sessions", "intents", "owed")),
+    *(
+        f"DELETE FROM {table} WHERE system = :system"
+        for table in ("streams", "sessions", "intents", "owed", "dead_letters")
+    ),
     "DELETE FROM systems WHERE name = :system",
 )
 _NAMING = ("streams", "sessions", "intents", "owed", "dead_letters", "writes", "notes")

@@ -323,6 +323,12 @@ def test_a_letter_that_is_dropped_is_forgotten(agreed: Place) -> None:
     assert agreed.run("dead-letters", "drop", "99").code == 2
     assert agreed.run("dead-letters", "drop", str(letter["id"])).code == 0
     assert "no dead letters" in agreed.run("dead-letters", "list").out
+    assert agreed.run("sync").code == 0, "the record has not changed"
+    agreed.customers(CUSTOMERS.replace("030 1234567", "still not a number"))
+    assert agreed.run("sync").code == 3
+    agreed.customers(CUSTOMERS.replace("030 1234567", "not a number"))
+    assert agreed.run("sync").code == 0
+    assert "no dead letters" in agreed.run("dead-letters", "list").out
 
 
 # -- systems -----------------------------------------------------------------------------------

@@ -897,7 +897,10 @@ class StoreSuite:
             store.settle_dead_letter(one, "dropped")
             store.settle_dead_letters_of("record", "shop", "customers", [("", "2"), ("", "9"), ("de", "3")])
             store.settle_dead_letters_of("record", "crm", "customers", [("", "3")])
-            four = store.put_dead_letter(letter("1"))
+            assert store.put_dead_letter(letter("1", error="worse")) == 0, (
+                "it was given up, and has not changed"
+            )
+            four = store.put_dead_letter(letter("1", raw="[2]"))
         assert [row.id for row in store.dead_letters()] == [three, four]
         assert [(row.id, row.status) for row in store.dead_letters(None)] == [
             (one, "dropped"),
@@ -1056,10 +1059,12 @@ class StoreSuite:
     def test_settled_letters_are_forgotten_once_they_are_old(self, store: Store) -> None:
         with store.transaction():
             ids = [store.put_dead_letter(letter(f"{n}", last_at=n)) for n in range(1, 6)]
-            for letter_id, status in zip(ids[:4], ("dropped", "open", "replayed", "dropped"), strict=True):
+            ids.append(store.put_dead_letter(letter("6", kind="operation", last_at=2)))
+            told = ("replayed", "open", "dropped", "replayed", "open", "dropped")
+            for letter_id, status in zip(ids, told, strict=True):
                 store.settle_dead_letter(letter_id, status)
             assert [store.prune_letters(4, 1) for _ in range(3)] == [1, 1, 0]
-        assert [row.native_id for row in store.dead_letters(None)] == ["2", "4", "5"]
+        assert [row.native_id for row in store.dead_letters(None)] == ["2", "3", "4", "5"]
 
     def test_operations_are_forgotten_once_they_are_done_and_old(self, store: Store) -> None:
         open_ones = ("planned", "sent", "accepted", "uncertain", "rejected", "parked")

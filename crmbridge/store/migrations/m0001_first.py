@@ -78,6 +78,8 @@ STATEMENTS = (
     )""",
     """CREATE UNIQUE INDEX dead_letters_open ON dead_letters (kind, system, stream, scope, native_id)
        WHERE status = 'open'""",
+    """CREATE INDEX dead_letters_dropped ON dead_letters (kind, system, stream, scope, native_id)
+       WHERE status = 'dropped'""",
     """CREATE TABLE runs (
         id {id}, command {text} NOT NULL, started_at BIGINT NOT NULL, ended_at BIGINT NOT NULL,
         exit_code INTEGER, counts {text} NOT NULL
