@@ -9,6 +9,7 @@ from typing import Any
 
 from crmbridge.engine.links import golden_id_for, join_goldens
 from crmbridge.engine.run import Run, System, micros, set_back
+from crmbridge.identity.policy import HUB
 from crmbridge.sdk.connector import Capabilities, Connector, Page, RemoteMerge, Tombstone
 from crmbridge.sdk.errors import CursorExpiredError, LimitError
 from crmbridge.store.rows import GoldenRow, RecordRow, StreamRow
@@ -28,6 +29,8 @@ class Removals:
     system: System
     stream: str
     capabilities: Capabilities = field(init=False)
+    written_anew: bool = False
+    """What the listing lacks is what we compute and write there: it was thrown away whole."""
 
     def __post_init__(self) -> None:
         self.capabilities = self.system.streams[self.stream].capabilities
@@ -71,7 +74,8 @@ class Removals:
             store.mark_dirty([row.golden_id] if row.golden_id else [])
 
     def _lose(self, rows: Iterable[RecordRow]) -> None:
-        """Nobody deleted them: the system was set back to a time before it had them."""
+        """Nobody deleted them one by one: the system was set back to a time before it had them, or a sheet
+        that we write was thrown away."""
         for row in rows:
             row.status, row.raw_hash = "lost", b""
             self.run.store.put_records([row])
@@ -133,7 +137,7 @@ class Removals:
 
         since: when it was last listed."""
         store, name, after = self.run.store, self.system.name, 0
-        lost = store.setting(set_back(name, self.stream)) is not None
+        lost = self.written_anew or store.setting(set_back(name, self.stream)) is not None
         scopes = self.capabilities.scopes
         while found := store.sweep_missing(name, self.stream, after, CHUNK):
             after = found[-1].id
@@ -171,7 +175,10 @@ class Removals:
                 lacking, known = self.run.store.sweep_settle(self.system.name, self.stream)
         else:
             lacking, known = max(row.live_count - listed, 0), row.live_count
-        if "vanished" in self.run.allowed or self.run.limits.allows("vanished", lacking, known, first=False):
+        allowed = self.run.limits.allows("vanished", lacking, known, first=False)
+        if self._is_computed():
+            self.written_anew = not listed or not allowed
+        if "vanished" in self.run.allowed or allowed or self.written_anew:
             return
         raise LimitError(
             f"{self.system.name}/{self.stream} lists {listed} records, and {lacking} of the {known} known "
@@ -181,6 +188,11 @@ class Removals:
             hint="look whether the source is whole; if it is meant, pass --allow vanished for this run, or "
             "change limits.vanished in crmbridge.yaml",
         )
+
+    def _is_computed(self) -> bool:
+        """Whether the stream holds nothing but what the hub writes there (a sheet of insights)."""
+        flows = [self.run.flow(mapping.entity) for mapping in self.system.mappings.get(self.stream, ())]
+        return all(flow is None or flow.policy.source == HUB for flow in flows)
 
     def guard_high_water(self, row: StreamRow, page: Page, *, full: bool) -> None:
         """Raises LimitError where the system's own counter moved backwards, as after its backup was restored.

@@ -125,6 +125,7 @@ def tea_company(*, insight: bool = True) -> World:
     if insight:
         policies.append(Policy("customer_summary", ["sheet"], source=HUB, deletes="delete"))
     behaviours = {"erp": Behaviour(child_ids={"lines": "key"}), "shop": Behaviour(child_ids={"lines": "key"})}
+    behaviours["sheet"] = Behaviour(deletes="sweep")  # as of a file: what is not there is gone
     return World(mappings, policies, behaviours)
 
 

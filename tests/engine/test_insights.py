@@ -237,6 +237,17 @@ def test_a_row_that_people_deleted_from_the_sheet_does_not_come_back_with_the_ne
     assert world.plan() == []
 
 
+def test_a_sheet_that_people_threw_away_is_written_again() -> None:
+    world = synced()
+    before = world.live("sheet", "summaries")
+    for row in before:
+        world.memory["sheet"].remove("summaries", row)
+    world.sync(full=True)
+    names = [row["name"] for row in before.values()]
+    assert [row["name"] for row in world.live("sheet", "summaries").values()] == names
+    assert world.plan() == []
+
+
 def test_a_customer_that_the_sheet_does_not_take_has_no_row_until_it_does() -> None:
     world = tea_company()
     customers.fill(world)
