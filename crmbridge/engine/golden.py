@@ -20,7 +20,8 @@ from crmbridge.engine.facts import golden_refs
 from crmbridge.engine.links import awaited, link_of, save_link
 from crmbridge.engine.openletters import OpenLetters
 from crmbridge.engine.operations import Planned, decode, encode, signature
-from crmbridge.engine.plan import OSCILLATION, Note, PlanInput, RefState, Target, plan
+from crmbridge.engine.plan import OSCILLATION, plan
+from crmbridge.engine.planinput import Note, PlanInput, RefState, Target
 from crmbridge.engine.run import Flow, Run, System
 from crmbridge.identity.link import Link
 from crmbridge.identity.policy import HUB

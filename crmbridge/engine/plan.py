@@ -16,80 +16,27 @@ it).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import msgspec
 
 from crmbridge.engine.operations import Change, Kind, Planned
+from crmbridge.engine.planinput import Note, PlanInput, Target
 from crmbridge.identity.link import UNSET, Link, Statement, digest
-from crmbridge.identity.policy import HUB, Policy
-from crmbridge.identity.shape import Shape, element_path
-from crmbridge.identity.survive import Decision, Golden, primaries
-from crmbridge.mapping.apply import Mapping as StreamMapping
+from crmbridge.identity.policy import HUB
+from crmbridge.identity.shape import element_path
+from crmbridge.identity.survive import Decision, primaries
 from crmbridge.mapping.errors import MappingError
 from crmbridge.mapping.list_rules import ListRule, Slot
-from crmbridge.sdk.connector import Capabilities
 
-__all__ = ["OSCILLATION", "Note", "PlanInput", "RefState", "Target", "plan"]
+__all__ = ["OSCILLATION", "plan"]
 
 OSCILLATION = timedelta(days=7)
 """Writes that are further back say nothing about a field that goes to and fro: a customer who is active again
 every summer is none."""
-
-
-class RefState(NamedTuple):
-    """What a reference to a golden record is in one system."""
-
-    state: Literal["native", "pending", "impossible", "unknown"]
-    """native: it has a record there; pending: it will get one; impossible: never; unknown: unresolved."""
-    ref: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One system as the goal of a plan for one entity."""
-
-    system: str
-    mapping: StreamMapping
-    """Of the stream in which creates end, or in which the record lives."""
-    capabilities: Capabilities
-    create: bool
-    """The create rule admits this golden record, and nothing stands against it."""
-    scope: str = ""
-    """In which scope of the system the record lives, or would be created."""
-
-
-class Note(NamedTuple):
-    """Something that was found while planning and is no write."""
-
-    kind: str
-    """overruled, kept, not-cleared, held, closed, request, computed, apart, parked, impossible, unwritable"""
-    system: str
-    path: str
-    text: str
-    stream: str = ""
-    """Where the operation would end; empty for what is about the golden record itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlanInput:
-    """Everything that one golden record's plan depends on."""
-
-    golden_id: str
-    golden: Golden
-    links: Sequence[Link]
-    targets: Sequence[Target]
-    shape: Shape
-    policy: Policy
-    native_ref: Callable[[str, str, Any], RefState]
-    """(system, scope, golden reference) -> what it is there."""
-    now: int
-    """Microseconds."""
-    country: str | None = None
-    """Where the party that it is at home."""
 
 
 def plan(given: PlanInput) -> tuple[list[Planned], list[Note]]:

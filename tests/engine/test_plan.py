@@ -11,7 +11,8 @@ import pytest
 
 from crmbridge.connectors.memory import Behaviour
 from crmbridge.engine.operations import Planned
-from crmbridge.engine.plan import OSCILLATION, Note, PlanInput, RefState, Target, plan
+from crmbridge.engine.plan import OSCILLATION, plan
+from crmbridge.engine.planinput import Note, PlanInput, RefState, Target
 from crmbridge.identity.link import Link, Reading, Stamp, Statement, observe, wrote
 from crmbridge.identity.policy import Owner, Policy
 from crmbridge.identity.shape import shape_of
