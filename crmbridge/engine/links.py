@@ -9,8 +9,9 @@ from hashlib import blake2b, sha256
 import msgspec
 
 from crmbridge.engine.operations import Planned, decode
-from crmbridge.identity.link import Link, Stamp, dump, dump_part, load
+from crmbridge.identity.link import Link, Stamp
 from crmbridge.identity.shape import Shape
+from crmbridge.identity.stored import dump, dump_part, load
 from crmbridge.sdk.connector import Record
 from crmbridge.store.base import Store
 from crmbridge.store.rows import IntentRow, RecordRow

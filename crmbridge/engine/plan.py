@@ -187,14 +187,18 @@ class _Step:
             if not rule.expresses(self._without_refs(name, element_id)):
                 continue
             path = element_path(name, element_id)
+            decision = golden.decisions[path]
             if element_id not in shown:
-                decision = golden.decisions[path]
+                if self._keeps_its_own(path, decision):
+                    continue
                 yield Change(path, None, True, decision.winner, decision.system)
             yield from self._whole_parts(name, element_id, rule)
         for element_id in shown:
             path = element_path(name, element_id)
             removed = self._decision(path)
-            if removed is not None and removed.winner.value is None:
+            if removed is None or self._keeps_its_own(path, removed):
+                continue
+            if removed.winner.value is None:
                 yield Change(path, True, None, removed.winner, removed.system)
 
     def _parts(self, name: str, element_id: str, rule: ListRule) -> Iterator[Change]:
@@ -335,7 +339,7 @@ class _Step:
         held = state.seen if state else UNSET
         element = self._element_of(path)
         same = self.given.shape.same
-        if held is UNSET and desired is None:
+        if (held is UNSET and desired is None) or self._keeps_its_own(path, decision):
             return
         if held is not UNSET and (same(path, held, desired, element) or same(path, held, projected, element)):
             return
@@ -349,6 +353,11 @@ class _Step:
             )
             return
         yield Change(path, None if held is UNSET else held, desired, decision.winner, decision.system)
+
+    def _keeps_its_own(self, path: str, decision: Decision) -> bool:
+        """A person has to decide between this record's word and that of another."""
+        state = self.link.fields.get(path)
+        return decision.waits and state is not None and state.speaks
 
     def _element_of(self, path: str) -> Mapping[str, Any] | None:
         name, _, rest = path.partition("/")

@@ -11,13 +11,13 @@ A *stamp* is the one time that a change gets when it is first observed. Time 0 i
 was there when the record was first read, which is no edit and never wins by time.
 
 A record that nobody but its own system ever touched needs no more than `seen`: then `own` is the same
-value at first contact. `dump` writes only what differs from that.
+value at first contact. `crmbridge.identity.stored.dump` writes only what differs from that.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -37,10 +37,8 @@ __all__ = [
     "Statement",
     "Status",
     "digest",
-    "dump",
-    "dump_part",
+    "element_id_of",
     "flatten",
-    "load",
     "observe",
     "with_local_ids",
     "wrote",
@@ -95,6 +93,8 @@ class FieldState:
     before: Any = UNSET
     over: Statement | None = None
     """What stood in the record when `own` was said: the common ancestor of concurrent edits."""
+    shared: Statement | None = None
+    """What it last had in common with others before it said something of its own, perhaps more than once."""
     said: Statement | None = None
     """The last `own` that was a value, kept while `own` is a null."""
     writes: list[tuple[str, int]] = field(default_factory=list)
@@ -105,6 +105,17 @@ class FieldState:
     def current(self) -> Statement | None:
         """What the record stands for now: our write while it is in place, else its own word."""
         return self.sent or self.own
+
+    @property
+    def common(self) -> Statement | None:
+        """What the record last had in common with others: our write, or what it held at first contact."""
+        return self.shared or (self.own if self.own and self.own.time == 0 else None)
+
+    @property
+    def speaks(self) -> bool:
+        """It holds a word of its own. A null at first contact is none."""
+        own = None if self.sent else self.own
+        return own is not None and (own.value is not None or own.time > 0)
 
     @property
     def fell_back(self) -> bool:
@@ -248,6 +259,8 @@ def _edit(state: FieldState, value: Any, stamp: Stamp, record_id: int) -> None:
         state.said = state.own
     if value is not None:
         state.said = None
+    if state.sent is not None or state.own is None or state.own.time == 0:
+        state.shared = state.current()
     state.over = state.current()
     state.own = Statement(value, stamp.time, record_id, stamp.slack)
     if value != state.before:
@@ -274,7 +287,7 @@ def _observe_list(
     missing = [local for local in shown.values() if local not in now and local not in unsaid]
     _follow_renamed(known, missing, fresh)
     for local, element in now.items():
-        element_id = known.setdefault(local, _element_id(link, shape.name, local))
+        element_id = known.setdefault(local, element_id_of(link, shape.name, local))
         _observe_value(link, element_path(shape.name, element_id), True, reading)
         for inner, value in element.items():
             if inner != "id":
@@ -292,7 +305,7 @@ def _observe_missing(link: Link, path: str, reading: Reading) -> None:
     if path in reading.result.reverted or state.seen is not None:
         return
     if known is not None and (state.over is None or known.time > state.over.time):
-        state.over = known._replace(value=True)
+        state.over = state.shared = known._replace(value=True)
     for state in parts:
         state.seen, state.sent, state.before = UNSET, None, UNSET
 
@@ -322,7 +335,7 @@ def with_local_ids(
         yield (local if count == 1 else f"{local}\x1f{count}"), element
 
 
-def _element_id(link: Link, name: str, local: str) -> str:
+def element_id_of(link: Link, name: str, local: str) -> str:
     """A new element's id: the same for the same record and child, whenever it is first seen."""
     text = "\x1f".join((link.system, link.scope, link.stream, link.native_id, name, local))
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=6).hexdigest()
@@ -356,7 +369,7 @@ def digest(value: Any) -> str:
     return hashlib.blake2b(msgspec.json.encode(value, order="sorted"), digest_size=4).hexdigest()
 
 
-# -- storing -----------------------------------------------------------------------------------
+# -- documents ---------------------------------------------------------------------------------
 
 
 def flatten(shape: Shape, link: Link, doc: Mapping[str, Any]) -> dict[str, Any]:
@@ -368,127 +381,9 @@ def flatten(shape: Shape, link: Link, doc: Mapping[str, Any]) -> dict[str, Any]:
             continue
         known = link.elements.setdefault(name, {})
         for local, element in with_local_ids(shape.lists[name], value or ()):
-            element_id = known.setdefault(local, _element_id(link, name, local))
+            element_id = known.setdefault(local, element_id_of(link, name, local))
             flat[element_path(name, element_id)] = True
             for inner, part in element.items():
                 if inner != "id":
                     flat[element_path(name, element_id, inner)] = part
     return flat
-
-
-def load(
-    link: Link, shape: Shape, seen: str, state: str | None, names: Collection[str] | None = None
-) -> Link:
-    """Fill `link` from what the store kept of it. names: no more than these fields; see `dump_part`."""
-    doc, extra = msgspec.json.decode(seen), msgspec.json.decode(state) if state else {}
-    fields, link.elements = extra.get("fields", {}), extra.get("elements", {})
-    if names is not None:
-        doc, link.elements = _some(doc, names), _some(link.elements, names)
-        fields = {path: parts for path, parts in fields.items() if path.partition("/")[0] in names}
-    for path, value in flatten(shape, link, doc).items():
-        link.fields[path] = FieldState(value, Statement(value, 0, link.record_id))
-    for path, parts in fields.items():
-        link.fields[path] = _field_from(parts, link.fields.get(path), link.record_id)
-    return link
-
-
-def dump(link: Link, shape: Shape) -> tuple[str, str | None]:
-    """What the store keeps: the document as last seen, and what of the state does not follow from it."""
-    return _dumped(link, seen_doc(link, shape), _fields_to(link), link.elements)
-
-
-def dump_part(
-    link: Link, shape: Shape, names: Collection[str], seen: str, state: str | None
-) -> tuple[str, str | None]:
-    """The same for a link of which only `names` were loaded from `seen` and `state`: the rest stays."""
-    extra = msgspec.json.decode(state) if state else {}
-    doc = msgspec.json.decode(seen) | seen_doc(link, shape, names)
-    fields = {
-        path: parts for path, parts in extra.get("fields", {}).items() if path.partition("/")[0] not in names
-    }
-    ordered = {name: doc[name] for name in (*shape.scalars, *shape.lists) if name in doc}
-    return _dumped(link, ordered, fields | _fields_to(link), extra.get("elements", {}) | link.elements)
-
-
-def _some(found: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    return {name: value for name, value in found.items() if name in names}
-
-
-def _fields_to(link: Link) -> dict[str, Any]:
-    return {path: parts for path, state in link.fields.items() if (parts := _field_to(state, link.record_id))}
-
-
-def _dumped(
-    link: Link, doc: dict[str, Any], fields: dict[str, Any], elements: Mapping[str, dict[str, str]]
-) -> tuple[str, str | None]:
-    extra: dict[str, Any] = {"fields": fields} if fields else {}
-    known = {name: ids for name, ids in elements.items() if ids}
-    if known and (extra or not _ids_are_own(link, known)):
-        extra["elements"] = known
-    return _compact(doc), _compact(extra) if extra else None
-
-
-def seen_doc(link: Link, shape: Shape, names: Collection[str] | None = None) -> dict[str, Any]:
-    """The canonical document as the record holds it now. names: no more than these fields."""
-    doc: dict[str, Any] = {}
-    for name in (*shape.scalars, *shape.lists) if names is None else names:
-        if name in shape.lists:
-            shown = link.shown(name)
-            if shown or link.elements.get(name):
-                doc[name] = [{"id": local, **link.element(name, eid)} for eid, local in shown.items()]
-        elif (value := link.holds(name)) is not UNSET:
-            doc[name] = value
-    return doc
-
-
-def _ids_are_own(link: Link, elements: Mapping[str, Mapping[str, str]]) -> bool:
-    return all(
-        element_id == _element_id(link, name, local)
-        for name, known in elements.items()
-        for local, element_id in known.items()
-    )
-
-
-def _field_to(state: FieldState, record_id: int) -> dict[str, Any]:
-    parts: dict[str, Any] = {}
-    if state.own != Statement(state.seen, 0, record_id):
-        parts["own"] = _own_to(state.own)
-    if state.seen is None:
-        parts["null"] = 1
-    if state.sent:
-        parts["sent"] = list(state.sent)
-    if state.before is not UNSET:
-        parts["before"] = state.before
-    if state.over:
-        parts["over"] = list(state.over)
-    if state.said:
-        parts["said"] = _own_to(state.said)
-    if state.writes:
-        parts["writes"] = state.writes
-    return parts if set(parts) != {"null"} else {}
-
-
-def _own_to(own: Statement | None) -> list[Any] | None:
-    return [own.value, own.time, own.slack] if own else None
-
-
-def _own_from(parts: list[Any] | None, record_id: int) -> Statement | None:
-    return Statement(parts[0], parts[1], record_id, parts[2]) if parts else None
-
-
-def _field_from(parts: Mapping[str, Any], plain: FieldState | None, record_id: int) -> FieldState:
-    state = plain or FieldState()
-    if "own" in parts:
-        state.own = _own_from(parts["own"], record_id)
-    if "null" in parts:
-        state.seen = None
-    state.sent = Statement(*parts["sent"]) if "sent" in parts else None
-    state.before = parts.get("before", UNSET)
-    state.over = Statement(*parts["over"]) if "over" in parts else None
-    state.said = _own_from(parts.get("said"), record_id)
-    state.writes = [(value, at) for value, at in parts.get("writes", ())]
-    return state
-
-
-def _compact(data: Any) -> str:
-    return msgspec.json.encode(data).decode()

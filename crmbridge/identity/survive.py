@@ -31,8 +31,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from crmbridge.identity.agreed import agreed, stands_apart
 from crmbridge.identity.elements import unify_elements
-from crmbridge.identity.link import Link, Statement
+from crmbridge.identity.link import FieldState, Link, Statement
 from crmbridge.identity.policy import HUB, Policy
 from crmbridge.identity.shape import Shape, element_path
 from crmbridge.sdk.hookspecs import Candidate
@@ -53,6 +54,8 @@ class Decision:
     """first contact, latest, authority, manual, decided, source, owner, only, last resort, a plugin's name"""
     lost: tuple[tuple[str, Statement], ...] = ()
     """(system, statement) of each different value that lost."""
+    waits: bool = False
+    """A person has to decide: until then every record keeps its own word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,21 +186,20 @@ class _View:
         rule = named or rule or self._rule(name, ranked, winner)
         different = [s for s in ranked if s is not winner and not self._equal(path, s.value, winner.value)]
         contested = different if self._is_edited(path) else []
-        concurrent = [
-            s for s in contested if _concurrent(winner, s, self._over(path, winner), self._over(path, s))
-        ]
+        concurrent = [s for s in contested if self._is_concurrent(path, winner, s, rule)]
         if self._decided(winner):
             # What is said later is asked about again where a person has to decide, and loses elsewhere.
             concurrent = [s for s in contested if s.time > winner.time] if rule == "manual" else []
             rule = rule if concurrent else "decided"
         if concurrent:
             self._record_conflict(path, winner, concurrent, rule)
-        if concurrent and rule == "manual":
-            winner = winner if self._decided(winner) else self._over(path, winner) or NO_VALUE
+        waits = bool(concurrent) and rule == "manual"
+        if waits:
+            winner = winner if self._decided(winner) else self._agreed(path) or NO_VALUE
         else:
             self._record_overruled(path, name, winner, contested)
         lost = tuple((self._system(s), s) for s in different)
-        self.golden.decisions[path] = Decision(winner, self._system(winner), rule, lost)
+        self.golden.decisions[path] = Decision(winner, self._system(winner), rule, lost, waits)
 
     # candidates
 
@@ -360,6 +362,29 @@ class _View:
         shape = self.shape.field(path)
         owned = self.policy.owner is not None and path == self.shape.status_field
         return not owned and not (shape is not None and shape.meta.computed)
+
+    def _is_concurrent(self, path: str, winner: Statement, other: Statement, rule: str) -> bool:
+        if rule != "manual":
+            return _concurrent(winner, other, self._over(path, winner), self._over(path, other))
+        mine, theirs = (self._state(path, said) for said in (winner, other))
+        same = mine.common is not None and self._equal(path, mine.common.value, other.value)
+        return stands_apart(winner, mine, other, theirs, same=same)
+
+    def _agreed(self, path: str) -> Statement | None:
+        """What the records agreed on before a person was asked. What was decided and taken back is void."""
+        found = [
+            said
+            for link in self.links.values()
+            if (state := link.fields.get(path))
+            for one in (state.common, state.sent)
+            if one and self._state(path, one).own and (said := self._canonical(link, path, one))
+        ]
+        return agreed(found, lambda one, other: self._equal(path, one.value, other.value))
+
+    def _state(self, path: str, said: Statement) -> FieldState:
+        """Of the record that said it."""
+        link = self.links.get(said.origin) or self.dead.get(said.origin)
+        return (link.fields.get(path) if link else None) or FieldState()
 
     def _over(self, path: str, said: Statement) -> Statement | None:
         link = self.links.get(said.origin)

@@ -15,13 +15,11 @@ from crmbridge.identity.link import (
     Stamp,
     Statement,
     digest,
-    dump,
     flatten,
-    load,
     observe,
-    seen_doc,
     wrote,
 )
+from crmbridge.identity.stored import dump, load, seen_doc
 from tests.identity.records import PARTY, copies, own, record, says
 
 PHONE = {"type": "phone", "value": "+49301234567"}

@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crmbridge.identity.link import Link, Reading, Stamp, Statement, dump, dump_part, load, observe
+from crmbridge.identity.link import Link, Reading, Stamp, Statement, observe
+from crmbridge.identity.stored import dump, dump_part, load
 from tests.identity.records import PARTY, copies, record
 
 TEXT = st.sampled_from([None, "a", "b", "茶"])

@@ -46,6 +46,8 @@ AREAS: dict[str, tuple[str, ...]] = {
     "crmbridge/engine/*.py": ENGINE,
     "crmbridge/views/*.py": ENGINE,
     "crmbridge/identity/link.py": ENGINE,
+    "crmbridge/identity/agreed.py": ENGINE,
+    "crmbridge/identity/stored.py": ENGINE,
     "crmbridge/identity/survive.py": ENGINE,
     "crmbridge/mapping/jsonschema.py": ("tests/cli", "tests/test_config.py"),
 }
