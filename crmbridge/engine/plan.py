@@ -16,13 +16,14 @@ it).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 
+from crmbridge.engine.needs import insists, insists_on_elements, lacking
 from crmbridge.engine.operations import Change, Kind, Planned
 from crmbridge.engine.planinput import Note, PlanInput, Target
 from crmbridge.identity.link import UNSET, Link, Statement, digest
@@ -182,17 +183,26 @@ class _Step:
             )
 
     def _elements(self, name: str, rule: ListRule) -> Iterator[Change]:
-        golden, shown = self.given.golden, self.link.shown(name)
+        golden, shown, added = self.given.golden, self.link.shown(name), False
         for element_id in self._in_order(name):
             if not rule.expresses(self._without_refs(name, element_id)):
                 continue
             path = element_path(name, element_id)
             decision = golden.decisions[path]
             if element_id not in shown:
-                if self._keeps_its_own(path, decision):
+                whole = self._is_whole(path, rule, golden.element(name, element_id))
+                if not whole or self._keeps_its_own(path, decision):
                     continue
+                added = True
                 yield Change(path, None, True, decision.winner, decision.system)
             yield from self._whole_parts(name, element_id, rule)
+        removed = list(self._removed(name, shown))
+        if len(removed) < len(shown) or added or not insists_on_elements(self.target, rule):
+            yield from removed
+        elif removed:
+            self._note("not-cleared", name, "is empty elsewhere, but this system needs one here")
+
+    def _removed(self, name: str, shown: Iterable[str]) -> Iterator[Change]:
         for element_id in shown:
             path = element_path(name, element_id)
             removed = self._decision(path)
@@ -253,6 +263,9 @@ class _Step:
                 continue
             used.add(chosen)
             self._compare_slot(name, slot, chosen)
+            path, element = element_path(name, chosen), self.given.golden.element(name, chosen)
+            if chosen != shown and self.link.record_id and not self._is_whole(path, rule, element, slot.id):
+                continue
             if chosen != shown:
                 self.slots.setdefault(name, {})[slot.name] = chosen
                 yield from self._refill(name, chosen, rule, shown)
@@ -297,7 +310,8 @@ class _Step:
             return
         path = element_path(name, shown)
         removed = self._decision(path)
-        if removed is not None and removed.winner.value is None:
+        gone = removed is not None and removed.winner.value is None
+        if removed is not None and gone and self._may_clear(path, slot.id):
             self.slots.setdefault(name, {})[slot.name] = None
             yield Change(path, True, None, removed.winner, removed.system)
 
@@ -345,7 +359,7 @@ class _Step:
             return
         if state and state.sent and same(path, state.sent.value, desired, element):
             return
-        if desired is None and not self._may_clear(path):
+        if desired is None and not self._may_clear(path, self._local(path)):
             return
         if state and self._oscillates(state.writes, desired):
             self._note(
@@ -359,17 +373,26 @@ class _Step:
         state = self.link.fields.get(path)
         return decision.waits and state is not None and state.speaks
 
+    def _local(self, path: str) -> str:
+        name, _, rest = path.partition("/")
+        return self.link.shown(name).get(rest.partition("/")[0], "") if rest else ""
+
     def _element_of(self, path: str) -> Mapping[str, Any] | None:
         name, _, rest = path.partition("/")
         return self.given.golden.element(name, rest.partition("/")[0]) if rest else None
 
-    def _may_clear(self, path: str) -> bool:
-        name = path.partition("/")[0]
-        fixed = set(self.target.capabilities.cannot_clear) | set(self.target.capabilities.required)
-        if self._required(name) or fixed & set(self.target.mapping.native_fields(name)):
+    def _may_clear(self, path: str, local: str = "") -> bool:
+        if insists(self.target, path, local):
             self._note("not-cleared", path, "is empty elsewhere, but this system needs a value here")
             return False
         return True
+
+    def _is_whole(self, path: str, rule: ListRule, element: Mapping[str, Any], local: str = "") -> bool:
+        """Whether the element has all without which this system does not take it."""
+        missing = lacking(self.target, rule, element, local)
+        for inner in missing:
+            self._note("not-cleared", f"{path}/{inner}", "is empty, and this system needs a value here")
+        return not missing
 
     def _clear_is_ignored(self, name: str, decision: Decision) -> bool:
         """`clear: ignore`: who emptied it is left alone until the golden value changes."""

@@ -149,6 +149,12 @@ class ListRule:
         """The slot of `slot:NAME`."""
         return next((slot for slot in self.slots if slot.id == element_id), None)
 
+    def of(self, inner: str, element_id: str = "") -> FieldRule | None:
+        """The rule of one field of an element; where it stands in a slot, that slot's."""
+        slot = self.slot(element_id)
+        rules = (slot.rules if slot else self.rules).rules.values()
+        return next((rule for rule in rules if inner in (rule.parts or (rule.name,))), None)
+
     def expresses(self, element: Mapping[str, Any]) -> bool:
         """Whether `element` could be written here: constants, value maps, codecs and `when` admit it.
 

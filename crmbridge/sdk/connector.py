@@ -306,9 +306,9 @@ class Capabilities:
     absent_means: Literal["unset", "null"] = "unset"
     """What a missing key in `Record.data` says: nothing, or "empty"."""
     cannot_clear: frozenset[str] | set[str] = frozenset()
-    """Native fields that can't be emptied once they have a value."""
+    """Native fields that can't be emptied once they have a value; `lines.quantity` is one of children."""
     required: frozenset[str] | set[str] = frozenset()
-    """Native fields without which a create is refused."""
+    """Native fields without which a create is refused, and `lines.quantity` without which a child is."""
     max_lengths: Mapping[str, int] = field(default_factory=dict)
     """Native field -> characters that it holds; longer text is cut or refused by the system."""
     time_resolution: timedelta = timedelta(microseconds=1)

@@ -1,0 +1,52 @@
+"""What a system cannot be without: fields of a record, of an element, and whole lists."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from crmbridge.engine.planinput import Target
+from crmbridge.mapping.list_rules import ListRule
+
+__all__ = ["insists", "insists_on_elements", "lacking"]
+
+
+def insists(target: Target, path: str, local: str = "") -> bool:
+    """Whether it takes no null at `path`. local: the native child id of the element."""
+    name, _, rest = path.partition("/")
+    inner = rest.partition("/")[2]
+    rule = target.mapping.lists.get(name)
+    if rule is None:
+        field = target.mapping.fields[name]
+        return field.required or not _kept(target).isdisjoint(field.native)
+    if inner:
+        return _needs(rule, inner, local, _kept(target))
+    slot = rule.slot(local)
+    return slot is not None and any(_needs(rule, one, local, _kept(target)) for one in slot.rules.fields())
+
+
+def insists_on_elements(target: Target, rule: ListRule) -> bool:
+    """Whether it refuses that the list is empty."""
+    return rule.required or rule.native in _kept(target)
+
+
+def lacking(target: Target, rule: ListRule, element: Mapping[str, Any], local: str = "") -> list[str]:
+    """The fields without which it takes no such element, and which the element does not have.
+
+    local: the slot that is there and shall show it.
+    """
+    natives = _kept(target) if local else target.capabilities.required
+    missing = sorted(inner for inner in rule.element_fields if element.get(inner) is None)
+    return [inner for inner in missing if _needs(rule, inner, local, natives)]
+
+
+def _kept(target: Target) -> set[str]:
+    return {*target.capabilities.required, *target.capabilities.cannot_clear}
+
+
+def _needs(rule: ListRule, inner: str, local: str, natives: Collection[str]) -> bool:
+    found = rule.of(inner, local)
+    if found is None:
+        return False
+    place = f"{rule.native}." if rule.native else ""
+    return found.required or any(f"{place}{native}" in natives for native in found.native)
