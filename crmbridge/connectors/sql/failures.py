@@ -106,8 +106,10 @@ def _from_sqlstate(state: str, text: str) -> CrmbridgeError:
 
 def _from_sqlite(code: int, text: str) -> CrmbridgeError:
     known: dict[int, Callable[[], CrmbridgeError]] = {
-        sqlite3.SQLITE_CANTOPEN: lambda: ConfigError(
-            f"{text}; there is no such file, or it may not be opened", hint="check the path in `url`"
+        # No ConfigError: a drive that is not mounted today must not stop the other systems.
+        sqlite3.SQLITE_CANTOPEN: lambda: FatalError(
+            f"{text}; there is no such file, or it may not be opened",
+            hint="correct `url`, or put the file back",
         ),
         sqlite3.SQLITE_READONLY: lambda: FatalError(
             text, hint="give the user of crmbridge the right to write the file"
@@ -115,8 +117,8 @@ def _from_sqlite(code: int, text: str) -> CrmbridgeError:
         sqlite3.SQLITE_PERM: lambda: FatalError(
             text, hint="give the user of crmbridge the right to open the file"
         ),
-        sqlite3.SQLITE_NOTADB: lambda: ConfigError(
-            f"{text}: this is no SQLite file", hint="check the path in `url`"
+        sqlite3.SQLITE_NOTADB: lambda: FatalError(
+            f"{text}: this is no SQLite file", hint="correct `url`, or put the file back"
         ),
         sqlite3.SQLITE_CORRUPT: lambda: FatalError(text, hint="restore the file from a backup"),
         sqlite3.SQLITE_FULL: lambda: FatalError(text, hint="make room on the disk"),

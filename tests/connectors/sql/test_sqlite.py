@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from crmbridge.sdk import ConfigError, RetryableError
+from crmbridge.sdk import ConfigError, FatalError, RetryableError
 
 pytest.register_assert_rewrite("tests.connectors.sql.suite")
 
@@ -74,7 +74,7 @@ def shop(tmp_path: Path) -> Iterator[SqliteShop]:
 class TestOnSqlite(SqlSuite):
     def test_a_file_that_is_not_there_is_not_made(self, tmp_path: Path, shop: SqliteShop) -> None:
         connector = shop.open(url="sqlite:///shopp.db")
-        with pytest.raises(ConfigError, match=r"shopp\.db"):
+        with pytest.raises(FatalError, match=r"shopp\.db"):
             connector.streams()
         assert [finding.level for finding in connector.check()] == ["error"]
         assert not (tmp_path / "shopp.db").exists()
@@ -84,7 +84,7 @@ class TestOnSqlite(SqlSuite):
 
     def test_a_file_that_is_no_database_is_said_to_be_none(self, tmp_path: Path, shop: SqliteShop) -> None:
         (tmp_path / "list.csv").write_text("id;name\n" * 200)
-        with pytest.raises(ConfigError, match="no SQLite file"):
+        with pytest.raises(FatalError, match="no SQLite file"):
             shop.open(url="sqlite:///list.csv").streams()
 
     def test_a_locked_file_is_tried_again(self, shop: SqliteShop) -> None:
