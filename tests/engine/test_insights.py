@@ -351,6 +351,18 @@ def test_the_summaries_are_others_once_another_of_their_inputs_travels(tmp_path:
     assert fingerprint("case") != fingerprint("nothing")
 
 
+def test_a_plan_for_another_system_alone_writes_no_summary(tmp_path: Path) -> None:
+    demo.write(tmp_path / "tea")
+    with Bridge.open(tmp_path / "tea" / "crmbridge.yaml") as bridge:
+        targets = {
+            only: next(f.targets for f in bridge.flows(only) if f.entity == "customer_summary")
+            for only in (None, "sales", "shop")
+        }
+        policy = next(f.policy for f in bridge.flows() if f.entity == "customer_summary")
+    assert targets == {None: ["sales"], "sales": ["sales"], "shop": []}
+    assert policy.deletes == "delete", "a row about somebody who is gone goes"
+
+
 def _yes(_: Any) -> bool:
     return True
 

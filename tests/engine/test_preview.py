@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from crmbridge.connectors.memory import Behaviour
-from crmbridge.engine.preview import Preview, previews
+from crmbridge.engine.preview import Preview, _only_form, previews
 from crmbridge.identity.policy import Policy
 from tests.engine.world import World
 
@@ -81,3 +81,9 @@ def test_no_more_records_are_read_than_were_asked_for() -> None:
     assert [one.native_id for one in preview(2, **rows)] == ["r0", "r1"]
     assert len(preview(9, **rows)) == 5
     assert preview(0, **rows) == []
+
+
+def test_words_in_another_order_are_another_form_and_other_words_are_lost() -> None:
+    assert _only_form("Lee, Ann", "Ann Lee")
+    assert not _only_form("Lee, Ann", "Ann Leo")
+    assert not _only_form("Ann", "Lee")

@@ -109,3 +109,18 @@ def test_expressions_outside_of_fields_are_checked_too() -> None:
         from_yaml(text)
     for position in ("m.yaml:3:7", "m.yaml:4:14", "m.yaml:7:27"):
         assert position in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "position"),
+    [
+        ("points: [{slot: a, fields: {value: 'x..y'}}]", "4:38"),
+        ("points: {each: 'a..b', fields: {value: v}}", "4:18"),
+        ("name: {path: 'x..y', as: strip}", "4:16"),
+        ("points: [{slot: a, fields: {valeu: v}}]", "4:31"),
+    ],
+)
+def test_a_path_that_is_none_is_told_where_it_stands(field: str, position: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compiled(field)
+    assert f"m.yaml:{position}: " in str(caught.value)

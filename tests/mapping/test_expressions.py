@@ -167,3 +167,8 @@ def test_plugin_functions_are_called_with_plain_values_only() -> None:
     expression = compile_expression("shout(a)", {"shout": shout})
     assert [expression({"a": "hi"}), expression({}), expression({"a": None})] == ["hi!", UNSET, None]
     assert calls == ["hi"]
+
+
+def test_an_expression_names_the_keys_that_it_looks_up() -> None:
+    assert compile_expression("rows[0:2].name || other[?kind == 'x']").names == {"rows", "other"}
+    assert compile_expression("sort_by(lines, &number)[1:]").names == {"lines"}
