@@ -58,3 +58,22 @@ def test_a_page_that_was_asked_for_before_the_last_answer_is_older_than_it() -> 
     assert '"newest"' in row.seen
     world.sync()
     assert world.only("erp")["note"] == "newest"
+
+
+def test_what_is_unchanged_is_neither_mapped_nor_saved_again() -> None:
+    world = World({"erp": [FLAT], "crm": [FLAT]}, [Policy("party", ("erp", "crm"))])
+    for native_id, name in (("C1", "Ann"), ("C2", "王小明")):
+        world.memory["crm"].add("customers", native_id, name=name, mail=f"{native_id}@example.org")
+    world.sync()
+    world.sync(full=True)
+
+    def read_at() -> dict[str, int]:
+        return {row.native_id: row.read_at for row in world.store.records("crm", "customers", ["C1", "C2"])}
+
+    before = read_at()
+    world.clock.sleep(60)
+    world.memory["crm"].edit("customers", "C2", note="茶")
+    world.sync(full=True)
+    after = read_at()
+    assert after["C1"] == before["C1"]
+    assert after["C2"] > before["C2"]
