@@ -217,6 +217,9 @@ def test_a_record_is_unlinked_and_relinked_with_who_and_why_in_the_journal(agree
     assert agreed.run("links", "unlink", "shop/customers/1", *word).code == 2
     assert agreed.run("links", "relink", "shop/customers/1", *word).code == 0
     assert agreed.run("plan", "--detailed-exitcode").code == 0
+    told = agreed.run("explain", ruling["before"]).out
+    assert "unlinked" in told
+    assert "relinked" in told
     assert agreed.run("links", "relink", "shop/customers/1", *word).code == 2
 
 
