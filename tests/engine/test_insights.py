@@ -303,6 +303,22 @@ def test_the_most_alike_of_several_duplicates_is_named() -> None:
     assert summary(Dossier("par_x"), twins, frozenset())["probable_duplicate"]["golden"] == "par_b"
 
 
+def test_the_last_contact_is_told_with_its_channel_whom_and_outcome() -> None:
+    party = {"entity": "party", "golden": "par_x"}
+    calls: dict[str, Mapping[str, Any]] = {
+        "int_1": {
+            "party": party,
+            "occurred_at": "2026-02-03T09:00:00Z",
+            "channel": "phone",
+            "actor": "li.na",
+        },
+        "int_2": {"party": party, "occurred_at": "2026-02-02T09:00:00Z", "channel": "visit", "outcome": "好"},
+    }
+    made = summary(Dossier("par_x", documents={"interaction": calls}), {}, frozenset())
+    told = [made.get(f"last_contact_{name}") for name in ("at", "channel", "by", "outcome")]
+    assert told == ["2026-02-03T09:00:00Z", "phone", "li.na", None]
+
+
 def test_a_day_and_an_instant_are_ordered_together() -> None:
     party = {"entity": "party", "golden": "par_x"}
     orders: dict[str, Mapping[str, Any]] = {
