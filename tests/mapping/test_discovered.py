@@ -49,3 +49,15 @@ def test_what_a_create_needs_is_told_unless_it_or_a_part_of_it_is_written() -> N
     (found,) = check_against(mapping, fields)
     assert "requires 'rack'" in found.text
     assert check_against(mapping, fields, creates=False) == []
+
+
+def test_a_create_needs_nothing_of_what_a_list_or_a_slot_writes() -> None:
+    fields = {name: FieldInfo(name, required=True) for name in ("mails", "phone")}
+    listed = compiled("points: {each: mails, fields: {type: type, value: value}}")
+    slotted = compiled("points: [{slot: phone, const: {type: phone}, fields: {value: phone}}]")
+    assert ["'phone'" in one.text for one in check_against(listed, fields) if "requires" in one.text] == [
+        True
+    ]
+    assert ["'mails'" in one.text for one in check_against(slotted, fields) if "requires" in one.text] == [
+        True
+    ]
