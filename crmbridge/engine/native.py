@@ -214,7 +214,7 @@ def adopt(
         if edited_since:
             holds = change.new
         statement = change.statement._replace(value=change.new)
-        wrote(link, change.path, statement, holds, reading.at)
+        wrote(link, change.path, statement, holds, reading.at, _stood_there(change))
         if holds != change.new and not shape.same(
             change.path, holds, change.new, _element(link, change.path)
         ):
@@ -222,6 +222,13 @@ def adopt(
     _forget_hidden(planned, link)
     news = observe(link, held, reading)
     return Settled(altered, news.changed)
+
+
+def _stood_there(change: Change) -> Any:
+    """Before an element was added there was none; before a slot showed it, it showed another."""
+    if change.path.count("/") == 1:
+        return None
+    return UNSET if change.old is None else change.old
 
 
 def placed(
@@ -345,4 +352,5 @@ def _forget_hidden(planned: Planned, link: Link) -> None:
             if element_id not in visible:
                 state.seen, state.sent, state.before = UNSET, None, UNSET
             elif inner and presence.seen is None:
+                state.before = state.seen if state.seen is not UNSET else state.before
                 state.seen, state.sent = UNSET, None

@@ -302,7 +302,11 @@ def _observe_missing(link: Link, path: str, reading: Reading) -> None:
     known = max((now for state in parts if (now := state.current())), key=lambda s: s.time, default=None)
     _observe_value(link, path, None, reading)
     state = link.fields[path]
-    if path in reading.result.reverted or state.seen is not None:
+    if state.seen is not None:
+        return
+    if path in reading.result.reverted:
+        for part in parts:
+            part.seen, part.sent, part.before = UNSET, None, UNSET
         return
     if known is not None and (state.over is None or known.time > state.over.time):
         state.over = state.shared = known._replace(value=True)
@@ -355,10 +359,12 @@ def _same(link: Link, path: str, one: Any, other: Any, shape: Shape) -> bool:
 # -- writing -----------------------------------------------------------------------------------
 
 
-def wrote(link: Link, path: str, sent: Statement, held: Any, at: int) -> None:
-    """Our write to one field, `at` (microseconds), is in place: the record holds `held`, perhaps altered."""
+def wrote(link: Link, path: str, sent: Statement, held: Any, at: int, before: Any = UNSET) -> None:
+    """Our write to one field, `at` (microseconds), is in place: the record holds `held`, perhaps altered.
+
+    before: what stood in its place, where that was another element's, or none."""
     state = link.fields.setdefault(path, FieldState())
-    state.before = state.seen
+    state.before = before if state.seen is UNSET else state.seen
     state.sent = sent
     state.seen = held
     state.writes = [*state.writes[-7:], (digest(sent.value), at)]

@@ -43,7 +43,7 @@ BUGS: dict[str, tuple[str, str, str]] = {
     ),
     "no echo rule": (
         "crmbridge/engine/native.py",
-        "wrote(link, change.path, statement, holds, reading.at)",
+        "wrote(link, change.path, statement, holds, reading.at, _stood_there(change))",
         "pass",
     ),
     "what was sent is forgotten": (
