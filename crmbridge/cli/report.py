@@ -39,7 +39,6 @@ DIFFERENT = (
     "held",
     "kept",
     "not-cleared",
-    "possible duplicate",
     "request",
     "unit",
 )
@@ -117,7 +116,7 @@ def _unless_open(outcome: Outcome) -> str:
         for count, what in (
             (len(outcome.letters), "dead letter"),
             (outcome.open_problems - len(outcome.letters), "parked, waiting or uncertain piece"),
-            (len(outcome.doubts), "possible duplicate"),
+            (outcome.duplicates, "possible duplicate"),
         )
         if count
     ]
@@ -130,18 +129,27 @@ def _unless_open(outcome: Outcome) -> str:
 def _tell_doubtful(session: Session, outcome: Outcome, most: int) -> None:
     """What a person should know before this is written."""
     letters = [f"{one.system}/{one.stream}/{one.native_id}: {one.error}" for one in outcome.letters]
-    for title, lines in (
-        ("Possible duplicates, which are not joined", outcome.doubts),
-        ("Links that may be wrong, which stay as they are", outcome.loose),
-        ("Dead letters", letters),
+    duplicates = session.command("identity", "duplicates")
+    for title, lines, count, all_of_them in (
+        ("Possible duplicates, which are not joined", outcome.doubts, outcome.duplicates, duplicates),
+        ("Links that may be wrong, which stay as they are", outcome.loose, len(outcome.loose), "--show 0"),
+        ("Dead letters", letters, len(letters), "--show 0"),
     ):
         if lines:
-            session.output.warn(f"{title}: {len(lines):,}")
+            session.output.warn(f"{title}: {count:,}")
             shown = lines[:most] if most else lines
             for line in shown:
                 session.output.say(f"  {line}")
-            if len(lines) > len(shown):
-                session.output.say(f"  and {len(lines) - len(shown):,} more (--show 0 shows all)")
+            if count > len(shown):
+                session.output.say(f"  and {count - len(shown):,} more ({all_of_them} shows all)")
+    _tell_duplicates(session, outcome)
+
+
+def _tell_duplicates(session: Session, outcome: Outcome) -> None:
+    count = outcome.duplicates
+    if count:
+        what = "possible duplicate waits" if count == 1 else "possible duplicates wait"
+        session.output.say(f"{count:,} {what} for a person: {session.command('identity', 'duplicates')}")
 
 
 def _plan_code(outcome: Outcome, operations: int, *, detailed: bool) -> int:
@@ -286,8 +294,11 @@ def _tell_end(session: Session, outcome: Outcome, apply: str | None, *, differ: 
             output.print(f"  {reason}")
     elif differ and not outcome.failed and not outcome.open_problems:
         output.say("Done; what the systems do not agree on is named above.")
-    elif not outcome.failed and not outcome.open_problems:
+    elif not outcome.failed and not outcome.open_problems and not outcome.duplicates:
         output.say("All systems agree." if not paused else "The others agree.")
+    elif not outcome.failed and not outcome.open_problems:
+        output.say("Done; all that is linked agrees.")
+    _tell_duplicates(session, outcome)
     if apply is not None:
         output.print(f"To write it: {apply}")
     if outcome.open_problems:
@@ -320,5 +331,6 @@ def _summary(command: str, outcome: Outcome, code: int) -> SummaryMessage:
         stale_count=outcome.stale_count,
         failed={name: str(error) for name, error in outcome.failed.items()},
         open_problems=outcome.open_problems,
+        duplicates=outcome.duplicates,
         waiting=_waiting(outcome),
     )

@@ -10,8 +10,6 @@ from typing import Any
 
 import msgspec
 
-from crmbridge.identity.match import Verdict, compare
-from crmbridge.identity.normalize import identity_keys
 from crmbridge.identity.policy import HUB
 from crmbridge.store.base import Store
 from crmbridge.store.rows import GoldenRow, RecordRow
@@ -26,11 +24,13 @@ __all__ = [
     "is_open_case",
     "is_open_invoice",
     "is_placed",
+    "kind_of",
     "lives",
     "money",
     "order_moment",
     "party_name",
     "possible_twins",
+    "probable_twins",
     "sums",
 ]
 
@@ -103,40 +103,31 @@ def golden_refs(doc: Any) -> set[str]:
     return set().union(*(golden_refs(part) for part in doc if isinstance(part, Mapping | list)))
 
 
-def possible_twins(
-    store: Store, region: str | None, parties: Sequence[str], shared_by: int
-) -> dict[str, dict[str, list[str]]]:
-    """Golden party -> other golden parties that share an exact key -> the kinds of those keys (email ...).
+def possible_twins(store: Store, parties: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+    """Golden party -> other golden parties that may be the same -> the kinds of the keys that they share.
 
-    They were not joined, so somebody has to look. A person and an organization are never one. Where more than
-    `shared_by` share a key, only those with the same name are told. The golden documents decide, for a record
-    may hold a copy that is older than what was agreed.
+    They were not joined, and nobody has said yet whether they are one: see `crmbridge.store.doubts`.
     """
-    docs = {g: _doc(row) for g, row in store.goldens(parties).items()}
-    keys = {g: sorted(set(identity_keys(doc, region=region))) for g, doc in docs.items()}
-    wanted = sorted(set().union(*keys.values())) if keys else []
-    holders = store.records_with_keys("party", wanted) if wanted else {}
-    others = sorted({g for some in holders.values() for _, g in some if g} - docs.keys())
-    docs |= {g: _doc(row) for g, row in store.goldens(others).items()}
-    generic = {key for key, some in holders.items() if len({g for _, g in some if g}) > shared_by}
-    alive = {g for g, rows in store.records_of(sorted(docs)).items() if lives(rows)}
     found: dict[str, dict[str, list[str]]] = {party: {} for party in parties}
-    for party, key in ((party, key) for party, some in keys.items() for key in some):
-        for other in sorted({g for _, g in holders.get(key, ()) if g and g != party and g in alive}):
-            if key in identity_keys(docs[other], region=region) and _may_be_one(
-                docs[party], docs[other], key, generic=key in generic
-            ):
-                kinds = found[party].setdefault(other, [])
-                kinds += [kind for kind in [_kind(key)] if kind not in kinds]
+    for party, twins in store.twins(parties).items():
+        for other, members in sorted(twins.items()):
+            found[party][other] = list(dict.fromkeys(kind_of(key) for _, _, key in members))
     return found
 
 
-def _may_be_one(one: Doc, other: Doc, key: str, *, generic: bool) -> bool:
-    kinds = {doc.get("kind") for doc in (one, other)} - {None}
-    return len(kinds) < 2 and compare(one, other, key, generic=generic) is not Verdict.DIFFERENT
+def probable_twins(store: Store, parties: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+    """Those of `possible_twins` that are no person beside an organization."""
+    found = possible_twins(store, parties)
+    wanted = sorted({*parties, *(other for twins in found.values() for other in twins)})
+    kinds = {golden_id: _doc(row).get("kind") for golden_id, row in store.goldens(wanted).items()}
+    return {
+        party: {g: keys for g, keys in twins.items() if len({kinds.get(party), kinds.get(g)} - {None}) < 2}
+        for party, twins in found.items()
+    }
 
 
-def _kind(key: str) -> str:
+def kind_of(key: str) -> str:
+    """The kind of an identity key, without the personal value."""
     parts = key.split(":")
     return parts[1] if parts[0] == "id" else parts[0]
 

@@ -99,7 +99,7 @@ def touched(run: Run, entity: str, golden_ids: Sequence[str], docs: Iterable[Map
     """
     if entity != "party":
         return sorted({party for doc in docs for party in facts.golden_refs(doc.get("party"))})
-    twins = facts.possible_twins(run.store, run.region, golden_ids, run.shared_by)
+    twins = facts.possible_twins(run.store, golden_ids)
     return sorted({*golden_ids, *(other for found in twins.values() for other in found)})
 
 
@@ -166,7 +166,7 @@ def refresh(run: Run, flow: Flow, golden_ids: Sequence[str]) -> None:
     rows = [row for some in store.records_of(golden_ids).values() for row in some if row.system == HUB]
     dossiers = facts.gather(store, [row.native_id for row in rows])
     records = {party: dossier.records[party] for party, dossier in dossiers.items()}
-    twins = facts.possible_twins(store, run.region, sorted(dossiers), run.shared_by)
+    twins = facts.probable_twins(store, sorted(dossiers))
     travels = frozenset(other.entity for other in run.flows)
     changed = []
     for row in rows:

@@ -12,15 +12,17 @@ undo        such a create never happened, or its record was taken for ours wrong
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from crmbridge.engine.links import golden_id_for, join_goldens, link_of, save_link
+from crmbridge.engine.links import BY_HAND, golden_id_for, join_goldens, link_of, save_link
 from crmbridge.engine.operations import decode
 from crmbridge.engine.run import Run
 from crmbridge.identity.link import UNSET, Statement
 from crmbridge.identity.policy import HUB
 from crmbridge.sdk.errors import ConfigError
-from crmbridge.store.rows import GoldenRow, IntentRow, RecordRow
+from crmbridge.store.rows import GoldenRow, IntentRow, JudgementRow, RecordRow
 
 __all__ = [
     "BY_PEOPLE",
@@ -28,6 +30,9 @@ __all__ = [
     "Word",
     "adopt",
     "candidates",
+    "join_by_hand",
+    "move",
+    "place_of",
     "record_at",
     "relink",
     "uncertain",
@@ -35,7 +40,7 @@ __all__ = [
     "unlink",
 ]
 
-BY_PEOPLE = ("unlinked", "relinked", "adopted", "undone")
+BY_PEOPLE = ("unlinked", "relinked", "adopted", "undone", "told apart", BY_HAND, "revoked")
 """Events of the journal that say so."""
 OPEN = ("sent", "accepted", "uncertain")
 MOST = 10_000
@@ -90,46 +95,66 @@ def unlink(run: Run, row: RecordRow, word: Word) -> Ruled:
     store, before = run.store, row.golden_id
     mates = [one for one in _records(run, before) if one.id != row.id and one.system != HUB]
     if before is None or not mates:
-        raise ConfigError(f"{_place(row)} is linked with no other record")
-    store.tell_apart((row.id, mate.id) for mate in mates)
+        raise ConfigError(f"{place_of(row)} is linked with no other record")
     _keep_its_words(run, row)
     alone = GoldenRow(_fresh_id(run, row), row.entity, updated_at=run.now())
+    places = f"{place_of(row)} and {place_of(mates[0])}"
+    said = JudgementRow("apart", row.entity, before, alone.id, places, word.by, word.why, run.now())
+    said.moved = json.dumps([row.id])
+    store.put_judgement(said, ((row.id, mate.id) for mate in mates))
     store.put_goldens([alone])
     store.set_links([(row.id, alone.id)])
     _plan_referring(run, before)
-    _journal(run, before, "unlinked", f"{_place(row)}, now {alone.id}, {word}")
-    _journal(run, alone.id, "unlinked", f"{_place(row)} from {before}, {word}")
-    return Ruled(_place(row), alone.id, before)
+    _journal(run, before, "unlinked", f"{place_of(row)}, now {alone.id}, {word}")
+    _journal(run, alone.id, "unlinked", f"{place_of(row)} from {before}, {word}")
+    return Ruled(place_of(row), alone.id, before)
 
 
 def relink(run: Run, row: RecordRow, word: Word) -> Ruled:
     """Take back that a record is somebody else: it is of the golden record again that it was parted from."""
     store, before = run.store, row.golden_id or ""
-    others = store.records_by_id(sorted(store.told_apart([row.id]).get(row.id, ())))
+    others = store.records_by_id(sorted(store.judged([row.id], "apart").get(row.id, ())))
     goldens = [one.golden_id for one in others if one.golden_id not in (None, before)]
     if not goldens:
-        raise ConfigError(f"{_place(row)} was not unlinked from anything that is still there")
+        raise ConfigError(f"{place_of(row)} was not unlinked from anything that is still there")
     target = max(dict.fromkeys(goldens), key=goldens.count) or ""
-    store.forget_apart((row.id, one.id) for one in others if one.golden_id == target)
-    _move(run, row, target, f"{_place(row)} relinked, {word}")
-    _journal(run, target, "relinked", f"{_place(row)} from {before}, {word}")
-    return Ruled(_place(row), target, before)
+    _forget_apart(run, row, [one for one in others if one.golden_id == target], word)
+    move(run, row, target, f"{place_of(row)} relinked, {word}")
+    _journal(run, target, "relinked", f"{place_of(row)} from {before}, {word}")
+    return Ruled(place_of(row), target, before)
 
 
-def _move(run: Run, row: RecordRow, target: str, why: str) -> None:
+def _forget_apart(run: Run, row: RecordRow, others: Iterable[RecordRow], word: Word) -> None:
+    """That a record is something else than these is taken back."""
+    for judgement_id in run.store.forget_apart((row.id, one.id) for one in others):
+        run.store.revoke_judgement(judgement_id, word.by, word.why, run.now())
+
+
+def move(run: Run, row: RecordRow, target: str, why: str) -> None:
     """A record belongs to `target`, with all of its golden record where nobody else is left there."""
     store, before = run.store, row.golden_id
     if before is None:
         store.set_links([(row.id, target)])
         return
-    there = {one.system for one in _records(run, target)}
-    opened = [one for one in store.intents_of([before], OPEN) if one.kind == "create"]
     if [one for one in _records(run, before) if one.id != row.id and one.system != HUB]:
         store.set_links([(row.id, target)])
         _plan_referring(run, before)
     else:
-        store.drop_intents(OPEN, [one.id for one in opened if one.system in there | {row.system}])
-        join_goldens(store, before, target, why, run.now())
+        _join(run, before, target, why, "merged")
+
+
+def join_by_hand(run: Run, loser: str, survivor: str, why: str) -> None:
+    """A person says that two golden records are one."""
+    _join(run, loser, survivor, why, BY_HAND)
+
+
+def _join(run: Run, loser: str, survivor: str, why: str, event: str) -> None:
+    """What is being created for one where the other is there already is not waited for."""
+    store = run.store
+    there = {one.system for golden_id in (loser, survivor) for one in _records(run, golden_id)}
+    opened = [one for one in store.intents_of([loser], OPEN) if one.kind == "create"]
+    store.drop_intents(OPEN, [one.id for one in opened if one.system in there])
+    join_goldens(store, loser, survivor, why, run.now(), event)
 
 
 def _plan_referring(run: Run, golden_id: str) -> None:
@@ -178,22 +203,22 @@ def adopt(run: Run, intent_id: str, row: RecordRow, word: Word) -> Ruled:
     """The record is what this create made: it is linked, and what differs is planned as at first contact."""
     intent, store = _uncertain(run, intent_id), run.store
     if intent.kind != "create" or (row.system, row.stream) != (intent.system, intent.stream):
-        raise ConfigError(f"{_place(row)} cannot be what {intent.kind} {intent.id} made")
+        raise ConfigError(f"{place_of(row)} cannot be what {intent.kind} {intent.id} made")
     before = row.golden_id or ""
     if before and [one for one in _records(run, before) if one.id != row.id and one.system != HUB]:
         raise ConfigError(
-            f"{_place(row)} is linked to {before} with other records",
-            hint=f"crmbridge links unlink {_place(row)}, if it is not theirs",
+            f"{place_of(row)} is linked to {before} with other records",
+            hint=f"crmbridge links unlink {place_of(row)}, if it is not theirs",
         )
-    store.forget_apart((row.id, mate.id) for mate in _records(run, intent.golden_id))
+    _forget_apart(run, row, _records(run, intent.golden_id), word)
     intent.status, intent.reason, intent.updated_at = "done", f"adopted {word}", run.now()
     intent.native_id, intent.scope = row.native_id, row.scope
     store.put_intents([intent])
     if before != intent.golden_id:
-        _move(run, row, intent.golden_id, f"{_place(row)} adopted, {word}")
+        move(run, row, intent.golden_id, f"{place_of(row)} adopted, {word}")
     store.mark_dirty([intent.golden_id, *store.referring([intent.golden_id])])
-    _journal(run, intent.golden_id, "adopted", f"{_place(row)} as what {intent.id} made, {word}")
-    return Ruled(_place(row), intent.golden_id, before)
+    _journal(run, intent.golden_id, "adopted", f"{place_of(row)} as what {intent.id} made, {word}")
+    return Ruled(place_of(row), intent.golden_id, before)
 
 
 def undo(run: Run, which: str, word: Word) -> Ruled:
@@ -243,7 +268,8 @@ def _fresh_id(run: Run, row: RecordRow) -> str:
     return golden_id_for(row, salt)
 
 
-def _place(row: RecordRow) -> str:
+def place_of(row: RecordRow) -> str:
+    """SYSTEM/STREAM/ID."""
     return f"{row.system}/{row.stream}/{row.native_id}"
 
 

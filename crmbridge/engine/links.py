@@ -17,6 +17,7 @@ from crmbridge.store.base import Store
 from crmbridge.store.rows import IntentRow, RecordRow
 
 __all__ = [
+    "BY_HAND",
     "awaited",
     "follow",
     "golden_id_for",
@@ -31,6 +32,8 @@ __all__ = [
 ]
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
+BY_HAND = "merged by hand"
+"""The event of the journal that a person said of two golden records that they are one."""
 FORMER = 5
 """So many earlier states of a record are remembered."""
 
@@ -116,7 +119,7 @@ def awaited(system: str, entity: str, native_id: str) -> str:
     return "\x1f".join((system, entity, native_id))
 
 
-def join_goldens(store: Store, loser: str, survivor: str, why: str, now: int) -> None:
+def join_goldens(store: Store, loser: str, survivor: str, why: str, now: int, event: str = "merged") -> None:
     """Two golden records are one: the loser's records and open operations move, its id redirects."""
     rows = store.records_of([loser]).get(loser, [])
     store.set_links((row.id, survivor) for row in rows)
@@ -128,5 +131,5 @@ def join_goldens(store: Store, loser: str, survivor: str, why: str, now: int) ->
     referring = store.referring([loser])
     store.mark_unresolved(referring)  # their natural keys may hold it
     store.mark_dirty([survivor, *referring])
-    store.journal(survivor, "merged", f"{loser} joined: {why}", now)
-    store.journal(loser, "merged", f"into {survivor}: {why}", now)
+    store.journal(survivor, event, f"{loser} joined: {why}", now)
+    store.journal(loser, event, f"into {survivor}: {why}", now)

@@ -1,9 +1,9 @@
 """What happened long ago is forgotten at the end of a run, so that the state does not grow for ever.
 
 Kept is whatever a later run goes by: links and what every record last said (with `before` and `sent`),
-deletes, judgements, open dead letters, uncertain and owed operations, refusals that still hold, conflicts
-that wait or about which a person has decided. Each step is a small transaction of its own: a run that is
-killed in between has forgotten a part, and the next one goes on.
+deletes, judgements, possible duplicates, open dead letters, uncertain and owed operations, refusals that
+still hold, conflicts that wait or about which a person has decided. Each step is a small transaction of its
+own: a run that is killed in between has forgotten a part, and the next one goes on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from crmbridge.engine.resolve import DOUBT
 from crmbridge.engine.run import Run
 from crmbridge.identity.policy import HUB
 from crmbridge.store.base import Store
@@ -37,7 +36,7 @@ def prune(run: Run) -> None:
         store.put_setting(FORGOTTEN, str(max(last, forgotten(store))))
     steps: list[Callable[[int], int]] = [
         partial(store.prune_writes, last),
-        partial(store.prune_notes, last, [DOUBT]),  # a doubt is told once
+        partial(store.prune_notes, last),
         partial(store.prune_conflicts, last, HUB),
         partial(store.prune_letters, before),
         partial(store.prune_refusals, last),

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from crmbridge.engine.doubts import DOUBT
 from crmbridge.engine.links import golden_id_for, join_goldens
 from crmbridge.engine.run import Run, System, micros, set_back
 from crmbridge.identity.policy import HUB
 from crmbridge.sdk.connector import Capabilities, Connector, Page, RemoteMerge, Tombstone
 from crmbridge.sdk.errors import CursorExpiredError, LimitError
+from crmbridge.store.doubts import MERGED
 from crmbridge.store.rows import GoldenRow, RecordRow, StreamRow
 
 __all__ = ["Removals"]
@@ -100,6 +102,9 @@ class Removals:
         loser = loser or self._stub(known, merge.loser)
         survivor = survivor or self._stub(known, merge.survivor)
         self._bury([loser], "gone", self.run.now(), 0)
+        if self._were_told_apart(loser, survivor):
+            self._keep_apart(loser, survivor, why)
+            return
         golden_id = survivor.golden_id or loser.golden_id or self._found(survivor)
         if loser.golden_id and loser.golden_id != golden_id:
             join_goldens(store, loser.golden_id, golden_id, why, self.run.now())
@@ -109,6 +114,27 @@ class Removals:
         loser.gone_at = 0  # nobody deleted anybody
         store.put_records([loser, survivor])
         store.mark_dirty([golden_id, *store.referring([golden_id])])
+
+    def _were_told_apart(self, loser: RecordRow, survivor: RecordRow) -> bool:
+        if loser.golden_id is None or survivor.golden_id is None:
+            return False
+        parted = self.run.store.parted([loser.golden_id]).get(loser.golden_id, {})
+        return parted.get(survivor.golden_id) == "apart"
+
+    def _keep_apart(self, loser: RecordRow, survivor: RecordRow, why: str) -> None:
+        """A person had told them apart, and has to look again. Until then the one whose record is gone by
+        this gets no other one there."""
+        store, now = self.run.store, self.run.now()
+        assert loser.golden_id is not None
+        loser.gone_at = 0  # nobody deleted anybody
+        store.put_records([loser])
+        rows = store.records_of([loser.golden_id])[loser.golden_id]
+        store.mark_dirty([one for one in (loser.golden_id, survivor.golden_id) if one])
+        store.journal(loser.golden_id, "kept apart", f"{why}, and a person had told them apart", now)
+        if any(row.status in ("live", "out") for row in rows if row.system != HUB):
+            store.put_doubts([(loser.id, survivor.id, f"{MERGED}{self.system.name}")], [], now)
+            text = f"{why}, which a person had told apart: crmbridge identity duplicates"
+            self.run.note(DOUBT, self.system.name, loser.entity, loser.golden_id, "", text)
 
     def _is_old(self, loser: RecordRow | None, why: str) -> bool:
         """Delivered before: what a person has separated since stays so."""

@@ -5,7 +5,8 @@ declared identifiers; `crmbridge.identity.match` judges each meeting. Other enti
 or stay with the record that founded them.
 
 Golden ids are sticky: a record that is linked stays linked. A later meeting of two golden records joins
-them only while one of them is a single record that nobody wrote anywhere; otherwise it is noted for a person.
+them only while one of them is a single record that nobody wrote anywhere; otherwise a person has to look
+(`crmbridge.engine.doubts`).
 
 A key that too many golden records share is generic: it joins nobody any more. What it joined before stays,
 and is noted for a person, too: nothing is written because of it.
@@ -19,20 +20,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from crmbridge.engine.doubts import MOST_ALIKE, Doubts, called
+from crmbridge.engine.facts import kind_of
 from crmbridge.engine.links import awaited, golden_id_for, join_goldens
 from crmbridge.engine.run import Flow, Run
-from crmbridge.engine.titles import title_of
 from crmbridge.identity.match import Verdict, compare
 from crmbridge.identity.normalize import identity_keys
-from crmbridge.store.rows import GoldenRow, RecordRow
+from crmbridge.store.rows import GoldenRow, Parting, RecordRow
 
-__all__ = ["DOUBT", "LOOSE", "resolve"]
+__all__ = ["LOOSE", "resolve"]
 
 CHUNK = 500
-MOST_ALIKE = 500
-"""So many records that share a generic key are looked through for the same name."""
-DOUBT = "possible duplicate"
-"""The kind of note about two records that may be one."""
 LOOSE = "doubtful link"
 """The kind of note about a record that may be another customer than the one that it is linked to."""
 WAITING = "waiting"
@@ -99,15 +97,17 @@ class _Batch:
     generic: dict[str, bool] = field(default_factory=dict)
     """Keys that too many golden records share -> whether they became so in this batch."""
     golden: dict[int, str] = field(default_factory=dict)
-    apart: dict[int, set[int]] = field(default_factory=dict)
-    """Record id -> records of which a person said that they are something else."""
+    parted: dict[str, dict[str, Parting]] = field(default_factory=dict)
+    """Golden id -> those that it is not joined with, by what a person said: see `Store.parted`."""
     founded: list[GoldenRow] = field(default_factory=list)
-    doubts: list[tuple[RecordRow, str, str, str]] = field(default_factory=list)
-    """(record, golden id that it may belong to, why, key that says nothing once it is generic)"""
+    doubts: Doubts = field(init=False)
     turned: list[tuple[RecordRow, int]] = field(default_factory=list)
     """(record, another of the same golden record) of which one says person and one organization."""
     waiting: Counter[str] = field(default_factory=Counter)
     """System -> records whose natural key refers to one that has not come yet: they stay unresolved."""
+
+    def __post_init__(self) -> None:
+        self.doubts = Doubts(self.run, self.flow, self.docs)
 
     def resolve(self) -> None:
         self._read_keys()
@@ -122,7 +122,8 @@ class _Batch:
         store.mark_resolved(row.id for row in self.rows if row.golden_id == self.golden[row.id])
         store.put_keys(self.flow.entity, self.keys)
         self._wake_referring()
-        self._note_doubts()
+        newly = {key: self.holders[key] for key, is_new in self.generic.items() if is_new}
+        self.doubts.save(self.rows, self.golden, self.generic, newly)
         self._note_loose_links()
         if self.turned:
             self._note_turned()
@@ -174,7 +175,9 @@ class _Batch:
     def _load_holders(self) -> None:
         wanted = sorted({key for keys in self.keys.values() for key in keys})
         found = self.run.store.records_with_keys(self.flow.entity, wanted) if wanted else {}
-        for key, members in found.items():
+        for key, held in found.items():
+            # What has lost the key in this batch no longer holds it.
+            members = [(record, g) for record, g in held if key in self.keys.get(record, (key,))]
             if self._is_shared_by_too_many(golden for _, golden in members):
                 self.generic[key] = False
             looked_at = members[:MOST_ALIKE] if key in self.generic else members
@@ -183,17 +186,15 @@ class _Batch:
         unknown = sorted({r for records in self.holders.values() for r in records} - set(self.docs))
         for row in self.run.store.records_by_id(unknown) if unknown else ():
             self.docs[row.id] = json.loads(row.seen)
-        self.apart = self.run.store.told_apart([row.id for row in self.rows])
-        others = sorted(set().union(*self.apart.values()) - self.golden.keys())
-        for row in self.run.store.records_by_id(others) if others else ():
-            if row.golden_id:
-                self.golden[row.id] = row.golden_id
+        self.golden.update({row.id: row.golden_id for row in self.rows if row.golden_id})
+        linked = sorted({row.golden_id for row in self.rows if row.golden_id})
+        self.parted = self.run.store.parted(linked) if linked else {}
 
     # decision
 
     def _place(self, row: RecordRow) -> None:
         met = self._met(row)
-        mine = row.golden_id
+        mine = self.golden.get(row.id)
         if mine is None:
             mine = self._join_or_found(row, met)
         elif met and mine not in met:
@@ -213,29 +214,23 @@ class _Batch:
     def _met(self, row: RecordRow) -> dict[str, list[str]]:
         """Golden id -> the keys shared with it, strongest meeting first; doubtful ones are noted."""
         met: dict[str, dict[str, None]] = {}
-        taken = self._taken_by_other_scopes(row) | self._told_apart([row.id])
+        mine = self.golden.get(row.id, "")
+        parted = self.parted.get(mine, {})
+        taken = self._taken_by_other_scopes(row) | {g for g, said in parted.items() if said == "apart"}
         for key in self.keys[row.id]:
             for other in self.holders.get(key, ()):
                 golden = self.golden.get(other)
                 if other == row.id or golden is None or golden in taken:
                     continue
                 verdict = self._judge(row, other, key)
-                if golden == row.golden_id and self._kinds_differ(row, other):
+                if golden == mine and self._kinds_differ(row, other):
                     self.turned.append((row, other))
-                if verdict is Verdict.SAME:
+                if verdict is Verdict.SAME and golden not in parted:
                     met.setdefault(golden, {})[key] = None
-                elif verdict is Verdict.REVIEW and golden != row.golden_id:
-                    self._doubt_by(key, row, golden)
+                if verdict is not Verdict.DIFFERENT and golden != mine:
+                    self.doubts.add(row.id, other, key)
         strongest = sorted(met.items(), key=lambda item: (-len(item[1]), item[0]))
         return {golden: list(keys) for golden, keys in strongest}
-
-    def _doubt_by(self, key: str, row: RecordRow, golden: str) -> None:
-        if key in self.generic:
-            why = f"shares {_public(key)}, as more than {self.run.shared_by} others do, and the name with"
-            self._note_doubt(row, golden, why)
-        else:
-            why = f"shares {_public(key)} but differs in name or kind from"
-            self._note_doubt(row, golden, why, key)
 
     def _taken_by_other_scopes(self, row: RecordRow) -> set[str]:
         """Golden documents of which this system has a record in another scope: each company counts its orders
@@ -251,11 +246,6 @@ class _Batch:
             if one.system == row.system and one.scope not in ("", row.scope)
         }
 
-    def _told_apart(self, record_ids: Iterable[int]) -> set[str]:
-        """Golden records that a person parted these records from."""
-        others = set().union(*(self.apart.get(one, ()) for one in record_ids))
-        return {self.golden[other] for other in others if other in self.golden}
-
     def _judge(self, row: RecordRow, other: int, key: str) -> Verdict:
         if not self.flow.shape.model.matched:
             return Verdict.SAME
@@ -269,10 +259,8 @@ class _Batch:
     def _join_or_found(self, row: RecordRow, met: Mapping[str, Sequence[str]]) -> str:
         now = self.run.now()
         if met:
-            chosen, *others = met
+            chosen = next(iter(met))
             self.run.store.journal(chosen, "joined", _joined_by(row, met[chosen]), now)
-            for other in others:
-                self._note_doubt(row, other, f"also shares {', '.join(map(_public, met[other]))} with")
             self._supersede_deletes(chosen)
             return chosen
         golden_id = self._new_id(row)
@@ -302,28 +290,13 @@ class _Batch:
         other = next(iter(met))
         others = self.run.store.records_of([mine]).get(mine, ())
         if any(other.id != row.id and other.status in ("live", "out") for other in others):
-            self._note_doubt(row, other, f"now shares {', '.join(map(_public, met[other]))} with")
             return mine
         join_goldens(self.run.store, mine, other, _joined_by(row, met[other]), self.run.now())
         self.golden.update({record: other for record, golden in self.golden.items() if golden == mine})
+        for parted, said in self.parted.pop(mine, {}).items():
+            self.parted.setdefault(other, {})[parted] = said
+            self.parted.setdefault(parted, {})[other] = said
         return other
-
-    def _note_doubt(self, row: RecordRow, golden: str, text: str, key: str = "") -> None:
-        self.doubts.append((row, golden, text, key))
-
-    def _note_doubts(self) -> None:
-        """Once each; a record that another key brought to the same golden record is in no doubt."""
-        told: dict[str, set[tuple[str, str]]] = {}
-        for row, golden, why, key in self.doubts:
-            if self.golden[row.id] == golden or key in self.generic:
-                continue
-            text = f"{self._called(row)} {why} {self._other(golden)}"
-            if golden not in told:
-                notes = self.run.store.notes(None, golden, 1000)
-                told[golden] = {(n.system, n.text) for n in notes if n.kind == DOUBT}
-            if (row.system, text) not in told[golden]:
-                told[golden].add((row.system, text))
-                self.run.note(DOUBT, row.system, self.flow.entity, golden, "", text)
 
     def _note_loose_links(self) -> None:
         """What was joined by nothing but a key that has just become generic would not be joined today."""
@@ -334,7 +307,7 @@ class _Batch:
                 for row in rows:
                     if row.id in self.holders[key] and _was_joined_by(key, row, history):
                         text = (
-                            f"{self._called(row)} was linked by {_public(key)} alone, which more than "
+                            f"{self._called(row)} was linked by {kind_of(key)} alone, which more than "
                             f"{self.run.shared_by} share by now; if it is somebody else: crmbridge links "
                             f"unlink {_place(row)}"
                         )
@@ -343,8 +316,9 @@ class _Batch:
     def _note_turned(self) -> None:
         """Linked records of which one is a person now and one an organization: nothing is moved or parted."""
         others = {one.id: one for one in self.run.store.records_by_id([other for _, other in self.turned])}
+        told_one = self.run.store.judged([row.id for row, _ in self.turned], "one")
         for row, other in self.turned:
-            if others[other].status == "live":
+            if others[other].status == "live" and other not in told_one.get(row.id, ()):
                 kinds = [self.docs[one]["kind"] for one in (row.id, other)]
                 text = (
                     f"{self._called(row)} says {kinds[0]}, {self._called(others[other])} says {kinds[1]}; if "
@@ -355,15 +329,8 @@ class _Batch:
                 if text not in {note.text for note in told}:
                     self.run.note(LOOSE, row.system, self.flow.entity, golden, "kind", text)
 
-    def _other(self, golden: str) -> str:
-        """A record of a golden record, as people know it."""
-        rows = self.run.store.records_of([golden]).get(golden, [])
-        shown = sorted(rows, key=lambda one: (one.status != "live", one.part != "", one.id))
-        return self._called(shown[0]) if shown else golden
-
     def _called(self, row: RecordRow) -> str:
-        name = title_of(row.entity, self.docs.get(row.id) or json.loads(row.seen))
-        return f"{row.system} {row.native_id}" + (f" ({name})" if name else "")
+        return called(row, self.docs.get(row.id))
 
 
 def _key_part(row: RecordRow, value: Any, parents: Mapping[tuple[str, str, str, str], str]) -> Any:
@@ -391,9 +358,4 @@ def _was_joined_by(key: str, row: RecordRow, history: Sequence[tuple[int, str, s
 
 def _joined_by(row: RecordRow, keys: Iterable[str]) -> str:
     """How the journal says that a record met others by these keys."""
-    return f"{_place(row)} by {', '.join(map(_public, keys))}"
-
-
-def _public(key: str) -> str:
-    """The kind of a key, without the personal value."""
-    return key.split(":", maxsplit=1)[0] if not key.startswith("id:") else key.split(":")[1]
+    return f"{_place(row)} by {', '.join(map(kind_of, keys))}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
 
-from crmbridge.engine import consent, insights
+from crmbridge.engine import consent, doubts, insights
 from crmbridge.engine.golden import Summary, plan_dirty
 from crmbridge.engine.lookup import settle
 from crmbridge.engine.operations import Planned, chunks, decode, signature
@@ -22,7 +22,7 @@ from crmbridge.engine.pull import pull_system
 from crmbridge.engine.push import push
 from crmbridge.engine.recover import end_recovery, find_created
 from crmbridge.engine.repair import UNDONE
-from crmbridge.engine.resolve import DOUBT, LOOSE, resolve
+from crmbridge.engine.resolve import LOOSE, resolve
 from crmbridge.engine.run import Flow, Run
 from crmbridge.sdk.errors import AuthError, LimitError
 from crmbridge.store.rows import DeadLetterRow, OwedRow
@@ -80,8 +80,10 @@ class Outcome:
     """Dead letters, waiting records, uncertain operations and what is parked too long, as of now."""
     waiting: list[OwedRow] = field(default_factory=list)
     """What is parked too long, the longest first: the first of them."""
+    duplicates: int = 0
+    """Pairs of golden records that may be one and wait for a person, as of now."""
     doubts: list[str] = field(default_factory=list)
-    """Of a plan: pairs of records that may be one and would be created beside each other, a line each."""
+    """A line for each of the first of them."""
     loose: list[str] = field(default_factory=list)
     """Of a plan: links that may be wrong, which stay as they are, a line each."""
     letters: list[DeadLetterRow] = field(default_factory=list)
@@ -129,17 +131,9 @@ def plan(run: Run, say: Say = _nothing) -> Outcome:
     outcome.failed = _failures(run)
     outcome.letters = run.store.dead_letters("open")
     outcome.open_problems = len(outcome.letters) + _stuck(run)
-    outcome.doubts = _doubts(run)
     outcome.loose = [note.text for note in run.store.notes(run.id, None, NOTES, LOOSE)]
+    outcome.duplicates, outcome.doubts = doubts.waiting(run, SHOWN)
     return outcome
-
-
-def _doubts(run: Run) -> list[str]:
-    """What was found doubtful now, and earlier about what would be created now."""
-    notes = run.store.notes(None, None, NOTES, DOUBT)
-    planned = run.store.intents_of(list({n.golden_id for n in notes if n.golden_id}), ["planned"])
-    created = {row.golden_id for row in planned if row.run == run.id and row.kind == "create"}
-    return list(dict.fromkeys(n.text for n in notes if n.run == run.id or n.golden_id in created))
 
 
 def link(run: Run) -> Outcome:
@@ -329,6 +323,7 @@ def _ended(run: Run, outcome: Outcome) -> Outcome:
     outcome.failed = _failures(run)
     outcome.waiting = run.store.owed("parked", long_ago, SHOWN)
     outcome.open_problems = _stuck(run) + run.store.count_open_letters()
+    outcome.duplicates, outcome.doubts = doubts.waiting(run, SHOWN)
     return outcome
 
 

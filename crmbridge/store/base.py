@@ -14,16 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Literal, Protocol
 
 from crmbridge.store.rows import (
     ConflictRow,
     DeadLetterRow,
     GoldenRow,
     IntentRow,
+    JudgementRow,
     KnownRecord,
     NoteRow,
+    OpenPair,
     OwedRow,
+    Parting,
     RecordRow,
     RunRow,
     StreamRow,
@@ -164,16 +167,60 @@ class Store(Protocol):
         """Key -> (record id, golden id) of each record that has it."""
         ...
 
-    def tell_apart(self, pairs: Iterable[tuple[int, int]]) -> None:
-        """A person said that these two records (by their ids) are not the same thing."""
+    def put_judgement(self, row: JudgementRow, pairs: Iterable[tuple[int, int]]) -> int:
+        """Keep what a person said, and the pairs of records (by their ids) that it holds for; its id."""
         ...
 
-    def forget_apart(self, pairs: Iterable[tuple[int, int]]) -> None:
-        """That is taken back."""
+    def revoke_judgement(self, judgement_id: int, by: str, why: str, at: int) -> None:
+        """It is taken back, and still listed. Of those that were told one a person is asked again."""
         ...
 
-    def told_apart(self, record_ids: Sequence[int]) -> dict[int, set[int]]:
-        """Record id -> the records that it was told apart from; only those that have any."""
+    def judgements(self, after: int, limit: int) -> list[JudgementRow]: ...
+    def judged(self, record_ids: Sequence[int], verdict: Literal["one", "apart"]) -> dict[int, set[int]]:
+        """Record id -> the records of which a person said that they are one with it, or are not."""
+        ...
+
+    def forget_apart(self, pairs: Iterable[tuple[int, int]]) -> set[int]:
+        """These pairs are told apart no more; the judgements that hold for no pair any more by that."""
+        ...
+
+    def parted(self, golden_ids: Sequence[str]) -> dict[str, dict[str, Parting]]:
+        """Golden id -> golden records that do not become one with it by themselves, by what a person said of
+        any of their records. apart: they are two; asked: that they are one was taken back, and a person is
+        asked again."""
+        ...
+
+    # who may be one; a pair is (record id, record id, key), and is kept and given both ways
+    def doubts(self, record_ids: Sequence[int]) -> set[tuple[int, int, str]]:
+        """The pairs of these records, but for those that a system merged."""
+        ...
+
+    def put_doubts(
+        self, new: Iterable[tuple[int, int, str]], gone: Iterable[tuple[int, int, str]], at: int
+    ) -> None: ...
+    def doubts_by(self, key: str, record_ids: Sequence[int]) -> set[tuple[int, int, str]]:
+        """The pairs among these records by one key."""
+        ...
+
+    def count_open_pairs(self) -> int:
+        """Pairs of golden records that wait for a person; see `crmbridge.store.doubts`."""
+        ...
+
+    def open_pairs(self, entity: str | None, system: str | None, limit: int) -> list[OpenPair]:
+        """Those pairs, the oldest first; of one entity, or with a record of one system, where given."""
+        ...
+
+    def open_among(self, golden_ids: Sequence[str]) -> set[tuple[str, str]]:
+        """Those pairs of which both are among these golden records, the lower id first."""
+        ...
+
+    def twins(self, golden_ids: Sequence[str]) -> dict[str, dict[str, list[tuple[int, int, str]]]]:
+        """Golden id -> the other one of each open pair -> its pairs of records, the own record first."""
+        ...
+
+    def generic_keys(self, shared_by: int) -> list[tuple[str, str, int]]:
+        """(entity, key, golden records) of each identity key that more than `shared_by` of them have, the
+        most shared first."""
         ...
 
     # golden records
@@ -207,7 +254,7 @@ class Store(Protocol):
         ...
 
     def journal(self, golden_id: str, event: str, details: str, at: int) -> None:
-        """Append to the identity journal: created, joined, moved, merged, split, judged, revoked."""
+        """Append to the identity journal: created, joined, merged, split, and what people said."""
         ...
 
     def history(self, golden_id: str) -> list[tuple[int, str, str]]:
@@ -353,8 +400,8 @@ class Store(Protocol):
         """What runs wrote over, up to this one."""
         ...
 
-    def prune_notes(self, run: int, spare: Collection[str], limit: int) -> int:
-        """What runs found, up to this one, but for the kinds `spare`."""
+    def prune_notes(self, run: int, limit: int) -> int:
+        """What runs found, up to this one."""
         ...
 
     def prune_conflicts(self, run: int, decided_in: str, limit: int) -> int:

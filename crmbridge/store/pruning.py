@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 from crmbridge.store.database import Database
@@ -11,7 +10,7 @@ __all__ = ["Pruning"]
 
 _RUN_BEFORE = "SELECT max(id) FROM runs WHERE started_at < :at"
 _WRITES = "SELECT id FROM writes WHERE run <= :run"
-_NOTES = "SELECT id FROM notes WHERE run <= :run AND NOT (kind AMONG :spare)"
+_NOTES = "SELECT id FROM notes WHERE run <= :run"
 _CONFLICTS = """
     SELECT id FROM conflicts AS c WHERE run <= :run
     AND (NOT undecided OR EXISTS (
@@ -52,8 +51,8 @@ class Pruning:
     def prune_writes(self, run: int, limit: int) -> int:
         return self._delete("writes", _WRITES, limit, run=run)
 
-    def prune_notes(self, run: int, spare: Collection[str], limit: int) -> int:
-        return self._delete("notes", _NOTES, limit, run=run, spare=self.database.ids(spare))
+    def prune_notes(self, run: int, limit: int) -> int:
+        return self._delete("notes", _NOTES, limit, run=run)
 
     def prune_conflicts(self, run: int, decided_in: str, limit: int) -> int:
         return self._delete("conflicts", _CONFLICTS, limit, run=run, decided_in=decided_in)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -12,9 +12,12 @@ __all__ = [
     "DeadLetterRow",
     "GoldenRow",
     "IntentRow",
+    "JudgementRow",
     "KnownRecord",
     "NoteRow",
+    "OpenPair",
     "OwedRow",
+    "Parting",
     "RecordRow",
     "RunRow",
     "StreamRow",
@@ -86,6 +89,44 @@ class GoldenRow:
     """Something that it depends on changed: it has to be merged and planned."""
     merged_into: str | None = None
     updated_at: int = 0
+
+
+Parting = Literal["apart", "asked"]
+"""Why two golden records do not become one by themselves: a person said that they are two, or took back that
+they are one, and is asked again."""
+
+
+@dataclass(slots=True)
+class JudgementRow:
+    """What a person said about two golden records: that they are one, or that they are two."""
+
+    verdict: Literal["one", "apart"]
+    entity: str
+    one: str
+    """Golden ids, as they were then."""
+    other: str
+    """The one that stayed, where both became one; the new one, where a record was parted."""
+    places: str
+    """For people: the records that it was said of."""
+    said_by: str
+    why: str
+    at: int = 0
+    moved: str = "[]"
+    """The ids of the records that it moved (JSON): from `one` to `other`."""
+    revoked_at: int = 0
+    """0: it holds."""
+    revoked_by: str = ""
+    revoked_why: str = ""
+    id: int = 0
+
+
+class OpenPair(NamedTuple):
+    """Two golden records that may be one, which nobody has decided yet."""
+
+    entity: str
+    one: str
+    other: str
+    since: int
 
 
 @dataclass(slots=True)

@@ -18,6 +18,9 @@ _CHECKS = {
     "identity keys belong to no record": """
         SELECT record_id AS id FROM identity_keys WHERE record_id NOT IN (SELECT id FROM records)
     """,
+    "possible duplicates are of no record": """
+        SELECT one AS id FROM doubts WHERE one NOT IN (SELECT id FROM records)
+    """,
     "golden records were merged into one that does not exist": """
         SELECT id FROM goldens WHERE merged_into IS NOT NULL AND merged_into NOT IN (SELECT id FROM goldens)
     """,

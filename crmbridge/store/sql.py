@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from crmbridge.store.address import backend_of
 from crmbridge.store.base import Store
 from crmbridge.store.database import Database
+from crmbridge.store.doubts import Doubts
 from crmbridge.store.goldens import Goldens
 from crmbridge.store.intents import Intents
 from crmbridge.store.judgements import Judgements
@@ -118,9 +119,22 @@ class SqlStore:
         self.journalled = goldens.journalled
 
         judgements = Judgements(database)
-        self.tell_apart = judgements.tell_apart
+        self.put_judgement = judgements.put_judgement
+        self.revoke_judgement = judgements.revoke_judgement
+        self.judgements = judgements.judgements
+        self.judged = judgements.judged
         self.forget_apart = judgements.forget_apart
-        self.told_apart = judgements.told_apart
+        self.parted = judgements.parted
+
+        doubts = Doubts(database)
+        self.doubts = doubts.doubts
+        self.put_doubts = doubts.put_doubts
+        self.doubts_by = doubts.doubts_by
+        self.count_open_pairs = doubts.count_open_pairs
+        self.open_pairs = doubts.open_pairs
+        self.open_among = doubts.open_among
+        self.twins = doubts.twins
+        self.generic_keys = doubts.generic_keys
 
         intents = Intents(database)
         self.put_intents = intents.put_intents

@@ -49,6 +49,8 @@ class Sqlite:
             _make_durable(connection)
         except sqlite3.Error as error:
             raise translate_sqlite(error, self.place) from None
+        except UnicodeDecodeError:  # SQLite quotes the names of damaged tables as they are
+            raise damaged(self.place, "the names of its tables are no text") from None
         return _database(connection, self.place)
 
     @contextmanager

@@ -42,7 +42,8 @@ _KEEP_LAST_ID = f"""
 """
 _REMOVE = (
     f"DELETE FROM identity_keys WHERE record_id IN ({_THEIRS})",
-    f"DELETE FROM judgements WHERE one IN ({_THEIRS}) OR other IN ({_THEIRS})",
+    f"DELETE FROM judged WHERE one IN ({_THEIRS}) OR other IN ({_THEIRS})",
+    f"DELETE FROM doubts WHERE one IN ({_THEIRS}) OR other IN ({_THEIRS})",
     _KEEP_LAST_ID,
     f"DELETE FROM records WHERE stream_id IN ({_NUMBERS})",
     *(f"DELETE FROM {table} WHERE stream_id IN ({_NUMBERS})" for table in ("listing", "missing")),

@@ -24,8 +24,12 @@ _TABLES = {
     # What one run remembers: the operations of a plan that is applied, the records of one that undoes.
     "marks": "mark item",
     "identity_keys": "entity key record_id",
-    # Pairs of records that a person told apart.
-    "judgements": "one other",
+    # Pairs of records, both ways, that share a key and were not joined.
+    "doubts": "one other key since",
+    # What people said about who is who, and the pairs of records, both ways, that it is about.
+    "judgements": """id verdict entity one other places said_by why at moved revoked_at revoked_by
+        revoked_why""",
+    "judged": "one other judgement verdict at",
     "goldens": "id entity dirty merged_into updated_at doc decisions",
     "refs": "golden_id target",
     "terms": "term golden_id",
@@ -44,5 +48,7 @@ _TABLES = {
 }
 TABLES = {name: tuple(columns.split()) for name, columns in _TABLES.items()}
 
-NUMBERED = ("streams", "records", "journal", "dead_letters", "runs", "writes", "conflicts", "notes")
+NUMBERED = (
+    *("streams", "records", "journal", "judgements", "dead_letters", "runs", "writes", "conflicts", "notes"),
+)
 """Those whose ids are numbers that the database gives."""

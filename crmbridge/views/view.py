@@ -12,6 +12,7 @@ import msgspec
 
 from crmbridge.engine import facts
 from crmbridge.engine.golden import merge_one
+from crmbridge.engine.links import BY_HAND
 from crmbridge.engine.run import Run
 from crmbridge.engine.titles import title_of
 from crmbridge.identity.policy import HUB
@@ -34,6 +35,9 @@ from crmbridge.views.customer360 import (
 )
 
 __all__ = ["customer", "golden_row"]
+
+MERGES = ("merged", BY_HAND)
+"""Events of the journal that say of a golden record that it is another one now."""
 
 
 def golden_row(store: Store, golden_id: str) -> GoldenRow:
@@ -126,7 +130,7 @@ class _Reader:
     def merged(self) -> list[str]:
         """The ids in the journal that say so and lead here."""
         history = self.store.history(self.id)
-        said = [details.partition(" ")[0] for _, event, details in history if event == "merged"]
+        said = [details.partition(" ")[0] for _, event, details in history if event in MERGES]
         return sorted({one for one in said if facts.current_id(self.store, one) == self.id} - {self.id})
 
     def fields(self) -> list[GoldenField]:
@@ -151,9 +155,8 @@ class _Reader:
         return made
 
     def duplicates(self) -> list[Duplicate]:
-        """Parties that share an exact key with this one and were not joined."""
-        run = self.run
-        twins = facts.possible_twins(self.store, run.region, [self.id], run.shared_by)[self.id]
+        """Parties that share a key with this one, were not joined, and wait for a person."""
+        twins = facts.possible_twins(self.store, [self.id])[self.id]
         docs = {g: msgspec.json.decode(row.doc) for g, row in self.store.goldens(sorted(twins)).items()}
         made = []
         for golden_id, kinds in sorted(twins.items()):

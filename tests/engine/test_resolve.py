@@ -151,3 +151,32 @@ def test_a_merge_of_two_records_that_were_one_already_is_in_the_journal() -> Non
     made.sync()
     told = [(event, details) for _, event, details in made.store.history(party)]
     assert told[-1] == ("merged", "crm merged C2 into C1")
+
+
+def test_what_a_record_has_just_lost_is_no_evidence_for_one_that_comes_with_it() -> None:
+    made = World(
+        {"erp": [CUSTOMERS], "crm": [CUSTOMERS]}, [Policy("party", ("erp", "crm"))], create={"party": {}}
+    )
+    made.memory["erp"].add("customers", "E1", name="Ann Lee", mail="old@example.org")
+    made.sync()
+    made.memory["erp"].edit("customers", "E1", mail="new@example.org")
+    made.memory["crm"].add("customers", "C1", name="Ann Lee", mail="old@example.org")
+    made.memory["crm"].add("customers", "C2", name="Bea Ek", mail="old@example.org")
+    made.sync()
+    assert golden(made, "crm", "C1") != golden(made, "erp", "E1")
+    assert made.store.open_among([golden(made, "erp", "E1") or "", golden(made, "crm", "C2") or ""]) == set()
+    assert made.store.count_open_pairs() == 1
+
+
+def test_a_pair_is_told_once_however_many_copies_are_written() -> None:
+    made = World({"erp": [CUSTOMERS], "crm": [CUSTOMERS]}, [Policy("party", ("erp", "crm"))])
+    made.memory["erp"].add("customers", "E1", name="Ann Lee", mail="lee@example.org")
+    made.memory["erp"].add("customers", "E2", name="Bea Ek", mail="lee@example.org")
+    made.sync()
+    made.sync()
+    assert len(made.live("crm")) == 2
+    notes = made.store.notes(None, None, 1000, "possible duplicate")
+    assert [note.text for note in notes] == [
+        "erp E2 (Bea Ek) shares email but differs in name or kind from erp E1 (Ann Lee)"
+    ]
+    assert made.store.count_open_pairs() == 1

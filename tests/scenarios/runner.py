@@ -17,10 +17,12 @@ import yaml
 
 from crmbridge.bridge import Bridge, Options, upkeep
 from crmbridge.connectors.memory import Behaviour, MemoryConnector, MemorySystem
-from crmbridge.engine import linking
+from crmbridge.engine import judging, linking
+from crmbridge.engine.doubts import generic_values, open_doubts
 from crmbridge.engine.golden import merge_one
 from crmbridge.engine.links import golden_id_for
 from crmbridge.engine.operations import Planned
+from crmbridge.engine.run import Run
 from crmbridge.engine.steward import Ruling, waiting
 from crmbridge.engine.sync import Outcome
 from crmbridge.sdk.errors import ConfigError, CrmbridgeError
@@ -339,6 +341,65 @@ class Stage:
         with self.bridge() as bridge, bridge.ruling("links relink") as run:
             linking.relink(run, linking.record_at(run, place), WORD)
 
+    def do_duplicates(self, expected: Any) -> None:
+        """`crmbridge identity duplicates`: the records of both sides of each pair that waits, in any order,
+        or of each pair what they share and why they were not joined as well."""
+        with self.bridge() as bridge:
+            found = []
+            for one in open_doubts(bridge.looking()):
+                places = [linking.place_of(row) for side in (one.one, one.other) for row in side.records]
+                found.append([sorted(places), dict(one.shared), one.why])
+        left = list(found)
+        for pair in expected or []:
+            records, shared, why = (
+                (pair["records"], pair.get("shared"), pair.get("why"))
+                if isinstance(pair, dict)
+                else (pair, None, None)
+            )
+            match = [
+                one
+                for one in left
+                if one[0] == sorted(records) and shared in (None, one[1]) and why in (None, one[2])
+            ]
+            assert match, f"{pair} does not wait; waiting are {found}"
+            left.remove(match[0])
+        assert not left, f"more wait: {left}"
+
+    def do_generic_values(self, expected: Any) -> None:
+        """`crmbridge identity duplicates`: the values that too many share, and how many."""
+        with self.bridge() as bridge:
+            found = {one.value: one.shared_by for one in generic_values(bridge.looking())}
+        assert found == (expected or {}), found
+
+    def do_judge_one(self, places: list[str]) -> None:
+        """`crmbridge identity merge`: the golden record of the first joins that of the second."""
+        with self.bridge() as bridge, bridge.ruling("identity merge") as run:
+            judging.merge(run, *self._goldens(run, places), WORD)
+
+    def do_judge_apart(self, places: list[str]) -> None:
+        """`crmbridge identity apart`."""
+        with self.bridge() as bridge, bridge.ruling("identity apart") as run:
+            judging.apart(run, *self._goldens(run, places), WORD)
+
+    def do_undo_judgement(self, _: Any) -> None:
+        """`crmbridge identity undo`, of the last one that holds."""
+        with self.bridge() as bridge, bridge.ruling("identity undo") as run:
+            last = [said for said in judging.judgements(run) if not said.revoked_at][-1]
+            judging.undo(run, last.id, WORD)
+
+    def do_journal(self, expected: dict[str, list[str]]) -> None:
+        """What people said about the golden records of these records: events in their order."""
+        with self.bridge() as bridge:
+            for place, events in expected.items():
+                golden_id = linking.record_at(bridge.looking(), place).golden_id or ""
+                told = [event for _, event, _ in bridge.store.history(golden_id)]
+                found = [event for event in told if event in linking.BY_PEOPLE]
+                assert found == events, f"of {place} people said {found}"
+
+    def _goldens(self, run: Run, places: list[str]) -> tuple[str, str]:
+        one, other = (linking.record_at(run, place).golden_id or "" for place in places)
+        return one, other
+
     def do_uncertain(self, expected: Any) -> None:
         """`crmbridge uncertain list`: the records that each operation may have made."""
         with self.bridge() as bridge:
@@ -507,6 +568,9 @@ def _compare(
         waiting = [row.detail for row in outcome.waiting]
         assert len(waiting) == len(expected["waiting"]), waiting
         assert all(any(piece in one for one in waiting) for piece in expected["waiting"]), waiting
+    if "duplicates" in expected:
+        assert isinstance(outcome, Outcome)
+        assert outcome.duplicates == expected["duplicates"], outcome.doubts
     if bridge is None:
         return
     if "notes" in expected:

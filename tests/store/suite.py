@@ -22,8 +22,10 @@ from crmbridge.store.rows import (
     DeadLetterRow,
     GoldenRow,
     IntentRow,
+    JudgementRow,
     KnownRecord,
     NoteRow,
+    OpenPair,
     OwedRow,
     RecordRow,
     RunRow,
@@ -74,6 +76,11 @@ def link(store: Store, **golden_of: str) -> None:
     with store.transaction():
         store.put_goldens(GoldenRow(g, "party", dirty=False) for g in golden_of.values())
         store.set_links((rows[native_id], golden_id) for native_id, golden_id in golden_of.items())
+
+
+def three_records(store: Store) -> list[int]:
+    """The ids of 1 and 2 in the shop, and of 3 in the CRM."""
+    return [row.id for row in put(store, record("1"), record("2"), record("3", system="crm"))]
 
 
 @contextmanager
@@ -632,20 +639,150 @@ class StoreSuite:
         assert store.records_with_keys("party", ["email:王", "tel:1"]) == {"tel:1": [(two.id, "g2")]}
 
     def test_pairs_that_were_told_apart_are_found_from_either(self, store: Store) -> None:
+        one, two, three = three_records(store)
+        said = JudgementRow("apart", "party", "g1", "g2", "shop/customers/1", "王小明", "asked", NOW)
         with store.transaction():
-            store.put_records([record("1"), record("2"), record("3", system="crm")])
-        one, two = (row.id for row in store.records("shop", "customers", ["1", "2"]))
-        (three,) = (row.id for row in store.records("crm", "customers", ["3"]))
+            first = store.put_judgement(said, [(two, one), (one, three), (one, two)])
+            store.put_judgement(replace(said, verdict="one"), [(two, three)])
+        assert store.judged([one], "apart") == {one: {two, three}}
+        assert store.judged([two, three, 99], "apart") == {two: {one}, three: {one}}
+        assert store.judged([two], "one") == {two: {three}}
         with store.transaction():
-            store.tell_apart([(two, one), (one, three), (one, two)])
-        assert store.told_apart([one]) == {one: {two, three}}
-        assert store.told_apart([two, three, 99]) == {two: {one}, three: {one}}
+            assert store.forget_apart([(one, two), (two, three)]) == set()
+        assert store.judged([one, two, three], "apart") == {one: {three}, three: {one}}
         with store.transaction():
-            store.forget_apart([(one, two)])
-        assert store.told_apart([one, two, three]) == {one: {three}, three: {one}}
+            assert store.forget_apart([(three, one)]) == {first}
+        assert store.judged([two], "one") == {two: {three}}
+
+    def test_judgements_are_listed_and_hold_until_they_are_revoked(self, store: Store) -> None:
+        one, two, _ = three_records(store)
+        said = JudgementRow("apart", "party", "g1", "g2", "shop/customers/1", "Eve", "asked", NOW, "[7]")
+        with store.transaction():
+            numbers = [store.put_judgement(said, [(one, two)]) for _ in range(2)]
+        assert store.judgements(0, 9) == [replace(said, id=number) for number in numbers]
+        assert store.judgements(numbers[0], 1) == [replace(said, id=numbers[1])]
+        with store.transaction():
+            store.revoke_judgement(numbers[0], "王小明", "wrong", NOW + 1)
+        assert store.judged([one], "apart") == {one: {two}}
+        assert store.judgements(0, 1) == [
+            replace(said, id=numbers[0], revoked_at=NOW + 1, revoked_by="王小明", revoked_why="wrong")
+        ]
+        with store.transaction():
+            store.revoke_judgement(numbers[1], "王小明", "wrong", NOW + 1)
+        assert store.judged([one, two], "apart") == {}
+
+    def test_golden_records_are_apart_by_any_of_their_records(self, store: Store) -> None:
+        one, two, three = three_records(store)
+        with store.transaction():
+            store.put_judgement(JudgementRow("apart", "party", "g1", "g3", "", "Eve", ""), [(one, three)])
+        assert store.parted(["g1", "g3"]) == {}
+        link(store, **{"1": "g1", "2": "g1"})
+        with store.transaction():
+            store.set_links([(three, "g3")])
+        assert store.parted(["g1"]) == {"g1": {"g3": "apart"}}
+        assert store.parted(["g3", "nobody"]) == {"g3": {"g1": "apart"}}
         with store.transaction():
             store.remove_system("crm")
-        assert store.told_apart([one, three]) == {}
+        assert store.parted(["g1"]) == {}
+        assert store.judged([one, two], "apart") == {}
+
+    def test_of_those_that_were_told_one_and_are_not_a_person_is_asked_again(self, store: Store) -> None:
+        one, two, three = three_records(store)
+        with store.transaction():
+            said = JudgementRow("one", "party", "g1", "g3", "", "Eve", "")
+            number = store.put_judgement(said, [(one, three)])
+        link(store, **{"1": "g1", "2": "g1"})
+        with store.transaction():
+            store.set_links([(three, "g3")])
+        assert store.parted(["g1"]) == {}
+        with store.transaction():
+            store.revoke_judgement(number, "Eve", "", 7)
+        assert store.parted(["g1"]) == {"g1": {"g3": "asked"}}
+        assert store.judged([one], "one") == {}
+        with store.transaction():
+            store.put_judgement(replace(said, verdict="apart"), [(two, three)])
+        assert store.parted(["g3"]) == {"g3": {"g1": "apart"}}
+
+    # who may be one
+
+    def test_a_pair_is_open_while_both_are_there_and_nobody_has_decided(self, store: Store) -> None:
+        one, two, three = three_records(store)
+        link(store, **{"1": "g1", "2": "g1"})
+        with store.transaction():
+            store.put_goldens([GoldenRow("g3", "party")])
+            store.set_links([(three, "g3")])
+            store.put_doubts([(one, three, "email:王"), (one, three, "tel:1"), (two, three, "tel:1")], [], 5)
+            store.put_doubts([(one, two, "tel:1")], [], 4)  # of one golden record: no question
+        pair = OpenPair("party", "g1", "g3", 5)
+        assert (store.count_open_pairs(), store.open_pairs(None, None, 9)) == (1, [pair])
+        assert store.open_among(["g3", "g1"]) == {("g1", "g3")}
+        assert store.open_among(["g1"]) == set()
+        assert store.twins(["g3"]) == {
+            "g3": {"g1": [(three, one, "email:王"), (three, one, "tel:1"), (three, two, "tel:1")]}
+        }
+        assert [
+            store.open_pairs(e, s, 9) for e, s in (("party", "crm"), (None, "erp"), ("product", None))
+        ] == [
+            [pair],
+            [],
+            [],
+        ]
+        said = JudgementRow("apart", "party", "g1", "g3", "", "Eve", "", at=6)
+        with store.transaction():
+            number = store.put_judgement(said, [(two, three)])
+        assert (store.count_open_pairs(), store.twins(["g1"])) == (0, {})
+        with store.transaction():
+            store.revoke_judgement(number, "Eve", "", 7)
+            store.set_links([(three, "g1")])
+        assert store.count_open_pairs() == 0
+        with store.transaction():
+            store.set_links([(three, "g3")])
+        assert store.open_pairs(None, None, 9) == [pair]
+        gone = [altered(row, status="gone") for row in store.records_by_id([three])]
+        with store.transaction():
+            store.put_records(gone)
+        assert store.open_pairs(None, None, 9) == []
+
+    def test_a_merge_by_a_system_is_open_until_it_is_decided_anew(self, store: Store) -> None:
+        one, _, three = three_records(store)
+        link(store, **{"1": "g1"})
+        with store.transaction():
+            store.set_links([(three, "g3")])
+            store.put_records(altered(row, status="gone") for row in store.records_by_id([one]))
+            store.put_judgement(
+                JudgementRow("apart", "party", "g1", "g3", "", "Eve", "", at=5), [(one, three)]
+            )
+            store.put_doubts([(one, three, "merged:shop")], [], 6)
+        assert store.count_open_pairs() == 1
+        assert store.doubts([one, three]) == set()
+        with store.transaction():
+            store.put_judgement(
+                JudgementRow("apart", "party", "g1", "g3", "", "Eve", "", at=7), [(one, three)]
+            )
+        assert store.count_open_pairs() == 0
+
+    def test_pairs_of_records_are_kept_both_ways_and_go_with_their_system(self, store: Store) -> None:
+        one, two, three = three_records(store)
+        with store.transaction():
+            store.put_doubts([(one, two, "tel:1"), (two, three, "tel:1"), (one, two, "email:a")], [], 5)
+        assert store.doubts([one]) == {(one, two, "tel:1"), (one, two, "email:a")}
+        assert store.doubts_by("tel:1", [one, two]) == {(one, two, "tel:1"), (two, one, "tel:1")}
+        with store.transaction():
+            store.put_doubts([], [(two, one, "tel:1")], 6)
+        assert store.doubts([one]) == {(one, two, "email:a")}
+        with store.transaction():
+            store.remove_system("crm")
+        assert store.doubts([two, three]) == {(two, one, "email:a")}
+        assert store.check() == []
+
+    def test_generic_keys_are_counted_by_golden_records(self, store: Store) -> None:
+        one, two, three = three_records(store)
+        link(store, **{"1": "g1", "2": "g1"})
+        with store.transaction():
+            store.set_links([(three, "g3")])
+            store.put_keys("party", {one: ["tel:1", "tel:2"], two: ["tel:1", "tel:2"], three: ["tel:1"]})
+        assert store.generic_keys(1) == [("party", "tel:1", 2)]
+        assert store.generic_keys(2) == []
 
     def test_the_journal_keeps_its_order(self, store: Store) -> None:
         with store.transaction():
@@ -1024,19 +1161,11 @@ class StoreSuite:
             store.put_writes(
                 WriteRow(n, "i", "shop", n, "g", "name", '"a"', "unset", NOW) for n in (1, 1, 2, 3)
             )
-            for kind in ("held", "doubt"):
-                store.put_notes(
-                    NoteRow(n, kind, "shop", "party", "g", "name", f"{n}", NOW) for n in (1, 2, 3)
-                )
+            store.put_notes(NoteRow(n, "held", "shop", "party", "g", "name", f"{n}", NOW) for n in (1, 2, 3))
             assert [store.prune_writes(2, 2) for _ in range(3)] == [2, 1, 0]
-            assert [store.prune_notes(2, ["doubt"], 9) for _ in range(2)] == [2, 0]
+            assert [store.prune_notes(2, 9) for _ in range(2)] == [2, 0]
         assert [row.run for n in (1, 2, 3) for row in store.writes(n, (-1, 0), 9)] == [3]
-        assert [(row.kind, row.run) for row in store.notes(None, None, 9)] == [
-            ("held", 3),
-            ("doubt", 1),
-            ("doubt", 2),
-            ("doubt", 3),
-        ]
+        assert [row.run for row in store.notes(None, None, 9)] == [3]
 
     def test_conflicts_that_wait_or_were_decided_by_a_person_are_not_forgotten(self, store: Store) -> None:
         old = ConflictRow("g", "party", "name", "1", "[]", "latest", run=1)

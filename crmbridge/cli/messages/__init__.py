@@ -6,6 +6,7 @@ Schemas.
 """
 
 from crmbridge.cli.messages.base import ErrorMessage, Message
+from crmbridge.cli.messages.identity import DuplicateMessage, GenericValueMessage, JudgementMessage
 from crmbridge.cli.messages.records import EventMessage, FoundMessage, LinkMessage, RecordMessage
 from crmbridge.cli.messages.runs import (
     ConflictMessage,
@@ -44,6 +45,9 @@ MESSAGES: tuple[type[Message], ...] = (
     LinkMessage,
     UncertainMessage,
     RulingMessage,
+    DuplicateMessage,
+    GenericValueMessage,
+    JudgementMessage,
     DeadLetterMessage,
     SystemMessage,
     PluginMessage,

@@ -40,7 +40,7 @@ class EventMessage(Message):
     at: str
     """When."""
     event: str
-    """unlinked, relinked, adopted, undone, decided or withdrawn."""
+    """unlinked, relinked, adopted, undone, told apart, merged by hand, revoked, decided or withdrawn."""
     text: str
     """What was said, by whom and why."""
 

@@ -90,6 +90,8 @@ class SummaryMessage(Message):
     """System: why it dropped out."""
     open_problems: int = 0
     """Dead letters, uncertain operations and what is parked too long, as of now."""
+    duplicates: int = 0
+    """Pairs of golden records that may be one and wait for a person: `identity duplicates`."""
     waiting: list[str] = []
     """What is parked too long, and what it waits for: the longest first, at most 100."""
     plan: str | None = None

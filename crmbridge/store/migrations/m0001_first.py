@@ -33,9 +33,21 @@ STATEMENTS = (
         PRIMARY KEY (entity, key, record_id)
     ) {rowless}""",
     "CREATE INDEX identity_keys_record ON identity_keys (record_id)",
-    """CREATE TABLE judgements (
-        one BIGINT NOT NULL, other BIGINT NOT NULL, PRIMARY KEY (one, other)
+    """CREATE TABLE doubts (
+        one BIGINT NOT NULL, other BIGINT NOT NULL, key {text} NOT NULL, since BIGINT NOT NULL,
+        PRIMARY KEY (one, other, key)
     ) {rowless}""",
+    """CREATE TABLE judgements (
+        id {id}, verdict {text} NOT NULL, entity {text} NOT NULL, one {text} NOT NULL, other {text} NOT NULL,
+        places {text} NOT NULL, said_by {text} NOT NULL, why {text} NOT NULL, at BIGINT NOT NULL,
+        moved {text} NOT NULL, revoked_at BIGINT NOT NULL, revoked_by {text} NOT NULL,
+        revoked_why {text} NOT NULL
+    )""",
+    """CREATE TABLE judged (
+        one BIGINT NOT NULL, other BIGINT NOT NULL, judgement BIGINT NOT NULL, verdict {text} NOT NULL,
+        at BIGINT NOT NULL, PRIMARY KEY (one, other, judgement)
+    ) {rowless}""",
+    "CREATE INDEX judged_judgement ON judged (judgement)",
     """CREATE TABLE goldens (
         id {text} NOT NULL PRIMARY KEY, entity {text} NOT NULL, dirty BOOLEAN NOT NULL, merged_into {text},
         updated_at BIGINT NOT NULL, doc {text} NOT NULL, decisions {text} NOT NULL
