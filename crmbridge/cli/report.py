@@ -286,6 +286,7 @@ def _tell_end(session: Session, outcome: Outcome, apply: str | None, *, differ: 
     paused = [row.name for row in session.bridge().store.systems() if row.paused]
     if paused:
         output.say(f"Left alone, since paused: {', '.join(paused)}")
+    shadows = _tell_shadows(session, outcome)
     if outcome.limit is not None:
         output.error(outcome.limit)
     elif outcome.verdict == "approval":
@@ -295,7 +296,7 @@ def _tell_end(session: Session, outcome: Outcome, apply: str | None, *, differ: 
     elif differ and not outcome.failed and not outcome.open_problems:
         output.say("Done; what the systems do not agree on is named above.")
     elif not outcome.failed and not outcome.open_problems and not outcome.duplicates:
-        output.say("All systems agree." if not paused else "The others agree.")
+        output.say("The others agree." if paused or shadows else "All systems agree.")
     elif not outcome.failed and not outcome.open_problems:
         output.say("Done; all that is linked agrees.")
     _tell_duplicates(session, outcome)
@@ -309,6 +310,18 @@ def _tell_end(session: Session, outcome: Outcome, apply: str | None, *, differ: 
         )
         for one in _waiting(outcome)[:10]:
             output.say(f"  {one}")
+
+
+def _tell_shadows(session: Session, outcome: Outcome) -> list[str]:
+    """The systems in shadow for which something is planned."""
+    planned: Counter[str] = Counter()
+    for (system, _, _), count in outcome.summary.operations.items():
+        if session.bridge().config.systems[system].mode == "shadow":
+            planned[system] += count
+    for system, count in planned.items():
+        look = session.command("systems", "agreement", system)
+        session.output.say(f"{system} is in shadow, so {count:,} operations were not sent: {look}")
+    return list(planned)
 
 
 def _waiting(outcome: Outcome) -> list[str]:

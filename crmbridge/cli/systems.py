@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from crmbridge.cli.session import Session
+from crmbridge.cli.values import value
 
 if TYPE_CHECKING:
     from crmbridge.cli.messages.systems import SystemMessage
+    from crmbridge.engine.agreement import Agreement, Verdict
 
 __all__ = ["register"]
 
 systems = typer.Typer(help="The systems, and settling what changed about them.", no_args_is_help=True)
 NAME = typer.Argument(metavar="SYSTEM", help="Its name in the config or in the state.")
+_VERDICTS: dict[Verdict, str] = {
+    "fill": "filled",
+    "change": "changed",
+    "clear": "emptied",
+    "wins": "wins",
+    "waits": "waits",
+}
+_COLUMNS = ("Field", "#Compared", "#Agree", *(f"#{title.capitalize()}" for title in _VERDICTS.values()))
 YES = typer.Option(False, "--yes", "-y", help="Do not ask.")
 
 
@@ -53,6 +63,57 @@ def _all(session: Session) -> Iterator[SystemMessage]:
             fingerprint=row.fingerprint if row else "",
             last_success=instant(row.last_success) if row else None,
             in_config=settings is not None,
+        )
+
+
+@systems.command()
+def agreement(
+    ctx: typer.Context,
+    name: str = NAME,
+    entity: str | None = typer.Option(None, "--entity", metavar="TYPE", help="Only this canonical type."),
+) -> None:
+    """Show field by field how far a system agrees with the others: before it goes live. As of the last sync;
+    nothing is read or written."""
+    from crmbridge.bridge.agreement import agreement_of
+
+    session: Session = ctx.obj
+    output = session.output
+    for found in agreement_of(session.bridge(), name, entity):
+        _emit_agreement(session, name, found)
+        output.print(output.text(f"{found.entity} in {name}", "bold"))
+        output.print(
+            f"{found.linked:,} records that another system has too, {found.only_here:,} only here, "
+            f"{found.create:,} to be created"
+        )
+        if found.fields:
+            output.print(output.table(_COLUMNS, [_cells(found, field) for field in found.fields]))
+        for (field, verdict), one in found.examples.items():
+            here, there = value(one.here), value(one.elsewhere)
+            output.print(f"  {field}, {_VERDICTS[verdict]}: {one.native_id} has {here}, against {there}")
+
+
+def _cells(found: Agreement, field: str) -> tuple[str, ...]:
+    counts = found.fields[field]
+    share = f"{found.agrees(field):.1%}"
+    return field, f"{sum(counts.values()):,}", share, *(f"{counts.get(v, 0):,}" for v in _VERDICTS)
+
+
+def _emit_agreement(session: Session, system: str, found: Agreement) -> None:
+    from crmbridge.cli.messages.systems import AgreementMessage
+
+    about: dict[str, Any] = {"system": system, "entity": found.entity}
+    whole: dict[str, Any] = {"compared": found.linked, "only_here": found.only_here, "create": found.create}
+    session.output.emit(AgreementMessage(**about, **whole))
+    for field, counts in found.fields.items():
+        examples: dict[str, Any] = {
+            verdict: [one.native_id, one.here, one.elsewhere]
+            for (name, verdict), one in found.examples.items()
+            if name == field
+        }
+        known: dict[str, Any] = dict(counts.items())
+        compared = sum(counts.values())
+        session.output.emit(
+            AgreementMessage(**about, field=field, compared=compared, examples=examples, **known)
         )
 
 

@@ -31,7 +31,7 @@ from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.store.rows import ConflictRow, DeadLetterRow, GoldenRow, IntentRow, OwedRow, RecordRow
 from crmbridge_schemas.party import country_of
 
-__all__ = ["Summary", "canonical_refs", "merge_one", "plan_dirty"]
+__all__ = ["Summary", "canonical_refs", "merge_one", "plan_dirty", "tentative"]
 
 CHUNK = 500
 OPEN = ("sent", "accepted", "uncertain")
@@ -81,6 +81,14 @@ def merge_one(run: Run, flow: Flow, golden_id: str) -> tuple[Golden, list[Link]]
     links = [link_of(row, flow.shape) for row in rows]
     refs = canonical_refs(run, flow, links)
     return merge(flow.shape, flow.policy, links, functools.partial(_canonical_ref, refs)), links
+
+
+def tentative(run: Run, flow: Flow, ids: Sequence[str]) -> Iterator[tuple[PlanInput, list[Planned]]]:
+    """What planning these golden records goes by and comes to; no operation is kept. run: of a copy of the
+    state (`Store.scratch`), as merging them saves them."""
+    batch = _Batch(run, flow, ids, Summary(), OpenLetters(run), 0)
+    for given, operations, _ in batch.planned():
+        yield given, operations
 
 
 Refs = Mapping[tuple[str, str, str], Any]
@@ -152,12 +160,9 @@ class _Batch:
     def plan(self) -> int:
         if self.flow.entity == insights.SUMMARY and self.flow.policy.source == HUB:
             insights.refresh(self.run, self.flow, self.ids)
-        self._merge_all()
-        self._find_references()
         intents: list[IntentRow] = []
-        for golden_id in self.ids:
-            operations, notes = plan(self._input(golden_id))
-            notes.extend(self.stopped.get(golden_id, ()))
+        for given, operations, notes in self.planned():
+            golden_id = given.golden_id
             self._settle_letters(golden_id, operations, notes)
             intents.extend(self._intent(one) for one in operations if self._is_sendable(one))
             self._keep_notes(golden_id, notes)
@@ -165,6 +170,15 @@ class _Batch:
         self.run.store.put_owed(self.ids, self.owed, self.waiting)
         self.run.store.clear_dirty(self.ids)
         return self.position
+
+    def planned(self) -> Iterator[tuple[PlanInput, list[Planned], list[Note]]]:
+        """Each golden record, merged and planned."""
+        self._merge_all()
+        self._find_references()
+        for golden_id in self.ids:
+            given = self._input(golden_id)
+            operations, notes = plan(given)
+            yield given, operations, [*notes, *self.stopped.get(golden_id, ())]
 
     def _is_sendable(self, planned: Planned) -> bool:
         """Not what was refused just so, and nothing that a system says which was stopped for safety."""

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from crmbridge.bridge import Bridge, Options, upkeep
+from crmbridge.bridge.agreement import agreement_of
 from crmbridge.connectors.memory import Behaviour, MemoryConnector, MemorySystem
 from crmbridge.engine import judging, linking
 from crmbridge.engine.doubts import generic_values, open_doubts
@@ -386,6 +387,15 @@ class Stage:
         with self.bridge() as bridge, bridge.ruling("identity undo") as run:
             last = [said for said in judging.judgements(run) if not said.revoked_at][-1]
             judging.undo(run, last.id, WORD)
+
+    def do_agreement(self, expected: dict[str, dict[str, Any]]) -> None:
+        """`crmbridge systems agreement`: system -> counts of records, and field -> what would happen."""
+        with self.bridge() as bridge:
+            for system, wanted in expected.items():
+                (one,) = agreement_of(bridge, system)
+                whole = {"linked": one.linked, "only_here": one.only_here, "create": one.create}
+                found = {key: count for key, count in whole.items() if count}
+                assert {**found, **one.fields} == wanted, {**found, **one.fields}
 
     def do_journal(self, expected: dict[str, list[str]]) -> None:
         """What people said about the golden records of these records: events in their order."""

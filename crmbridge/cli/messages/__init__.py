@@ -21,6 +21,7 @@ from crmbridge.cli.messages.runs import (
     WriteMessage,
 )
 from crmbridge.cli.messages.systems import (
+    AgreementMessage,
     FieldMessage,
     FindingMessage,
     PluginMessage,
@@ -50,6 +51,7 @@ MESSAGES: tuple[type[Message], ...] = (
     JudgementMessage,
     DeadLetterMessage,
     SystemMessage,
+    AgreementMessage,
     PluginMessage,
     FoundMessage,
     RecordMessage,

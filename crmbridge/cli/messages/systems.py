@@ -6,7 +6,14 @@ from typing import Any, Literal
 
 from crmbridge.cli.messages.base import Message
 
-__all__ = ["FieldMessage", "FindingMessage", "PluginMessage", "PreviewMessage", "SystemMessage"]
+__all__ = [
+    "AgreementMessage",
+    "FieldMessage",
+    "FindingMessage",
+    "PluginMessage",
+    "PreviewMessage",
+    "SystemMessage",
+]
 
 
 class FindingMessage(Message):
@@ -99,6 +106,39 @@ class SystemMessage(Message):
     """When a run last got through with it."""
     in_config: bool = True
     """The config names it."""
+
+
+class AgreementMessage(Message):
+    """How far one field of a system agrees with the other systems: `systems agreement`."""
+
+    type: Literal["agreement"] = "agreement"
+    system: str
+    """The system."""
+    entity: str
+    """The canonical type."""
+    field: str = ""
+    """The field; empty for the line about whole records."""
+    compared: int
+    """Records of this system that another one has too, and of which somebody says this field; for the line
+    about whole records, all that another system has too."""
+    agree: int = 0
+    """Nothing differs: nothing would be written."""
+    fill: int = 0
+    """Empty here; it would be filled."""
+    change: int = 0
+    """It would be changed."""
+    clear: int = 0
+    """It would be emptied."""
+    wins: int = 0
+    """Another system holds something else, and the word of this one wins."""
+    waits: int = 0
+    """A person has to decide."""
+    only_here: int = 0
+    """Records that no other system has; on the line about whole records."""
+    create: int = 0
+    """Records that would be created here; on the line about whole records."""
+    examples: dict[str, list[Any]] = {}
+    """What happens -> the first record of it: its native id, what it holds, what stands against that."""
 
 
 class PluginMessage(Message):
