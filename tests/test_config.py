@@ -13,7 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from crmbridge.config import Config, CreateWhen, Keep, Limit, Limits, Secrets, load_config
+from crmbridge.config import (
+    Config,
+    CreateWhen,
+    Keep,
+    Limit,
+    Limits,
+    Secrets,
+    check_entities,
+    check_survivorship,
+    load_config,
+)
 from crmbridge.connectors.files import FilesSettings
 from crmbridge.mapping.jsonschema import json_schemas
 from crmbridge.sdk.errors import ConfigError
@@ -136,6 +146,11 @@ SYSTEMS = "systems:\n  erp: {connector: a}\n  crm: {connector: b}\n"
             SYSTEMS + "sync: {party: {between: [erp, crm], owner: {until: x, first: a, then: erp}}}\n",
             "'a' is no system of this sync",
         ),
+        (
+            SYSTEMS
+            + "sync: {sales_order: {between: [erp, crm], owner: {until: accepted, first: erp, then: erp}}}\n",
+            "crmbridge.yaml:4:86: 'erp' is the first owner already; for one owner all along, use authority",
+        ),
         (SYSTEMS + "sync: {party: {between: [erp, crm], deletes: drop}}\n", "'keep', 'archive' or 'delete'"),
         (
             SYSTEMS + "insights: {customer_summary: {system: x, stream: y}}\n",
@@ -163,6 +178,52 @@ def test_all_wrong_names_come_at_once(tmp_path: Path) -> None:
     )
     assert "crmbridge.yaml:5:26: 'cmr'" in said
     assert "crmbridge.yaml:6:19: 'epr'" in said
+
+
+@pytest.mark.parametrize(
+    ("sync", "says"),
+    [
+        ("partys: {from: erp, to: [crm]}", "4:8: 'partys' is no entity; did you mean 'party'?"),
+        (
+            "party: {between: [erp, crm], clear: {legalname: ignore}}",
+            "4:45: 'legalname' is no field of party; did you mean 'legal_name'?",
+        ),
+        (
+            "sales_order: {between: [erp, crm], owner: {until: acepted, first: erp, then: crm}}",
+            "4:58: 'acepted' is no status of sales_order; did you mean 'accepted'?",
+        ),
+        (
+            "sales_order: {between: [erp, crm], owner: {until: xx, first: erp, then: crm}}",
+            "4:58: 'xx' is no status of sales_order; in order they are draft, quoted, placed, accepted, ",
+        ),
+        (
+            "party: {between: [erp, crm], owner: {until: accepted, first: erp, then: crm}}",
+            "4:37: party has no status, so it has no owner until one; use authority",
+        ),
+        (
+            "party: {between: [erp, crm], survivorship: {note: manaul}}",
+            "4:58: 'manaul' is no survivorship rule; did you mean 'manual'?",
+        ),
+        (
+            "party: {between: [erp, crm], survivorship: {note: longst}}",
+            "4:58: 'longst' is no survivorship rule; did you mean 'longest'?",
+        ),
+        ("party: {between: [erp, crm], survivorship: {note: longest, legal_name: latest}}", None),
+        (
+            "sales_order: {between: [erp, crm], owner: {until: accepted, first: erp, then: crm}}",
+            None,
+        ),
+    ],
+)
+def test_what_the_sync_of_an_entity_names_is_compared_with_the_entity(
+    tmp_path: Path, sync: str, says: str | None
+) -> None:
+    config = load_config(written(tmp_path, SYSTEMS + f"sync: {{{sync}}}\n"))
+    wrong = check_entities(config.settings, config.document, config.entities())
+    wrong += check_survivorship(config.settings, config.document, {"longest"})
+    assert [str(one).replace(f"{tmp_path}/crmbridge.yaml:", "")[: len(says or "")] for one in wrong] == (
+        [] if says is None else [says]
+    )
 
 
 # -- limits ------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from typing import Any, Self
 
 import crmbridge.connectors
 from crmbridge.bridge.guard import guard_state
-from crmbridge.config import Config, Secrets, load_config, raise_all
+from crmbridge.config import Config, Secrets, check_survivorship, load_config, raise_all
 from crmbridge.engine import repair, steward
 from crmbridge.engine import sync as pipeline
 from crmbridge.engine.flows import FlowMaker
@@ -121,6 +121,7 @@ class Bridge:
         entities = config.entities(plugins.schemas())
         shipped, wrong = _look_at_systems(config, plugins)
         mappings, mistakes = read_mappings(config, shipped, entities, plugins.codecs(), plugins.functions())
+        mistakes += check_survivorship(config.settings, config.document, plugins.survivorship())
         if not tolerant:
             raise_all([*wrong, *mistakes])
         redact = Redactor(config.written_secrets())

@@ -1,6 +1,6 @@
 """`crmbridge.yaml`: which systems there are, how entities travel between them, and how far a run may go."""
 
-from crmbridge.config.checks import by_place, check_entities, raise_all
+from crmbridge.config.checks import by_place, check_entities, check_survivorship, raise_all
 from crmbridge.config.limits import FirstLimits, Limit, Limits
 from crmbridge.config.load import Config, ConfigWarning, load_config
 from crmbridge.config.model import (
@@ -36,6 +36,7 @@ __all__ = [
     "SystemSettings",
     "by_place",
     "check_entities",
+    "check_survivorship",
     "load_config",
     "raise_all",
 ]

@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from crmbridge.config.model import EntitySync, Settings
+from crmbridge.config.model import EntitySync, Owner, Settings
 from crmbridge.sdk.errors import ConfigError
 from crmbridge.yamlfile import Document
+from crmbridge_schemas.base import status_field
 
-__all__ = ["by_place", "check_entities", "check_settings", "raise_all"]
+__all__ = ["by_place", "check_entities", "check_settings", "check_survivorship", "raise_all"]
 
 Loc = tuple[str | int, ...]
 Problem = tuple[Loc, str, bool]
@@ -18,6 +19,9 @@ Problem = tuple[Loc, str, bool]
 
 ONE_SOURCE = frozenset({"stock_level"})
 """Entities of which the latest change says nothing: two counts of the same shelf are never merged."""
+
+BUILTIN_RULES = frozenset({"latest", "manual"})
+"""Survivorship rules that the config may name beside the plugins'."""
 
 
 def check_settings(settings: Settings, document: Document) -> None:
@@ -51,12 +55,19 @@ def _check_sync(sync: EntitySync, systems: Collection[str], loc: Loc) -> Iterato
         for index, name in enumerate(names):
             yield from _unknown(name, taking_part, (*loc, "authority", field, index), "system of this sync")
     if sync.owner is not None:
-        for key, name in (("first", sync.owner.first), ("then", sync.owner.then)):
-            yield from _unknown(name, taking_part, (*loc, "owner", key), "system of this sync")
+        yield from _check_owner(sync.owner, taking_part, (*loc, "owner"))
+
+
+def _check_owner(owner: Owner, taking_part: Collection[str], loc: Loc) -> Iterator[Problem]:
+    for key, name in (("first", owner.first), ("then", owner.then)):
+        yield from _unknown(name, taking_part, (*loc, key), "system of this sync")
+    if owner.first == owner.then:
+        text = f"{owner.then!r} is the first owner already; for one owner all along, use authority"
+        yield (*loc, "then"), text, False
 
 
 def check_entities(settings: Settings, document: Document, entities: Mapping[str, Any]) -> list[ConfigError]:
-    """Entities and fields that the config names and that do not exist.
+    """Entities, fields and states that the config names and that do not exist.
 
     entities: canonical name -> model, custom ones included.
     """
@@ -75,9 +86,32 @@ def check_entities(settings: Settings, document: Document, entities: Mapping[str
         ):
             for field in named:
                 problems += _unknown(field, fields, (*loc, key, field), f"field of {entity}", key=True)
+        if sync.owner is not None:
+            problems += _check_until(entity, entities[entity], sync.owner.until, (*loc, "owner"))
     for name in settings.insights:
         problems += _unknown(name, entities, ("insights", name), "entity", key=True)
     return [_error(document, problem) for problem in problems]
+
+
+def _check_until(entity: str, model: Any, until: str, loc: Loc) -> Iterator[Problem]:
+    status = status_field(model)
+    if status is None:
+        yield loc, f"{entity} has no status, so it has no owner until one; use authority", True
+    elif until not in status[1]:
+        close = get_close_matches(until, status[1], n=1)
+        meant = f"did you mean {close[0]!r}?" if close else f"in order they are {', '.join(status[1])}"
+        yield (*loc, "until"), f"{until!r} is no {status[0]} of {entity}; {meant}", False
+
+
+def check_survivorship(settings: Settings, document: Document, rules: Collection[str]) -> list[ConfigError]:
+    """Survivorship rules that do not exist. rules: the plugins'."""
+    known = {*BUILTIN_RULES, *rules}
+    return [
+        _error(document, problem)
+        for entity, sync in settings.sync.items()
+        for field, rule in sync.survivorship.items()
+        for problem in _unknown(rule, known, ("sync", entity, "survivorship", field), "survivorship rule")
+    ]
 
 
 def _unknown(

@@ -16,7 +16,6 @@ from crmbridge.identity.policy import Owner, Policy
 from crmbridge.identity.shape import shape_of
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.load import Mappings
-from crmbridge.sdk.errors import ConfigError
 from crmbridge.sdk.hookspecs import SurvivorshipRule
 from crmbridge_schemas.base import Entity
 from crmbridge_schemas.registry import write_order
@@ -98,9 +97,6 @@ def _policy(
     mappings: Iterable[StreamMapping],
 ) -> Policy:
     named = {name: rules.get(rule, rule) for name, rule in sync.survivorship.items()}
-    unknown = [rule for rule in named.values() if isinstance(rule, str) and rule not in ("latest", "manual")]
-    if unknown:
-        raise ConfigError(f"sync.{entity}.survivorship: there is no rule {unknown[0]!r}")
     owner = Owner(sync.owner.first, sync.owner.until, sync.owner.then) if sync.owner else None
     return Policy(
         entity=entity,

@@ -11,12 +11,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import AwareDatetime, BaseModel
 
 from crmbridge.identity.normalize import are_other_phones, email_form, phone_form
-from crmbridge_schemas.base import Entity, FieldMeta, Money, Quantity, Ref, field_meta, list_element
+from crmbridge_schemas.base import (
+    Entity,
+    FieldMeta,
+    Money,
+    Quantity,
+    Ref,
+    field_meta,
+    list_element,
+    status_field,
+)
 
 __all__ = ["FieldShape", "ListShape", "Shape", "element_path", "shape_of"]
 
@@ -163,16 +172,8 @@ def shape_of(model: type[Entity], region: str | None = None) -> Shape:
             continue
         inner = {f: _field_shape(element, f) for f in element.model_fields if f != "id"}
         lists[name] = ListShape(name, field_meta(model, name), inner)
-    status = next((name for name, field in scalars.items() if field.meta.status), None)
-    order = _choices(model.model_fields[status].annotation) if status else ()
+    status, order = status_field(model) or (None, ())
     return Shape(model.entity_name, model, scalars, _read_in(lists, region), status, order, region)
-
-
-def _choices(annotation: Any) -> tuple[str, ...]:
-    """The values of the first Literal in an annotation."""
-    if get_origin(annotation) is Literal:
-        return tuple(get_args(annotation))
-    return next((found for part in get_args(annotation) if (found := _choices(part))), ())
 
 
 def _field_shape(model: type[BaseModel], name: str) -> FieldShape:

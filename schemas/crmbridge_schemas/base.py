@@ -59,6 +59,7 @@ __all__ = [
     "instant",
     "list_element",
     "normal_form",
+    "status_field",
 ]
 
 
@@ -362,6 +363,21 @@ def _utc(text: str) -> str:
 
 
 # -- what a model is made of --------------------------------------------------------------------
+
+
+@cache
+def status_field(model: type[BaseModel]) -> tuple[str, tuple[str, ...]] | None:
+    """The field that holds the state of a document and its values, from the first to the last; None where
+    the entity has none."""
+    name = next((name for name in model.model_fields if field_meta(model, name).status), None)
+    return (name, _choices(model.model_fields[name].annotation)) if name else None
+
+
+def _choices(annotation: Any) -> tuple[str, ...]:
+    """The values of the first Literal in an annotation."""
+    if get_origin(annotation) is Literal:
+        return tuple(get_args(annotation))
+    return next((found for part in get_args(annotation) if (found := _choices(part))), ())
 
 
 def list_element(model: type[BaseModel], name: str) -> type[Element] | None:

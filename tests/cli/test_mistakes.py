@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.conftest import CUSTOMERS, Place
+from tests.cli.conftest import CONFIG, CUSTOMERS, Place
 
 
 @pytest.mark.parametrize("instead", [None, b"no database"])
@@ -21,3 +21,14 @@ def test_a_database_file_that_is_gone_stops_its_own_system_only(agreed: Place, i
     (agreed.folder / "elsewhere.db").replace(file)
     assert agreed.run("sync").code == 0
     assert agreed.shop()[0][0] == "Anne Lee"
+
+
+def test_an_unknown_survivorship_rule_is_told_with_all_other_mistakes(place: Place) -> None:
+    place.env["COLUMNS"] = "400"
+    place.config(CONFIG + "    survivorship: {display_name: lastest}\n    authority: {nmae: [shop]}\n")
+    for command in ("sync", "check"):
+        done = place.run(command)
+        assert done.code == 2
+        told = done.out + done.err
+        assert "crmbridge.yaml:11:34: 'lastest' is no survivorship rule; did you mean 'latest'?" in told
+        assert "crmbridge.yaml:12:17: 'nmae' is no field of party" in told
