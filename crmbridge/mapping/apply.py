@@ -23,6 +23,7 @@ from crmbridge.mapping.expressions import Expression
 from crmbridge.mapping.list_rules import ListRule
 from crmbridge.mapping.paths import UNSET, put_at
 from crmbridge.mapping.plain import Plain, plain_text
+from crmbridge.mapping.references import Reference
 from crmbridge.mapping.rules import FieldRule, RuleSet
 from crmbridge_schemas.base import canonical
 from crmbridge_schemas.party import country_of
@@ -56,9 +57,13 @@ class Mapping:
     """Which native records are taken."""
     create_when: Expression | None = None
     """Which golden records may be created here; None: those that `when` and the constants fit."""
+    places: MappingOf[str, str] = field(default_factory=dict)
+    """`when`, `key` and each native field of `on_create` -> `file:line:column`."""
     also: tuple[AlsoMapping, ...] = ()
     on_create: MappingOf[str, Any] = field(default_factory=dict)
     """Native fields that every create sets besides those of the document."""
+    references: tuple[Reference, ...] = ()
+    """Those of `also` included."""
     loose: bool = False
     """Some composite is taken as the system gives it, so that its one canonical form has to be made."""
     abroad: Callable[[str], Mapping | None] | None = field(default=None, compare=False, repr=False)

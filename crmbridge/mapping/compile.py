@@ -17,6 +17,7 @@ from crmbridge.mapping.compiler import Compiler, EntityType, Target, Toolbox, su
 from crmbridge.mapping.list_rules import ListRule
 from crmbridge.mapping.rules import FieldRule, RuleSet
 from crmbridge.mapping.spec import AlsoSpec, FileSpec
+from crmbridge.mapping.vocabulary import of_model
 from crmbridge.sdk.errors import ConfigError
 from crmbridge.yamlfile import Document, Loc
 
@@ -40,7 +41,9 @@ def compile_mapping(
     parts = _common(compiler, spec, entity, ())
     parts["abroad"] = abroad if compiler.by_country else None
     if spec.create_when is not None:
-        parts["create_when"] = compiler.expression(spec.create_when, ("create_when",))
+        parts["create_when"] = compiler.canonical_expression(
+            spec.create_when, ("create_when",), of_model(entity)
+        )
     also_mappings = [
         made
         for name, also in spec.also.items()
@@ -51,6 +54,7 @@ def compile_mapping(
         stream=spec.stream,
         fingerprint=_fingerprint(compiler, spec, entity),
         also=tuple(also_mappings),
+        references=tuple(compiler.references),
         on_create=spec.on_create,
     )
     return (None if compiler.errors else mapping), compiler.errors
@@ -109,6 +113,8 @@ def _common(compiler: Compiler, spec: FileSpec | AlsoSpec, entity: EntityType, l
         "system": compiler.target.system,
         "entity": spec.entity,
         "position": compiler.at(loc),
+        "places": {name: compiler.at((*loc, name)) for name in ("when", "key")}
+        | {name: compiler.at((*loc, "on_create", name)) for name in getattr(spec, "on_create", ())},
         "model": entity,
         "fields": fields,
         "lists": lists,

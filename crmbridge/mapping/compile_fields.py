@@ -15,6 +15,7 @@ from crmbridge.mapping.compiler import Compiler, Site, suggestion
 from crmbridge.mapping.list_rules import ListRule
 from crmbridge.mapping.paths import UNSET, Path, native_key
 from crmbridge.mapping.plain import Only
+from crmbridge.mapping.references import Reference
 from crmbridge.mapping.rules import FieldRule, RuleSet
 from crmbridge.mapping.spec import CompositeSpec, EachSpec, FieldSpec, FieldsSpec
 from crmbridge.mapping.steps import (
@@ -26,6 +27,7 @@ from crmbridge.mapping.steps import (
     unreference_step,
     write_through,
 )
+from crmbridge.mapping.vocabulary import of_field
 from crmbridge.sdk.hookspecs import Codec
 from crmbridge.yamlfile import Loc
 from crmbridge_schemas.base import Value, field_meta
@@ -208,7 +210,9 @@ class _Field:
         for text, expression_text in target.items():
             loc = self.site.at("write", text)
             path = self.compiler.path(text, loc)
-            expression = self.compiler.expression(expression_text, loc)
+            expression = self.compiler.canonical_expression(
+                expression_text, loc, of_field(self.site.model, self.site.name)
+            )
             if path is not None and expression is not None:
                 parts.append((path, expression))
 
@@ -281,6 +285,8 @@ class _Field:
         stream = self.spec.ref
         if stream is not None:
             entity = field_meta(self.site.model, self.site.name).refers_to or self.site.name
+            at = self.compiler.at(self.site.at("ref"))
+            self.compiler.references.append(Reference(stream, entity, at))
             inward.append(reference_step(entity, stream))
             outward.insert(0, unreference_step(stream))
 

@@ -12,7 +12,9 @@ from pydantic import BaseModel, ValidationError
 from crmbridge.mapping.expressions import Expression, compile_expression
 from crmbridge.mapping.fieldtypes import Shape, checked_constant, mappable, shape_of
 from crmbridge.mapping.paths import UNSET, Path, parse_path
+from crmbridge.mapping.references import Reference
 from crmbridge.mapping.transforms import PHONES, CodecMaker, phone_codecs
+from crmbridge.mapping.vocabulary import Vocabulary, misspelt
 from crmbridge.sdk.errors import ConfigError
 from crmbridge.sdk.hookspecs import Codec
 from crmbridge.yamlfile import Document, Loc
@@ -91,6 +93,7 @@ class Compiler:
         self.by_country = False
         """Some phone number is read by the country of its owner."""
         self.also_keys: dict[str, Expression] = {}
+        self.references: list[Reference] = []
 
     def fail(self, loc: Loc, message: str, hint: str | None = None, *, key: bool = False) -> None:
         self.errors.append(self.document.error(loc, message, hint, of="key" if key else "value"))
@@ -116,6 +119,13 @@ class Compiler:
 
     def native_expression(self, text: str | None, loc: Loc) -> Expression | None:
         return None if text is None else self.expression(text, loc, self.target.absent)
+
+    def canonical_expression(self, text: str, loc: Loc, of: Vocabulary) -> Expression | None:
+        """One over a canonical record, or over the value of one of its fields."""
+        expression = self.expression(text, loc)
+        for problem in misspelt(expression, of) if expression is not None else ():
+            self.fail(loc, problem)
+        return expression
 
     def codecs(self, spec: Any, loc: Loc) -> list[Codec]:
         """The codecs of `as:`, in the order of reading."""

@@ -9,6 +9,7 @@ from crmbridge.mapping.apply import AlsoMapping
 from crmbridge.mapping.apply import Mapping as CompiledMapping
 from crmbridge.mapping.list_rules import ListRule
 from crmbridge.mapping.rules import FieldRule
+from crmbridge.mapping.vocabulary import misspelt, of_fields
 from crmbridge.sdk.connector import FieldInfo, Finding
 
 __all__ = ["check_against", "missing_columns"]
@@ -23,14 +24,12 @@ def check_against(
     """
     if not discovered:
         return []
-    findings: list[Finding] = []
-    rules: list[FieldRule | ListRule] = [*mapping.fields.values(), *mapping.lists.values()]
-    for rule in rules:
-        for source in rule.sources:
-            findings += _check_path(mapping, rule, source, discovered)
+    findings = [finding for one in (mapping, *mapping.also) for finding in _check_one(one, discovered)]
     for field in mapping.fields.values():
         if field.write is not None:
             findings += _check_writable(mapping, field, discovered)
+    for name, value in mapping.on_create.items():
+        findings += _check_set(mapping, name, value, discovered)
     written = {name.split(".")[0] for name in _written(mapping)} | set(mapping.on_create)
     for name, info in discovered.items():
         if creates and info.required and info.on_create and name not in written:
@@ -43,13 +42,57 @@ def check_against(
     return findings
 
 
+def _check_one(mapping: CompiledMapping, discovered: Mapping[str, FieldInfo]) -> Iterator[Finding]:
+    """What it reads, and what its conditions look at."""
+    rules: list[FieldRule | ListRule] = [*mapping.fields.values(), *mapping.lists.values()]
+    for rule in rules:
+        field = rule.field if isinstance(rule, ListRule) else rule.name
+        for source in rule.sources:
+            yield from _check_path(mapping.stream, f"{rule.position}: {field}", source, discovered)
+    record = of_fields(mapping.stream, discovered)
+    conditions = [(mapping.places["when"], "when", mapping.when, record)]
+    if isinstance(mapping, AlsoMapping):
+        conditions.append((mapping.places["key"], "key", mapping.content_key, record))
+    for one in mapping.lists.values():
+        inside = of_fields(one.native or "", _inside(one.native or "", discovered))
+        conditions.append((one.position, f"{one.field}: when", one.when, inside))
+    for position, name, expression, of in conditions:
+        for problem in misspelt(expression, of) if expression is not None else ():
+            text, _, hint = problem.partition("; ")
+            yield Finding("error", f"{position}: {name}: {text}", hint)
+
+
+def _inside(path: str, discovered: Mapping[str, FieldInfo]) -> Mapping[str, FieldInfo]:
+    """The fields of the children of a native list; nothing where they are not known."""
+    for name in path.split("."):
+        discovered = discovered[name].fields if name in discovered else {}
+    return discovered
+
+
+def _check_set(
+    mapping: CompiledMapping, name: str, value: object, discovered: Mapping[str, FieldInfo]
+) -> Iterator[Finding]:
+    """A field that every create sets."""
+    place = f"{mapping.places[name]}: on_create"
+    wrong = list(_check_path(mapping.stream, place, name, discovered))
+    yield from wrong
+    info = discovered.get(name)
+    if wrong or info is None:
+        return
+    if not info.on_create:
+        yield Finding("error", f"{place}: {mapping.stream} does not let {name!r} be written", "leave it out")
+    elif info.choices and isinstance(value, str) and value not in info.choices:
+        yield Finding("error", f"{place}: {name} is never {value!r}", _nearest(value, info.choices))
+
+
 def missing_columns(mapping: CompiledMapping, columns: Collection[str]) -> list[Finding]:
     """Which columns the mapping speaks of that a table with these columns does not have."""
     wanted: dict[str, str] = {}
     for one in (*mapping.also, mapping):
         rules: list[FieldRule | ListRule] = [*one.fields.values(), *one.lists.values()]
-        keys = [one.content_key] if isinstance(one, AlsoMapping) else [one.when]
-        wanted |= {name: one.position for key in keys if key is not None for name in key.names}
+        asked = {"when": one.when, "key": one.content_key if isinstance(one, AlsoMapping) else None}
+        for place, expression in asked.items():
+            wanted |= dict.fromkeys(expression.names if expression is not None else (), one.places[place])
         wanted |= {path: rule.position for rule in rules for path in rule.sources}
     return [
         Finding("error", f"{path!r} ({position})", _nearest(path, columns))
@@ -82,19 +125,14 @@ def _written(mapping: CompiledMapping) -> Iterator[str]:
             yield from list_rule.native_fields
 
 
-def _check_path(
-    mapping: CompiledMapping, rule: FieldRule | ListRule, path: str, discovered: Mapping[str, FieldInfo]
-) -> Iterator[Finding]:
+def _check_path(stream: str, place: str, path: str, discovered: Mapping[str, FieldInfo]) -> Iterator[Finding]:
     fields = discovered
     for name in path.split("."):
         if path in fields:  # a name that has dots itself
             return
         info = fields.get(name)
         if info is None:
-            hint = _nearest(name, fields)
-            field = rule.field if isinstance(rule, ListRule) else rule.name
-            text = f"{rule.position}: {field}: {mapping.stream} has no field {path!r}"
-            yield Finding("error", text, hint)
+            yield Finding("error", f"{place}: {stream} has no field {path!r}", _nearest(name, fields))
             return
         if not info.fields:
             return

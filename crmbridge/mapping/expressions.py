@@ -38,9 +38,11 @@ Node = Mapping[str, Any]
 class Expression:
     """A compiled expression: called with a native record or a canonical document, it gives what that says."""
 
-    def __init__(self, text: str, evaluate: Evaluate, names: frozenset[str]) -> None:
+    def __init__(self, text: str, evaluate: Evaluate, tree: Node) -> None:
         self.text = text
-        self.names = names
+        self.tree = tree
+        """Its parts as the parser gives them: `type`, `value`, `children`."""
+        self.names = frozenset(_names(tree))
         """The top-level keys that it looks at."""
         self._evaluate = evaluate
 
@@ -76,7 +78,7 @@ def compile_expression(
     except JMESPathError as error:
         raise ValueError(f"{error} in the expression {text!r}") from error
     known = {**FUNCTIONS, **(functions or {})}
-    return Expression(text, _Compiler(text, known, absent).compile(parsed), frozenset(_names(parsed)))
+    return Expression(text, _Compiler(text, known, absent).compile(parsed), parsed)
 
 
 def _names(node: Node) -> Iterator[str]:

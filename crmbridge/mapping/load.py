@@ -25,8 +25,10 @@ from crmbridge.mapping.compile import compile_mapping
 from crmbridge.mapping.compiler import EntityType, Target, Toolbox
 from crmbridge.mapping.expressions import Expression, compile_expression
 from crmbridge.mapping.paths import UNSET
+from crmbridge.mapping.references import check_references
 from crmbridge.mapping.spec import FileSpec
 from crmbridge.mapping.transforms import CodecMaker, builtin_codecs
+from crmbridge.mapping.vocabulary import Vocabulary, misspelt, of_model
 from crmbridge.sdk.connector import Stream
 from crmbridge.sdk.errors import ConfigError
 from crmbridge.sdk.hookspecs import Codec
@@ -82,7 +84,7 @@ class Mappings:
         """These mappings, now that the system says what its streams can do.
 
         Takes `absent_means` and the default of the children's ids from the capabilities. Raises ConfigError
-        for mappings of streams that do not exist.
+        for mappings of streams that do not exist, and for references that lead nowhere.
         """
         assert self.toolbox is not None
         by_name = {stream.name: stream for stream in streams}
@@ -103,6 +105,12 @@ class Mappings:
             errors += problems
             if bound is not None:
                 made.append(bound)
+        own = [mapping for mapping in made if mapping.system == system]
+        mapped: dict[str, set[str]] = {}
+        for mapping in own:
+            mapped.setdefault(mapping.stream, set()).update(one.entity for one in (mapping, *mapping.also))
+        references = [one for mapping in own for one in mapping.references]
+        errors += check_references(system, references, by_name, mapped)
         raise_all(errors)
         return replace(self, all=made)
 
@@ -180,12 +188,17 @@ def _create_rules(
     for entity, sync in config.settings.sync.items():
         for system in sync.targets:
             rule = sync.create_in(system)
-            if isinstance(rule, CreateWhen):
-                try:
-                    rules[entity, system] = compile_expression(rule.when, toolbox.functions)
-                except ValueError as error:
-                    loc = ("sync", entity, "create", system, "when")
-                    errors.append(config.document.error(loc, str(error)))
+            if not isinstance(rule, CreateWhen):
+                continue
+            by_system = isinstance(sync.create, dict)
+            loc = ("sync", entity, "create", *([system] if by_system else []), "when")
+            try:
+                made = rules[entity, system] = compile_expression(rule.when, toolbox.functions)
+            except ValueError as error:
+                errors.append(config.document.error(loc, str(error)))
+                continue
+            of = of_model(toolbox.entities[entity]) if entity in toolbox.entities else Vocabulary()
+            errors += [config.document.error(loc, problem) for problem in misspelt(made, of)]
     return rules
 
 

@@ -12,7 +12,7 @@ from crmbridge.mapping import Mappings, check_against, load_mappings
 from crmbridge.sdk.connector import Capabilities, FieldInfo, Stream
 from crmbridge.sdk.errors import ConfigError
 from crmbridge.sdk.hookspecs import Codec
-from tests.mapping.making import ENTITIES
+from tests.mapping.making import ENTITIES, Firm
 
 CONFIG = """
 systems:
@@ -273,6 +273,8 @@ def test_a_mapping_is_compared_with_the_fields_that_the_system_really_has(deploy
     fields = {
         "name": FieldInfo(),
         "type": FieldInfo(),
+        "active": FieldInfo("boolean"),
+        "company": FieldInfo(),
         "state": FieldInfo(),
         "vat": FieldInfo(required=True),
         "meta": FieldInfo("object", fields={"notes": FieldInfo()}),
@@ -295,3 +297,72 @@ def test_a_mapping_is_compared_with_the_fields_that_the_system_really_has(deploy
 
 def test_nothing_is_said_about_fields_where_nothing_is_known(deployment: Deployment) -> None:
     assert check_against(deployment.load().all[0], {}) == []
+
+
+# -- references --------------------------------------------------------------------------------
+
+ORDERS = "system: erp\nstream: orders\nentity: thing\nfields: {name: n, keepers: {each: ks, fields: %s}}\n"
+USERS = "system: erp\nstream: users\nentity: user\nfields: {name: n}\n"
+STREAMS = [Stream("rows"), Stream("orders"), Stream("users"), Stream("staff")]
+
+
+class User(Firm):
+    """What keepers and owners are."""
+
+    entity_name = "user"
+
+
+@pytest.mark.parametrize(
+    ("keepers", "users", "says"),
+    [
+        ("{keeper: {path: k, ref: users}}", USERS, None),
+        (
+            "{keeper: {path: k, ref: user}}",
+            USERS,
+            "orders.yaml:4:71: erp has no stream 'user'; did you mean 'users'?",
+        ),
+        (
+            "{keeper: {path: k, ref: xyz}}",
+            USERS,
+            "orders.yaml:4:71: erp has no stream 'xyz'; user is in users",
+        ),
+        (
+            "{keeper: {path: k, ref: rows}}",
+            USERS,
+            "orders.yaml:4:71: rows holds firm and thing, not user; user is in users",
+        ),
+        ("{keeper: {path: k, ref: staff}}", USERS, None),  # it is there, and waits for a mapping
+        ("{keeper: {path: k, ref: xyz}}", None, None),  # no user is mapped at all
+    ],
+)
+def test_a_reference_names_a_stream_that_holds_what_is_meant(
+    deployment: Deployment, keepers: str, users: str | None, says: str | None
+) -> None:
+    deployment.write("mappings/orders.yaml", ORDERS % keepers)
+    if users is not None:
+        deployment.write("mappings/users.yaml", users)
+    deployment.write("shipped/rows.yaml", SHIPPED.replace("entity: thing, key", "entity: firm, key"))
+    config = load_config(deployment.root / "crmbridge.yaml")
+    shipped = dict.fromkeys(config.systems, deployment.root / "shipped")
+    mappings = load_mappings(config, shipped, {**ENTITIES, "user": User})
+    if says is None:
+        mappings.bind("erp", STREAMS)
+        return
+    with pytest.raises(ConfigError) as caught:
+        mappings.bind("erp", STREAMS)
+    assert str(caught.value).rpartition("/")[2] == says
+
+
+def test_create_rules_name_fields_and_values_that_there_are(deployment: Deployment) -> None:
+    rule = "[erp, crm], create: {erp: {when: \"kind == 'persn' || has(roels, 'x')\"}}}"
+    deployment.write("crmbridge.yaml", CONFIG.replace("[erp, crm]}", rule))
+    error = deployment.error()
+    assert "crmbridge.yaml:6:53: kind is never 'persn'; did you mean 'person'?" in error
+    assert "crmbridge.yaml:6:53: thing has no field 'roels'; did you mean 'roles'?" in error
+    rule = '[erp, crm], create: {when: "has(nmae)"}}'
+    deployment.write("crmbridge.yaml", CONFIG.replace("[erp, crm]}", rule))
+    assert "crmbridge.yaml:6:47: thing has no field 'nmae'; did you mean 'name'?" in deployment.error()
+    deployment.write("crmbridge.yaml", CONFIG)
+    text = "system: erp\nstream: rows\nentity: thing\ncreate_when: has(roles, 'custmer')\n"
+    deployment.write("mappings/a.yaml", text)
+    assert "a.yaml:4:14: roles is never 'custmer'; did you mean 'customer'?" in deployment.error()
