@@ -2,7 +2,7 @@
 
 from crmbridge.config.checks import by_place, check_entities, check_survivorship, raise_all
 from crmbridge.config.limits import FirstLimits, Limit, Limits
-from crmbridge.config.load import Config, ConfigWarning, load_config
+from crmbridge.config.load import Config, ConfigWarning, load_config, mapping_files
 from crmbridge.config.model import (
     Create,
     CreateWhen,
@@ -38,5 +38,6 @@ __all__ = [
     "check_entities",
     "check_survivorship",
     "load_config",
+    "mapping_files",
     "raise_all",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -24,7 +24,7 @@ from crmbridge_schemas.registry import build
 if TYPE_CHECKING:
     from crmbridge.sdk.network import HttpSettings
 
-__all__ = ["Config", "ConfigWarning", "load_config"]
+__all__ = ["Config", "ConfigWarning", "load_config", "mapping_files"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -65,8 +65,30 @@ class Config:
         """The folders of mapping files that exist."""
         return [folder for one in self.settings.mappings if (folder := self.root / one).is_dir()]
 
+    def folder_mistakes(self) -> list[ConfigError]:
+        """Mapping folders that are named and are not there, and mapping files where nobody looks for them."""
+        is_named = bool(self.document.find(("mappings",)).path)
+        wrong = [
+            self.document.error(
+                ("mappings", index), f"there is no folder {self.root / one}", "correct its name"
+            )
+            for index, one in enumerate(self.settings.mappings)
+            if is_named and not (self.root / one).is_dir()
+        ]
+        folders = self.mapping_folders()
+        known = {folder.resolve() for folder in folders}
+        for below in (path for folder in folders for path in sorted(folder.iterdir()) if path.is_dir()):
+            if below.resolve() not in known and (found := mapping_files(below)):
+                hint = f"move them up, or name the folder too: mappings: [{', '.join(self._names(below))}]"
+                text = f"mapping files in a folder below the mappings are not read ({_some(found)})"
+                wrong.append(ConfigError(text, position=f"{below}:1:1", hint=hint))
+        return wrong
+
+    def _names(self, more: Path) -> list[str]:
+        return [*(str(one) for one in self.settings.mappings), str(more.relative_to(self.root))]
+
     def warnings(self) -> list[ConfigWarning]:
-        """Secrets that are written out, and certificates that are not checked."""
+        """Secrets that are written out, certificates that are not checked, and files that nobody reads."""
         found = [
             ConfigWarning(
                 str(self.document.position(loc)),
@@ -82,7 +104,23 @@ class Config:
                 found.append(
                     ConfigWarning(at, text, "give the certificate's authority: network: {ca_file: FILE}")
                 )
-        return found
+        return found + list(self._unread())
+
+    def _unread(self) -> Iterator[ConfigWarning]:
+        for index, one in enumerate(self.settings.mappings):
+            folder = self.root / one
+            if not folder.is_dir():
+                continue
+            mappings = mapping_files(folder)
+            for path in sorted(folder.iterdir()):
+                if path.is_file() and path not in mappings and not _is_aside(path):
+                    text = "this file among the mappings is not read"
+                    yield ConfigWarning(
+                        str(path), text, "a mapping's name ends in .yaml; put others elsewhere"
+                    )
+            if not mappings and self.document.find(("mappings",)).path:
+                at = str(self.document.position(("mappings", index)))
+                yield ConfigWarning(at, f"there is no mapping in {folder}", "leave the folder out here")
 
     def entities(self, plugins: Mapping[str, type[Entity]] | None = None) -> dict[str, type[Entity]]:
         """The canonical entities of this deployment: ours, the plugins', and those declared here.
@@ -156,6 +194,24 @@ class Config:
         found = self.document.find(loc).node
         own = {key: node for key, node in _items(found).items() if key in self.systems[name].own}
         return Document(Node.mapping(found.at, {k: made(n, (*loc, k)) for k, n in own.items()}, found.keys))
+
+
+def mapping_files(folder: Path) -> list[Path]:
+    """The mapping files of a folder, by name."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in (".yaml", ".yml") and path.is_file() and not _is_aside(path)
+    )
+
+
+def _is_aside(path: Path) -> bool:
+    """What editors and file managers leave behind."""
+    return path.name.startswith(".") or path.name.endswith("~")
+
+
+def _some(paths: Sequence[Path]) -> str:
+    return ", ".join(path.name for path in paths[:3]) + (", ..." if len(paths) > 3 else "")
 
 
 _OURS = tuple(SystemSettings.model_fields)

@@ -19,7 +19,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from crmbridge.config import Config, CreateWhen, check_entities, raise_all
+from crmbridge.config import Config, CreateWhen, check_entities, mapping_files, raise_all
 from crmbridge.mapping.apply import Mapping as CompiledMapping
 from crmbridge.mapping.compile import compile_mapping
 from crmbridge.mapping.compiler import EntityType, Target, Toolbox
@@ -226,10 +226,10 @@ class _Reader:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._documents: dict[Path, Document | None] = {}
-        self.errors: list[ConfigError] = []
+        self.errors: list[ConfigError] = config.folder_mistakes()
         self.written: set[tuple[str, str]] = set()
         """(system, entity) that there is a mapping for, though something in it may be wrong."""
-        self.complete = True
+        self.complete = not self.errors
         """Whether it is known for each file what it is for."""
 
     def read(self, shipped: Mapping[str, Path | None]) -> list[Source]:
@@ -258,7 +258,7 @@ class _Reader:
     def _folder(self, folder: Path | None) -> list[Document]:
         """The documents of a folder, by file name."""
         found = []
-        for path in sorted(folder.glob("*.yaml")) if folder else []:
+        for path in mapping_files(folder) if folder and folder.is_dir() else []:
             if path not in self._documents:
                 self._documents[path] = self._load(path)
             document = self._documents[path]

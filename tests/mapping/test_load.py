@@ -45,6 +45,7 @@ class Deployment:
         self.write("shipped/rows.yaml", SHIPPED)
 
     def write(self, name: str, text: str) -> None:
+        (self.root / name).parent.mkdir(exist_ok=True)
         (self.root / name).write_text(text, encoding="utf-8")
 
     def load(self) -> Mappings:
@@ -366,3 +367,57 @@ def test_create_rules_name_fields_and_values_that_there_are(deployment: Deployme
     text = "system: erp\nstream: rows\nentity: thing\ncreate_when: has(roles, 'custmer')\n"
     deployment.write("mappings/a.yaml", text)
     assert "a.yaml:4:14: roles is never 'custmer'; did you mean 'customer'?" in deployment.error()
+
+
+# -- folders -----------------------------------------------------------------------------------
+
+OWN = "system: erp\nstream: rows\nentity: thing\nfields: {name: Firma}\n"
+
+
+@pytest.mark.parametrize("name", ["a.yml", "a.YAML", "b c.yaml", "映射.yaml"])
+def test_a_mapping_is_found_by_either_ending(deployment: Deployment, name: str) -> None:
+    deployment.write(f"mappings/{name}", OWN)
+    assert deployment.load().all[0].read({"Firma": "x"}) == {"name": "x"}
+
+
+@pytest.mark.parametrize("name", [".a.yaml", "a.yaml~", "a.yaml.bak", "notes.txt"])
+def test_what_is_no_mapping_file_is_not_read(deployment: Deployment, name: str) -> None:
+    deployment.write(f"mappings/{name}", "no mapping")
+    assert deployment.load().all[0].read({"name": "x"}) == {"name": "x"}
+    warnings = load_config(deployment.root / "crmbridge.yaml").warnings()
+    told = [f"{one.position.rpartition('/')[2]}: {one.text}" for one in warnings]
+    aside = name.startswith(".") or name.endswith("~")
+    assert told == ([] if aside else [f"{name}: this file among the mappings is not read"])
+
+
+def test_mappings_in_a_folder_below_are_not_passed_over_in_silence(deployment: Deployment) -> None:
+    deployment.write("mappings/sales/a.yml", OWN)
+    deployment.write("mappings/pictures/a.png", "")
+    said = deployment.error()
+    assert said.startswith(
+        "mappings/sales:1:1: mapping files in a folder below the mappings are not read (a.yml)"
+    )
+    assert "mappings: [mappings, mappings/sales]" in said
+    deployment.write("crmbridge.yaml", CONFIG + "mappings: [mappings, mappings/sales]\n")
+    assert deployment.load().all[0].read({"Firma": "x"}) == {"name": "x"}
+
+
+def test_a_folder_of_mappings_that_is_named_has_to_be_there(deployment: Deployment) -> None:
+    deployment.write("crmbridge.yaml", CONFIG + "mappings: [mappings, maps, crmbridge.yaml]\n")
+    said = deployment.error()
+    assert "crmbridge.yaml:7:22: there is no folder maps" in said
+    assert "crmbridge.yaml:7:28: there is no folder crmbridge.yaml" in said
+
+
+def test_a_folder_of_mappings_that_nobody_named_may_be_empty_or_missing(deployment: Deployment) -> None:
+    assert load_config(deployment.root / "crmbridge.yaml").warnings() == []
+    (deployment.root / "mappings").rmdir()
+    assert len(deployment.load().all) == 2
+    assert load_config(deployment.root / "crmbridge.yaml").warnings() == []
+
+
+def test_a_folder_of_mappings_that_is_named_and_empty_is_a_warning(deployment: Deployment) -> None:
+    deployment.write("crmbridge.yaml", CONFIG + "mappings: [mappings]\n")
+    (warning,) = load_config(deployment.root / "crmbridge.yaml").warnings()
+    assert warning.text == f"there is no mapping in {deployment.root}/mappings"
+    assert warning.position.endswith("crmbridge.yaml:7:12")
