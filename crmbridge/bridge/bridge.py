@@ -29,7 +29,7 @@ from crmbridge.config import Config, Secrets, check_survivorship, load_config, r
 from crmbridge.engine import repair, steward
 from crmbridge.engine import sync as pipeline
 from crmbridge.engine.flows import FlowMaker
-from crmbridge.engine.planfile import SavedPlan, load_plan, save_plan
+from crmbridge.engine.planfile import SavedPlan, guard_place, load_plan, save_plan
 from crmbridge.engine.prune import forgotten
 from crmbridge.engine.run import Flow, Run, System, micros, told
 from crmbridge.engine.titles import titled
@@ -47,6 +47,7 @@ from crmbridge_schemas.base import Entity
 
 __all__ = ["Bridge", "Options", "load_plugins"]
 
+_IDENTITY = "identity"
 _DAY = 24 * 3600 * 1_000_000
 
 
@@ -224,6 +225,8 @@ class Bridge:
     def sync(self, options: Options = Options(), *, keep: Path | None = None) -> pipeline.Outcome:
         """Bring all systems into agreement; see `crmbridge.engine.sync`. `keep`: where a plan that a person
         has to look at is saved."""
+        if keep is not None:
+            guard_place(keep)
         with self._running("sync", self.store, options) as run:
             if options.link_only:
                 return self._ended(run, pipeline.link(run))
@@ -235,17 +238,26 @@ class Bridge:
     ) -> tuple[pipeline.Outcome, SavedPlan]:
         """What `sync` would write, and the plan, saved in `out` or else kept until the bridge is closed.
         Nothing is sent, and nothing that `sync` relies on moves."""
-        with self.store.lock("plan"), self.store.scratch() as copy:
-            run = self._run("plan", copy, options)
-            guard_state(run, self.config)
-            outcome = pipeline.plan(run)
-            path = out or self._temporary() / "plan.jsonl"
-            self._save(run, path)
-            return outcome, load_plan(path)
+        path = out or self._temporary() / "plan.jsonl"
+        guard_place(path)
+        with self.store.lock("plan"):
+            self._identify()
+            with self.store.scratch() as copy:
+                run = self._run("plan", copy, options)
+                guard_state(run, self.config)
+                outcome = pipeline.plan(run)
+                self._save(run, path)
+                return outcome, load_plan(path)
 
     def apply(self, path: Path, options: Options = Options(), *, strict: bool = False) -> pipeline.Outcome:
         """Send what a saved plan holds and is still true."""
         saved = load_plan(path)
+        if saved.state != self.store.setting(_IDENTITY):
+            raise ConfigError(
+                f"this plan was made with another state than that of {self.config.path}",
+                position=f"{path}:1:1",
+                hint="apply it where it was made, with the same --config and --env, or make a new plan",
+            )
         if saved.undo is not None:
             return self._apply_undo(saved, options, strict=strict)
         with self._running("apply", self.store, options) as run:
@@ -316,7 +328,18 @@ class Bridge:
         return outcome
 
     def _save(self, run: Run, path: Path) -> None:
-        save_plan(path, self.clock(), titled(pipeline.operations(run), run.store), {})
+        save_plan(
+            path, self.clock(), titled(pipeline.operations(run), run.store), {"state": self._identify()}
+        )
+
+    def _identify(self) -> str:
+        """What tells the state from all others; given to it when the first plan is made."""
+        known = self.store.setting(_IDENTITY)
+        if known is None:
+            known = secrets.token_hex(16)
+            with self.store.transaction():
+                self.store.put_setting(_IDENTITY, known)
+        return known
 
     def _temporary(self) -> Path:
         """A folder that goes with the bridge, and that nobody else can read."""
@@ -339,6 +362,8 @@ class Bridge:
     ) -> pipeline.Outcome:
         """A sync that first tries these dead letters again (None: all); parked and uncertain operations are
         tried by every sync."""
+        if keep is not None:
+            guard_place(keep)
         with self._running("retry", self.store, options) as run:
             found = self.store.dead_letters("open")
             repair.replay(run, [one for one in found if letters is None or one.id in letters])
@@ -351,6 +376,7 @@ class Bridge:
         Raises ConfigError where that is no longer known.
         """
         self._require_details(undone)
+        guard_place(out)
         with self.store.lock("runs undo"), self.store.scratch() as copy:
             run = self._run("runs undo", copy, Options())
             guard_state(run, self.config)
@@ -358,7 +384,8 @@ class Bridge:
             undo = repair.Undo()
             outcome = pipeline.plan(run, lambda run: repair.say_again(run, undone, at, undo))
             operations = repair.of_undone(run, pipeline.operations(run))
-            save_plan(out, self.clock(), titled(operations, copy), {"undo": [undone, at]})
+            more = {"state": self._identify(), "undo": [undone, at]}
+            save_plan(out, self.clock(), titled(operations, copy), more)
             return outcome, load_plan(out), undo
 
     def _apply_undo(self, saved: SavedPlan, options: Options, *, strict: bool) -> pipeline.Outcome:

@@ -32,3 +32,62 @@ def test_an_unknown_survivorship_rule_is_told_with_all_other_mistakes(place: Pla
         told = done.out + done.err
         assert "crmbridge.yaml:11:34: 'lastest' is no survivorship rule; did you mean 'latest'?" in told
         assert "crmbridge.yaml:12:17: 'nmae' is no field of party" in told
+
+
+# -- plan files --------------------------------------------------------------------------------
+
+
+def test_a_plan_that_cannot_be_saved_is_told_before_anything_is_read(place: Place) -> None:
+    (place.folder / "report.csv").write_text("a,b\n", encoding="utf-8")
+    for out, says in (
+        ("report.csv", "report.csv is there and is no plan, so it is not written over"),
+        ("gone/first.plan", "there is no folder gone"),
+        ("mappings", "mappings is a folder"),
+    ):
+        done = place.run("plan", "--out", out)
+        assert (done.code, done.out) == (2, "")
+        assert says in done.err
+    assert (place.folder / "report.csv").read_text(encoding="utf-8") == "a,b\n"
+
+
+def test_a_sync_does_not_write_its_plan_over_anything_else(place: Place) -> None:
+    (place.folder / "crmbridge-plan.jsonl").write_text("my notes\n", encoding="utf-8")
+    done = place.run("sync")
+    assert done.code == 2
+    assert "crmbridge-plan.jsonl is there and is no plan" in done.err
+    assert (place.folder / "crmbridge-plan.jsonl").read_text(encoding="utf-8") == "my notes\n"
+
+
+def test_a_plan_that_is_not_as_it_was_saved_writes_nothing(place: Place) -> None:
+    assert place.run("plan", "--out", "first.plan").code == 0
+    plan = place.folder / "first.plan"
+    whole = plan.read_text(encoding="utf-8")
+    lines = whole.splitlines(keepends=True)
+    for broken in (
+        "".join(lines[:-2]),
+        "".join(lines[:-1]),
+        whole.replace("Ann Lee", "Ann Lea"),
+        "No,Name\n",
+    ):
+        plan.write_text(broken, encoding="utf-8")
+        done = place.run("apply", "first.plan")
+        assert done.code == 2
+        assert "first.plan:" in done.err
+        assert "make a new plan" in done.err
+        assert place.shop() == []
+    plan.write_text(whole, encoding="utf-8")
+    assert place.run("apply", "first.plan").code == 0
+    assert len(place.shop()) == 3
+
+
+def test_a_plan_of_another_state_writes_nothing(place: Place) -> None:
+    assert place.run("plan", "--out", "first.plan").code == 0
+    (place.folder / "crmbridge.test.yaml").write_text("state: sqlite:///test.db\n", encoding="utf-8")
+    for told in ("before", "after"):
+        done = place.run("apply", "first.plan", "--env", "test")
+        assert done.code == 2, told
+        assert "first.plan:1:1: this plan was made with another state" in done.err
+        assert place.shop() == []
+        assert place.run("plan", "--out", "test.plan", "--env", "test").code == 0
+    assert place.run("apply", "test.plan").code == 2
+    assert place.run("apply", "first.plan").code == 0
