@@ -22,6 +22,8 @@ from crmbridge.store.rows import DeadLetterRow
 __all__ = ["Rejects"]
 
 LIMIT = "limits.rejects"
+REASONS = 3
+"""So many different reasons are told at once."""
 
 
 @dataclass(slots=True)
@@ -87,12 +89,20 @@ class Rejects:
         if not self.run.limits.allows("rejects", count, total, first=False):
             raise LimitError(
                 f"{self.system.name}/{self.stream}: {count} of {total} records cannot be "
-                "mapped: then the mapping is wrong, not the data",
+                f"mapped: then the mapping is wrong, not the data{self._first_reasons(accepted)}",
                 limit=LIMIT,
                 flag="--allow rejects",
-                hint="crmbridge dead-letters list shows them; correct the mapping, pass --allow rejects to "
-                f"accept those, or change {LIMIT} in crmbridge.yaml",
+                hint=f"crmbridge dead-letters list --system {self.system.name} shows them; correct the "
+                f"mapping, pass --allow rejects to accept those, or change {LIMIT} in crmbridge.yaml",
             )
+
+    def _first_reasons(self, accepted: int) -> str:
+        told = ""
+        for native_id, many, error in self.run.store.letter_reasons(*self._place, accepted, REASONS):
+            more = f" and {many - 1:,} more" if many > 1 else ""
+            reason = error.replace("\n", "\n  ")
+            told += f"\n  {self.system.name}/{self.stream}/{native_id}{more}: {reason}"
+        return told
 
 
 def _raw_text(raw: Any) -> str:

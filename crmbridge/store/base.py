@@ -362,6 +362,13 @@ class Store(Protocol):
         of them (0: none)."""
         ...
 
+    def letter_reasons(
+        self, kind: str, system: str, stream: str, after: int, number: int
+    ) -> list[tuple[str, int, str]]:
+        """Of the same letters the first errors, so many at most: (native id of the first with it, how many
+        have it, the error)."""
+        ...
+
     def count_open_letters(self) -> int: ...
 
     def dead_letter(self, letter_id: int) -> DeadLetterRow | None: ...

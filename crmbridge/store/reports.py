@@ -39,6 +39,11 @@ _REPEATED = """
 _LAST_LETTER = "SELECT max(id) FROM dead_letters"
 _OPEN_KEYS = f"SELECT scope, native_id FROM dead_letters WHERE {_OF} AND native_id AMONG :ids"
 _COUNT_OF = f"SELECT count(*), max(id) FROM dead_letters WHERE {_OF} AND id > :after"
+_REASONS = (
+    "SELECT one.native_id, alike.many, one.error FROM dead_letters one JOIN (SELECT min(id) AS id, count(*) "
+    f"AS many FROM dead_letters WHERE {_OF} AND id > :after GROUP BY error) alike ON one.id = alike.id "
+    "ORDER BY one.id LIMIT :number"
+)
 _COUNT_OPEN = "SELECT count(*) FROM dead_letters WHERE status = 'open'"
 _LETTER_OF_ID = f"{_LETTERS} WHERE id = :id"
 _SETTLE = "UPDATE dead_letters SET status = :status WHERE id = :id"
@@ -106,6 +111,12 @@ class DeadLetters:
     def count_letters(self, kind: str, system: str, stream: str, after: int) -> tuple[int, int]:
         ((count, latest),) = self.database.rows(_COUNT_OF, {**_of(kind, system, stream), "after": after})
         return count, latest or 0
+
+    def letter_reasons(
+        self, kind: str, system: str, stream: str, after: int, number: int
+    ) -> list[tuple[str, int, str]]:
+        chosen = {**_of(kind, system, stream), "after": after, "number": number}
+        return [(native_id, many, error) for native_id, many, error in self.database.rows(_REASONS, chosen)]
 
     def count_open_letters(self) -> int:
         return int(self.database.value(_COUNT_OPEN))

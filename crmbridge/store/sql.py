@@ -166,6 +166,7 @@ class SqlStore:
         self.dead_letters = letters.dead_letters
         self.open_letters = letters.open_letters
         self.count_letters = letters.count_letters
+        self.letter_reasons = letters.letter_reasons
         self.count_open_letters = letters.count_open_letters
         self.dead_letter = letters.dead_letter
         self.settle_dead_letter = letters.settle_dead_letter

@@ -1055,6 +1055,18 @@ class StoreSuite:
         assert store.count_letters("record", "shop", "customers", four) == (0, 0)
         assert store.count_open_letters() == 2
 
+    def test_the_first_errors_of_letters_are_told_each_with_how_many_have_it(self, store: Store) -> None:
+        with store.transaction():
+            first = store.put_dead_letter(letter("1", error="a"))
+            for name, error in (("2", "b"), ("3", "a"), ("4", "c"), ("5", "b"), ("6", "d")):
+                store.put_dead_letter(letter(name, error=error))
+            store.put_dead_letter(letter("7", error="a", stream="orders"))
+            store.settle_dead_letter(store.put_dead_letter(letter("8", error="a")), "dropped")
+        place = "record", "shop", "customers"
+        assert store.letter_reasons(*place, 0, 3) == [("1", 2, "a"), ("2", 2, "b"), ("4", 1, "c")]
+        assert store.letter_reasons(*place, first, 1) == [("2", 2, "b")]
+        assert store.letter_reasons("record", "crm", "customers", 0, 3) == []
+
     def test_letters_of_earlier_runs_and_times_are_settled(self, store: Store) -> None:
         with store.transaction():
             for name, run, at in (("a", 1, 9), ("b", 2, 4), ("c", 2, 5)):
