@@ -29,7 +29,8 @@ def check(ctx: typer.Context) -> None:
 
     Protection: whether a system notices that a record changed while it was being written, and whether a
     create whose answer was lost can be looked up. Precision: fields that a system stores otherwise than it
-    was sent. Coverage: fields of golden records that a system has no place for.
+    was sent. Coverage: fields of golden records that a system has no place for, and streams that no sync
+    has to do with.
     """
     from crmbridge.bridge import checks
 

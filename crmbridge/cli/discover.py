@@ -66,7 +66,7 @@ def _stream(opened: System, name: str) -> tuple[str, ...]:
     stream = opened.streams[name]
     entities = dict.fromkeys(m.entity for m in opened.mappings.get(name, ()))
     operations = ", ".join(sorted(stream.capabilities.operations)) or "read-only"
-    return name, stream.key, operations, ", ".join(entities), stream.label
+    return name, stream.key, operations, ", ".join(entities) or "(nothing)", stream.label
 
 
 def _known(opened: System, stream: str) -> str:

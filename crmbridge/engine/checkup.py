@@ -7,7 +7,7 @@ Everything here only reads: the system's own `check` and `discover`, and what ea
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +23,10 @@ __all__ = ["CheckLine", "Topic", "examine", "examine_access"]
 Topic = Literal[
     "config", "plugins", "state", "access", "capabilities", "protection", "precision", "coverage", "mapping"
 ]
+
+
+SHOWN = 10
+"""So many streams are named that nothing maps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +77,29 @@ def examine(
                 yield _line(finding, "mapping", system.name, name)
         for mapping in written:
             yield from _precision(system, mapping, stream, discovered)
+    yield from _left_alone(system, by_entity)
     for flow in by_entity.values():
         yield from _altered(system.name, flow, altered)
         if system.name in flow.targets:
             yield from _coverage(system, flow, held.get(flow.entity, frozenset()))
+
+
+def _left_alone(system: System, flows: Collection[str]) -> Iterator[CheckLine]:
+    """Streams that no sync has to do with."""
+    mapped = {name: {m.entity for m in system.mappings.get(name, ())} for name in system.streams}
+    unmapped = [name for name, entities in mapped.items() if not entities]
+    if unmapped:
+        text = f"nothing maps {_some(unmapped)}"
+        yield CheckLine("ok", "coverage", text, system=system.name)
+    for name, entities in mapped.items():
+        if entities and not entities & set(flows):
+            text = f"is mapped to {', '.join(sorted(entities))}, which no sync: names"
+            yield CheckLine("ok", "coverage", text, system=system.name, stream=name)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _line(finding: Finding, topic: Topic, system: str, stream: str = "") -> CheckLine:
