@@ -164,9 +164,7 @@ class Bridge:
                     f"there is no system {name!r} in {self.config.path}", hint=f"there are {known}"
                 )
             kind = _kind(self.config, self.plugins, name)
-            wrong = self.config.settings_mistakes(name, kind.settings_model)
-            if wrong is not None:
-                raise wrong
+            raise_all(_wrong_settings(self.config, name, kind))
             secrets = self._secrets()
             own = self.config.system_settings(name, kind.settings_model, secrets)
             self._connectors[name] = kind(own, self._context(name, store or self.store))
@@ -458,9 +456,20 @@ def _look_at_systems(config: Config, plugins: Plugins) -> tuple[dict[str, Path |
             wrong.append(error)
             continue
         shipped[name] = kind.mappings
-        mistake = config.settings_mistakes(name, kind.settings_model)
-        wrong += [mistake] if mistake is not None else []
+        wrong += _wrong_settings(config, name, kind)
     return shipped, wrong
+
+
+def _wrong_settings(config: Config, name: str, kind: type[Connector]) -> list[ConfigError]:
+    """What is wrong with the settings of a system, as far as it shows without secrets."""
+    mistake = config.settings_mistakes(name, kind.settings_model)
+    wrong = [mistake] if mistake is not None else []
+    system = config.systems[name]
+    if not kind.speaks_http and "network" in system.model_fields_set:
+        text = f"systems.{name}.network: {system.connector} does not speak HTTP, so nothing would heed this"
+        hint = "leave it out; how a database is reached stands in its url"
+        wrong.append(config.document.error(("systems", name, "network"), text, hint, of="key"))
+    return wrong
 
 
 def _kind(config: Config, plugins: Plugins, name: str) -> type[Connector]:

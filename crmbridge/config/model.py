@@ -76,7 +76,8 @@ class _Part(BaseModel):
 
 
 class NetworkSettings(_Part):
-    """How the network is reached; by default as environment variables and certificates of the machine say."""
+    """How the network is reached; by default as environment variables and certificates of the machine say.
+    Only for connectors that speak HTTP: files and databases refuse it."""
 
     proxy: str | None = None
     """`http://user:password@host:port`; "" for no proxy even where the environment names one."""

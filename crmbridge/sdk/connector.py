@@ -399,6 +399,8 @@ class Connector(ABC):
     """What stands below `systems: NAME:` in the config, without `connector` and `mode`."""
     mappings: ClassVar[Path | None] = None
     """A folder of mapping files (`*.yaml`) that come with the connector."""
+    speaks_http: ClassVar[bool] = True
+    """Whether it goes by `context.http`. False, for files and databases: `network:` is a mistake there."""
 
     def __init__(self, settings: Any, context: Context) -> None:
         self.settings = settings

@@ -91,3 +91,39 @@ def test_a_plan_of_another_state_writes_nothing(place: Place) -> None:
         assert place.run("plan", "--out", "test.plan", "--env", "test").code == 0
     assert place.run("apply", "test.plan").code == 2
     assert place.run("apply", "first.plan").code == 0
+
+
+# -- what nobody asked for ---------------------------------------------------------------------
+
+
+def test_streams_that_no_sync_has_to_do_with_are_told_where_one_looks_and_not_in_each_run(
+    agreed: Place,
+) -> None:
+    for name in ("extra", "goods"):
+        (agreed.folder / "sales" / f"{name}.csv").write_text("sku,title\n1,x\n", encoding="utf-8")
+    mapping = "system: sales\nstream: goods\nentity: product\nfields: {name: title}\n"
+    (agreed.folder / "mappings" / "goods.yaml").write_text(mapping, encoding="utf-8")
+    check = agreed.run("check", "--json")
+    told = [(line["stream"], line["text"]) for line in check.of("finding") if line["topic"] == "coverage"]
+    assert ("", "nothing maps extra") in told
+    assert ("goods", "is mapped to product, which no sync: names") in told
+    (row,) = (line for line in agreed.run("discover", "sales").out.splitlines() if "extra" in line)
+    assert "(nothing)" in row
+    done = agreed.run("sync", "-v")
+    assert done.code == 0
+    assert "extra" not in done.out + done.err
+
+
+@pytest.mark.parametrize("command", ["sync", "check", "discover"])
+@pytest.mark.parametrize(("system", "line", "kind"), [("sales", 5, "files"), ("shop", 6, "sql")])
+def test_network_settings_where_nothing_would_heed_them(
+    place: Place, system: str, line: int, kind: str, command: str
+) -> None:
+    place.env["COLUMNS"] = "400"
+    place.config(CONFIG.replace(f"{{connector: {kind},", f"{{connector: {kind}, network: {{verify: false}},"))
+    done = place.run(command, *([system] if command == "discover" else []))
+    assert done.code == 2
+    text = f"systems.{system}.network: {kind} does not speak HTTP, so nothing would heed this"
+    told = done.out + done.err
+    assert text in told
+    assert f"crmbridge.yaml:{line}:" in told

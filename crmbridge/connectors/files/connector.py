@@ -61,6 +61,7 @@ class FilesConnector(Connector):
     """See the module's docstring; the settings are `FilesSettings`."""
 
     settings_model: ClassVar[type[BaseModel]] = FilesSettings
+    speaks_http = False
     settings: FilesSettings
 
     def __init__(self, settings: FilesSettings, context: Context) -> None:

@@ -46,6 +46,7 @@ class MemoryConnector(Connector):
     """Speaks to a `MemorySystem`."""
 
     settings_model = MemorySettings
+    speaks_http = False
     systems: dict[str, MemorySystem] = {}  # noqa: RUF012 - the one place where a config finds a system in memory
 
     def __init__(self, settings: MemorySettings, context: Context) -> None:

@@ -41,6 +41,7 @@ class SqlConnector(Connector):
     """Reads and writes the tables of one database."""
 
     settings_model = SqlSettings
+    speaks_http = False
 
     def __init__(self, settings: SqlSettings, context: Context) -> None:
         super().__init__(settings, context)
