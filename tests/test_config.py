@@ -383,6 +383,25 @@ def test_no_secret_is_in_an_error_about_the_setting_that_holds_it(tmp_path: Path
         (f'api_key: "{CANARY}"', ["systems.erp.api_key"]),
         (f'url: "https://ann:{CANARY}@host/x"', ["systems.erp.url"]),
         (f'auth: {{client_secret: "{CANARY}"}}', ["systems.erp.auth.client_secret"]),
+        (f"pwd: {CANARY}", ["systems.erp.pwd"]),
+        (f"db_passwd: {CANARY}", ["systems.erp.db_passwd"]),
+        (f"pass: {CANARY}", ["systems.erp.pass"]),
+        (f"consumer_key: {CANARY}", ["systems.erp.consumer_key"]),
+        (f"consumerSecret: {CANARY}", ["systems.erp.consumerSecret"]),
+        (f"apiKey: {CANARY}", ["systems.erp.apiKey"]),
+        (f"private_key: {CANARY}", ["systems.erp.private_key"]),
+        (f"oauth: {{refresh_token: {CANARY}}}", ["systems.erp.oauth.refresh_token"]),
+        (f"headers: {{X-API-Key: {CANARY}}}", ["systems.erp.headers.X-API-Key"]),
+        (f"headers: {{Authorization: Bearer {CANARY}}}", ["systems.erp.headers.Authorization"]),
+        (f"tokens: [a, {CANARY}]", ["systems.erp.tokens.0", "systems.erp.tokens.1"]),
+        (f'url: "https://host/x?a=b&api_key={CANARY}"', ["systems.erp.url"]),
+        (f"dsn: Server=x;User Id=ann;Pwd={CANARY};Timeout=3", ["systems.erp.dsn"]),
+        (f'password: "$${{{CANARY}"', ["systems.erp.password"]),
+        ("token: 123456", ["systems.erp.token"]),
+        ("network: {client_key: secret/key.pem, ca_file: ca.pem}", []),
+        ("bypass: 1, monkey: 2, token_url: x, password_file: y, pass_through: z", []),
+        ('url: "https://host/x?a=b&api_key=${env:KEY}"', []),
+        ("files: {tokens: {file: tokens.csv, key: token}}", []),
         ('password: "${env:PW}"', []),
         ('url: "https://ann:${env:PW}@host/x"', []),
         ("key: customer_no", []),
@@ -394,9 +413,36 @@ def test_a_secret_that_is_written_out_is_a_warning_without_the_secret(
 ) -> None:
     warnings = config_with(tmp_path, own).warnings()
     assert [warning.text.partition(":")[0] for warning in warnings] == places
+    secrets = config_with(tmp_path, own).written_secrets()
+    assert any(CANARY in secret for secret in secrets) == (CANARY in own)
     for warning in warnings:
         assert CANARY not in str(warning)
         assert warning.position.startswith(f"{tmp_path}/crmbridge.yaml:2:")
+
+
+def test_a_setting_that_its_connector_calls_a_secret_is_one_under_any_name(tmp_path: Path) -> None:
+    class Till(BaseModel):
+        pin: SecretStr
+        seal: SecretStr | None = Field(None, alias="stamp")
+        name: str = ""
+
+    config = config_with(tmp_path, f'pin: 8341, stamp: "{CANARY}", name: till')
+    assert config.written_secrets({"erp": Till}) == ["8341", CANARY]
+    told = [one.text.partition(":")[0] for one in config.warnings({"erp": Till})]
+    assert told == ["systems.erp.pin", "systems.erp.stamp"]
+    assert config_with(tmp_path, 'pin: "${env:PIN}"').written_secrets({"erp": Till}) == []
+
+
+def test_names_that_are_no_settings_of_systems_hold_no_secrets(tmp_path: Path) -> None:
+    text = SYSTEMS + "custom_fields: {party: {password: text}}\n"
+    text += "sync: {party: {between: [erp, crm], authority: {api_key: [erp]}}}\n"
+    config = load_config(written(tmp_path, text))
+    assert (config.warnings(), config.written_secrets()) == ([], [])
+
+
+def test_a_password_in_the_address_of_the_state_is_a_secret(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, f"state: postgresql://u:{CANARY}@db/x\n{SYSTEMS}"))
+    assert config.written_secrets() == [CANARY]
 
 
 def test_certificates_that_are_not_checked_are_a_warning(tmp_path: Path) -> None:

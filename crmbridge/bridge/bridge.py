@@ -23,6 +23,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+from pydantic import BaseModel
+
 import crmbridge.connectors
 from crmbridge.bridge.guard import guard_state
 from crmbridge.config import Config, Secrets, check_survivorship, load_config, raise_all
@@ -45,7 +47,7 @@ from crmbridge.store.rows import ConflictRow, RunRow
 from crmbridge.store.sql import open_store
 from crmbridge_schemas.base import Entity
 
-__all__ = ["Bridge", "Options", "load_plugins"]
+__all__ = ["Bridge", "Options", "load_plugins", "settings_models"]
 
 _IDENTITY = "identity"
 _DAY = 24 * 3600 * 1_000_000
@@ -125,7 +127,7 @@ class Bridge:
         mistakes += check_survivorship(config.settings, config.document, plugins.survivorship())
         if not tolerant:
             raise_all([*wrong, *mistakes])
-        redact = Redactor(config.written_secrets())
+        redact = Redactor(config.written_secrets(settings_models(config, plugins)))
         secrets = Secrets(os.environ, config.root, redact.add)
         store = open_store(config.state_url(secrets), now=lambda: micros(clock()))
         told = mistakes if tolerant else None
@@ -458,6 +460,16 @@ def _look_at_systems(config: Config, plugins: Plugins) -> tuple[dict[str, Path |
         shipped[name] = kind.mappings
         wrong += _wrong_settings(config, name, kind)
     return shipped, wrong
+
+
+def settings_models(config: Config, plugins: Plugins) -> dict[str, type[BaseModel]]:
+    """System -> the settings of its connector, where there is one of that name."""
+    known = plugins.connectors()
+    return {
+        name: known[system.connector].settings_model
+        for name, system in config.systems.items()
+        if system.connector in known
+    }
 
 
 def _wrong_settings(config: Config, name: str, kind: type[Connector]) -> list[ConfigError]:

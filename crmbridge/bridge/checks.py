@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from crmbridge.bridge.bridge import Bridge
+from crmbridge.bridge.bridge import Bridge, settings_models
 from crmbridge.bridge.guard import fingerprint
 from crmbridge.config import by_place
 from crmbridge.engine import checkup
@@ -20,7 +20,7 @@ NOTES = 100_000
 
 def check(bridge: Bridge) -> Iterator[CheckLine]:
     """Everything that can be said without reading or writing records, a line each."""
-    for warning in bridge.config.warnings():
+    for warning in bridge.config.warnings(settings_models(bridge.config, bridge.plugins)):
         yield CheckLine("warning", "config", f"{warning.position}: {warning.text}", warning.hint)
     for failure in bridge.plugins.failures:
         yield CheckLine("error", "plugins", f"{failure.plugin}: {failure.error}", exit_code=1)

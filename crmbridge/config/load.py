@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from crmbridge.config.checks import check_settings
 from crmbridge.config.model import Settings, SystemSettings
-from crmbridge.config.secrets import Secrets, literal_secrets, secret_in
+from crmbridge.config.secrets import Secrets, literal_secrets
 from crmbridge.sdk.errors import ConfigError
 from crmbridge.sdk.redact import Redactor
 from crmbridge.yamlfile import Document, load, mistakes, validate
@@ -87,15 +87,18 @@ class Config:
     def _names(self, more: Path) -> list[str]:
         return [*(str(one) for one in self.settings.mappings), str(more.relative_to(self.root))]
 
-    def warnings(self) -> list[ConfigWarning]:
-        """Secrets that are written out, certificates that are not checked, and files that nobody reads."""
+    def warnings(self, models: Mapping[str, type[BaseModel]] = {}) -> list[ConfigWarning]:
+        """Secrets that are written out, certificates that are not checked, and files that nobody reads.
+
+        models: system -> its connector's settings.
+        """
         found = [
             ConfigWarning(
                 str(self.document.position(loc)),
                 f"{'.'.join(map(str, loc))}: a secret is written out here",
                 "keep it elsewhere and refer to it: ${env:NAME}, ${file:PATH} or ${keyring:SERVICE/NAME}",
             )
-            for loc in literal_secrets(self.document.data)
+            for loc in self._literal_secrets(models)
         ]
         for name, system in self.systems.items():
             if not system.network.verify:
@@ -156,10 +159,15 @@ class Config:
             said["proxy"] = proxy if isinstance(proxy, str) else proxy.get_secret_value()
         return HttpSettings(**said)
 
-    def written_secrets(self) -> list[str]:
-        """Secrets that are written out: no output may show them either."""
-        places = literal_secrets(self.document.data)
-        return [secret_in(str(self.document.find(loc).node.value)) for loc in places]
+    def written_secrets(self, models: Mapping[str, type[BaseModel]] = {}) -> list[str]:
+        """Secrets that are written out: no output may show them either. models: as in `warnings`."""
+        return [secret for some in self._literal_secrets(models).values() for secret in some]
+
+    def _literal_secrets(
+        self, models: Mapping[str, type[BaseModel]]
+    ) -> dict[tuple[str | int, ...], list[str]]:
+        named = [("systems", name, key) for name, model in models.items() for key in _secret_fields(model)]
+        return literal_secrets(self.document.data, named)
 
     def system_settings(self, name: str, model: type[M], secrets: Secrets) -> M:
         """The connector's own settings of a system, secrets resolved. Raises ConfigError with the position.
@@ -216,6 +224,13 @@ def _some(paths: Sequence[Path]) -> str:
 
 _OURS = tuple(SystemSettings.model_fields)
 """Settings of a system that are not its connector's."""
+
+
+def _secret_fields(model: type[BaseModel]) -> Iterator[str]:
+    """The settings that a connector declares to be secrets, as they are written."""
+    for name, field in model.model_fields.items():
+        if "SecretStr" in str(field.annotation):
+            yield field.alias or name
 
 
 def _refers(node: Node) -> bool:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
+from crmbridge.sdk.redact import is_secret_name
 from crmbridge.yamlfile import Document, Loc
 
-__all__ = ["Secrets", "literal_secrets", "secret_in"]
+__all__ = ["Secrets", "literal_secrets"]
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([a-z]+):([^}]*)\}")
-_SECRET_NAME = re.compile(
-    r"(password|passwd|passphrase|token|secret|credentials?|(api|access|private|secret|auth|client|account)_?key)$",
-    re.IGNORECASE,
-)
 _URL_PASSWORD = re.compile(r"://[^/\s:@]*:(?P<password>[^/\s@]+)@")
+_PARAMETER = re.compile(r"(?:^|[?&;\s])\s*(?P<name>[\w .-]+?)\s*=\s*(?P<value>[^&;\s]+)")
+"""Of a URL's query, or of a connection string: `Server=x;Pwd=y`."""
+_FILES = frozenset({"ca_file", "client_certificate", "client_key"})
+"""Settings of the network that name files."""
 _MAX_FILE = 65_536
 
 
@@ -115,28 +116,40 @@ def _machine_keyring(service: str, user: str) -> str | None:
         raise LookupError(f"the keyring cannot be read ({type(error).__name__})") from None
 
 
-def literal_secrets(data: Any, loc: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """The places of secrets that are written out instead of referred to."""
-    if isinstance(data, dict):
-        for key, value in data.items():
-            at = (*loc, key)
-            if isinstance(value, dict | list):
-                yield from literal_secrets(value, at)
-            elif value not in (None, "", True, False) and _is_literal(str(key), str(value)):
-                yield at
-    elif isinstance(data, list):
-        for index, value in enumerate(data):
-            yield from literal_secrets({"": value} if isinstance(value, str) else value, (*loc, index))
+def literal_secrets(data: Any, named: Collection[Loc] = ()) -> dict[tuple[str | int, ...], list[str]]:
+    """The places in a config of secrets that are written out instead of referred to, and the secrets.
+
+    named: further places that hold a secret, whatever they are called.
+    """
+    found = {}
+    for loc, value in _scalars(data, ()):
+        if loc[:1] not in (("systems",), ("state",)) or (loc[-2:-1] == ("network",) and loc[-1] in _FILES):
+            continue
+        name = next((part for part in reversed(loc) if isinstance(part, str)), "")
+        whole = is_secret_name(name) or loc in named
+        secrets = [part for part in ([value] if whole else _secrets_in(value)) if not _refers(part)]
+        if secrets:
+            found[loc] = [secret.replace("$${", "${") for secret in secrets]
+    return found
 
 
-def secret_in(value: str) -> str:
-    """The secret part of a value that was written out: the password of a URL, else all of it."""
-    found = _URL_PASSWORD.search(value)
-    return found["password"] if found else value
+def _scalars(data: Any, loc: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if isinstance(data, dict | list):
+        for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+            yield from _scalars(value, (*loc, key))
+    elif data not in (None, "") and not isinstance(data, bool):
+        yield loc, str(data)
 
 
-def _is_literal(key: str, value: str) -> bool:
-    if _SECRET_NAME.search(key):
-        return "${" not in value
-    found = _URL_PASSWORD.search(value)
-    return found is not None and "${" not in found["password"]
+def _secrets_in(value: str) -> Iterator[str]:
+    """The passwords inside of a URL or a connection string."""
+    in_url = _URL_PASSWORD.search(value)
+    if in_url:
+        yield in_url["password"]
+    for found in _PARAMETER.finditer(value):
+        if is_secret_name(found["name"]):
+            yield found["value"]
+
+
+def _refers(text: str) -> bool:
+    return any(match.group(1) is not None for match in _REFERENCE.finditer(text))

@@ -9,10 +9,29 @@ from collections.abc import Iterable, Mapping
 from threading import Lock
 from urllib.parse import quote, quote_plus
 
-__all__ = ["Redactor"]
+__all__ = ["Redactor", "is_secret_name", "may_be_secret_name"]
 
 MASK = "***"
+_SECRET_NAME = re.compile(
+    r"(password|passwd|passphrase|passcode|pwd|(?<![a-z])pass|token|secret|credential|bearer|authorization"
+    r"|(api|access|private|secret|auth|client|account|consumer|shared|signing|encryption|application|app"
+    r"|master|license|subscription|service|storage|session)[-_ ]?key)s?$",
+    re.IGNORECASE,
+)
+_MAYBE_SECRET_NAME = re.compile(
+    "pass(w|phrase|code|$)|pwd|token|secret|credential|bearer|authorization|cookie|keys?$", re.IGNORECASE
+)
 _SECRET_HEADER = re.compile(r"auth|token|key|secret|cookie|session|passw|signature", re.IGNORECASE)
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a setting of this name holds a secret: `password`, `consumer_key`, `db_pwd`."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def may_be_secret_name(name: str) -> bool:
+    """The same with less certainty: reason enough to show no value in a message (`key`)."""
+    return _MAYBE_SECRET_NAME.search(name) is not None
 
 
 class Redactor:

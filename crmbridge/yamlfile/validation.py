@@ -12,11 +12,11 @@ from pydantic.errors import PydanticUserError
 from pydantic_core import ErrorDetails
 
 from crmbridge.sdk.errors import ConfigError
+from crmbridge.sdk.redact import may_be_secret_name
 from crmbridge.yamlfile.document import Document, Loc, Node, Position
 
 MAX_PROBLEMS = 50
 
-_SECRET_KEY = re.compile("passw|passphrase|token|secret|credential|authorization|cookie|key$", re.IGNORECASE)
 _SECRET_URL = re.compile(r"://[^/\s]*@")
 _PREFIXES = re.compile("^(Value error, |Assertion failed, |Input (?=should|was))")
 _REASONS = {
@@ -205,7 +205,7 @@ def _secrets(node: Node, path: _Path) -> Iterator[str]:
 
 
 def _looks_secret(part: str | int) -> bool:
-    return isinstance(part, str) and _SECRET_KEY.search(part) is not None
+    return isinstance(part, str) and may_be_secret_name(part)
 
 
 def _json_schema(model: type[BaseModel]) -> dict[str, Any]:

@@ -14,6 +14,10 @@ from crmbridge.sdk.hookspecs import hookimpl
 
 class OddSettings(BaseModel):
     password: SecretStr | None = None
+    consumer_key: str = ""
+    pwd: str = ""
+    pin: SecretStr | None = None
+    url: str = ""
     does: str = ""
     marker: Path | None = None
     instance: str = "odd-1"
@@ -54,6 +58,9 @@ class OddConnector(Connector):
 
     def _misbehave(self) -> None:
         secret = self.settings.password.get_secret_value() if self.settings.password else ""
+        pin = self.settings.pin.get_secret_value() if self.settings.pin else ""
+        others = f"{self.settings.consumer_key} {self.settings.pwd} {self.settings.url} {pin}".strip()
+        secret = f"{secret} {others}" if others else secret
         logging.getLogger("odd").warning("logging in with %s", secret)
         if self.settings.does == "auth":
             raise AuthError(f"the password {secret} is refused", hint=f"not {secret}")

@@ -41,6 +41,30 @@ def test_no_output_holds_a_secret(
         assert form not in everything
 
 
+def test_no_output_holds_a_secret_that_was_written_out_under_whatever_name(
+    place: Place, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path_factory.mktemp("kept")
+    monkeypatch.setattr("tempfile.tempdir", str(kept))
+    canaries = ["canary-consumer", "canary-pwd", "canary-query", "canary-pin"]
+    settings = 'consumer_key: canary-consumer, pwd: canary-pwd, pin: canary-pin, url: "http://x/?api_key=canary-query"'
+    for does in ("auth", "fatal", "crash", "", "auth, pages: wrong", "auth, pwds: canary-pwd"):
+        place.odd(f"does: {does}, {settings}")
+        said = []
+        for command in (["check"], ["sync", "-vv", "--debug"], ["sync", "--json"], ["discover", "odd"]):
+            done = place.run(*command)
+            said += [done.out, done.err]
+        said += [path.read_text() for path in kept.iterdir()]
+        said += [path.read_text() for path in place.folder.glob("bridge.log")]
+        assert [canary for canary in canaries if canary in "\n".join(said)] == []
+    place.odd(f"does: auth, {settings}")
+    done = place.run("check", "--json")
+    told = [line["text"] for line in done.of("finding") if "a secret is written out" in line["text"]]
+    assert [text.split(": ")[1] for text in told] == [
+        f"systems.odd.{name}" for name in ("consumer_key", "pwd", "pin", "url")
+    ]
+
+
 def test_a_secret_that_was_written_out_is_masked_and_warned_of(place: Place) -> None:
     place.odd("does: fatal")
     path = place.folder / "crmbridge.yaml"
