@@ -23,7 +23,8 @@ class FileSettings(BaseModel):
 
     A list with a title above the names of its columns wants `header`: the row in which the names are. In a
     workbook a number, date or truth value is written as one wherever such a value stands, in the cell or
-    above it, and keeps the cell's format; leading zeros and what else a number would lose stay text.
+    above it, and keeps the cell's format; leading zeros and what else a number would lose stay text. A number
+    in a cell that is formatted `00000` is read as it is shown, zeros included, and written as a number again.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -13,10 +13,10 @@ from openpyxl.utils.datetime import from_excel, to_excel
 
 from crmbridge.connectors.files.formulas import is_formula
 from crmbridge.connectors.files.table import Worded, blank_to_none, iso_moment, plain_number
-from crmbridge.connectors.files.xlsxstyles import Styles
+from crmbridge.connectors.files.xlsxstyles import Styles, is_padding
 from crmbridge.connectors.files.xmlbytes import text_content
 
-__all__ = ["MAX_TEXT", "cell_writer", "shown"]
+__all__ = ["MAX_TEXT", "cell_writer", "padded", "shown"]
 
 MAX_TEXT = 32_767
 """Characters that Excel keeps in one cell."""
@@ -49,6 +49,14 @@ def shown(value: object) -> Any:
     return str(value)
 
 
+def padded(value: object, code: str) -> object:
+    """What `shown` gave, with the zeros that a format such as `00000` puts before a number: who numbers
+    customers or writes postal codes so means the zeros, and other systems have them as text."""
+    if type(value) is int and value >= 0 and is_padding(code):
+        return str(value).zfill(len(code))
+    return value
+
+
 def _character(match: re.Match[str]) -> str:
     code = int(match[1], 16)
     return match[0] if 0xD800 <= code <= 0xDFFF else chr(code)
@@ -74,7 +82,11 @@ def cell_writer(styles: Styles, epoch: datetime) -> Callable[[str, str, int | No
     def write(prefix: str, reference: str, style: int | None, kind: str, value: object) -> str:
         if isinstance(value, str):
             form = styles.kind(style or 0)
-            value = _typed(value, form if form == "text" else kind or form)
+            width = styles.padding(style or 0)
+            if width and not isinstance(value, Worded):
+                value = _unpadded(value, width)
+            else:
+                value = _typed(value, form if form == "text" else kind or form)
         moment = _serial(value, epoch) if isinstance(value, str) and styles.is_date(style or 0) else ""
         content = _content(prefix, value, moment)
         if content.startswith(' t="inlineStr"') and isinstance(value, str) and is_formula(value):
@@ -98,6 +110,16 @@ def _typed(text: str, kind: str) -> object:
     if kind == "n":
         number = text.typed if isinstance(text, Worded) else _NUMBER.fullmatch(text) and Decimal(text)
         return number if isinstance(number, Decimal) and _is_exact(number) else text
+    return text
+
+
+def _unpadded(text: str, width: int) -> object:
+    """The number that is shown as this text with so many digits; the text itself where there is none."""
+    if blank_to_none(text) is None:
+        return None
+    if text.isascii() and text.isdigit() and str(int(text)).zfill(width) == text:
+        number = Decimal(text)
+        return number if _is_exact(number) else text
     return text
 
 

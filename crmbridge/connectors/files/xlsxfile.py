@@ -23,7 +23,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from crmbridge.connectors.files.settings import FileSettings
 from crmbridge.connectors.files.table import Changes, DamagedError, Row
-from crmbridge.connectors.files.xlsxcells import MAX_TEXT, cell_writer, shown
+from crmbridge.connectors.files.xlsxcells import MAX_TEXT, cell_writer, padded, shown
 from crmbridge.connectors.files.xlsxnew import add_sheet, extend_tables, new_package, recalculate, totals_row
 from crmbridge.connectors.files.xlsxpackage import BROKEN_ZIP, Package
 from crmbridge.connectors.files.xlsxsheet import SheetEdit, edit_sheet
@@ -75,7 +75,8 @@ class XlsxTable:
                     computed.append(name)
                 if cell is None:
                     continue
-                data[name] = shown(cell.value)
+                value = shown(cell.value)
+                data[name] = padded(value, cell.number_format) if type(value) is int else value
                 # An error or a formula that was never computed says nothing; None would say "empty".
                 if cell.data_type == "e" or (is_formula and cell.value is None):
                     del data[name]

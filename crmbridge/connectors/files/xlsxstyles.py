@@ -10,10 +10,18 @@ from crmbridge.connectors.files.table import DamagedError
 from crmbridge.connectors.files.xlsxpackage import Package
 from crmbridge.connectors.files.xmlbytes import Element, append_child, local, set_attributes
 
-__all__ = ["Styles"]
+__all__ = ["Styles", "is_padding"]
 
 # Some countries' short dates have numbers of their own (ECMA-376, 18.8.30), all without a format code.
 _LOCAL_DATES = frozenset([*range(27, 37), *range(50, 59)])
+
+
+_PADDING = re.compile("0{2,}")
+
+
+def is_padding(code: str) -> bool:
+    """Whether a format only puts zeros before a whole number: `00000`."""
+    return _PADDING.fullmatch(code) is not None
 
 
 class Styles:
@@ -27,6 +35,7 @@ class Styles:
         self._quoted: dict[int, int] = {}
         self._dates: dict[int, bool] = {}
         self._kinds: dict[int, str] = {}
+        self._paddings: dict[int, int] = {}
         self._formats = 0
         if self._part:
             self._load()
@@ -46,6 +55,8 @@ class Styles:
             number = int(element.attributes.get("numFmtId", "0"))
             code = codes.get(number) or BUILTIN_FORMATS.get(number, "")
             self._dates[index] = number in _LOCAL_DATES or is_date_format(code)
+            if is_padding(code):
+                self._paddings[index] = len(code)
             if self._dates[index] or code == "@":
                 self._kinds[index] = "text"
             elif re.search("[0#?]", code):
@@ -59,6 +70,10 @@ class Styles:
         """What typed digits become in this format: `n`, a number, as in `#,##0.00`, or `text`, which in dates
         they stay; empty where the format does not say."""
         return self._kinds.get(style, "")
+
+    def padding(self, style: int) -> int:
+        """How many digits a whole number has at least in this format, by zeros before it; else 0."""
+        return self._paddings.get(style, 0)
 
     def quoted(self, style: int) -> int:
         """The same format, marked so that text does not become a formula when a person edits the cell."""

@@ -113,3 +113,64 @@ def test_other_files_keep_the_words(files):
     assert (
         write(stream, "update", "1", {"Price": "5,50"}, Price=Decimal("5.50")).record.data["Price"] == "5,50"
     )
+
+
+# -- keys that are numbers ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def numbered(files):
+    """Customer numbers as people keep them: numbers, numbers shown with zeros, and text."""
+    book = Workbook()
+    sheet = book.active
+    sheet.append(["No", "Zip", "Name"])
+    for row in ([123, 1067, "plain"], [124, 1067, "padded"], ["00125", "01067", "text"]):
+        sheet.append(row)
+    sheet["A3"].number_format = sheet["B2"].number_format = sheet["B3"].number_format = "00000"
+    book.save(files.root / "n.xlsx")
+    return files.stream("n", key="No")
+
+
+def raw(stream: Any) -> list[list[Any]]:
+    sheet = load_workbook(stream.connector.context.root / "n.xlsx").active
+    return [[cell.value for cell in row] for row in sheet.iter_rows(min_row=2)]
+
+
+def test_a_number_that_is_shown_with_zeros_is_read_with_them(numbered):
+    assert {key: row["Zip"] for key, row in numbered.rows().items()} == {
+        "123": "01067",
+        "00124": "01067",
+        "00125": "01067",
+    }
+
+
+@pytest.mark.parametrize(("key", "row"), [("123", 0), ("00124", 1), ("00125", 2)])
+def test_a_row_is_found_by_its_key_as_text_and_no_cell_changes_its_type(numbered, key, row):
+    before = raw(numbered)
+    result = write(numbered, "update", key, {"No": key, "Name": "new"})
+    assert result.status == "done"
+    assert result.record.native_id == key
+    assert raw(numbered) == [[*cells[:2], "new"] if i == row else cells for i, cells in enumerate(before)]
+
+
+@pytest.mark.parametrize(
+    ("written", "cell"),
+    [("02067", 2067), ("123456", 123456), ("2067", "2067"), ("002067", "002067"), ("D-2067", "D-2067")],
+)
+def test_what_is_shown_alike_is_a_number_and_all_else_stays_text(numbered, written, cell):
+    result = write(numbered, "update", "123", {"Zip": written})
+    assert result.record.data["Zip"] == written
+    assert raw(numbered)[0][1] == cell
+
+
+def test_a_new_row_among_padded_numbers_gets_one(files):
+    book = Workbook()
+    book.active.append(["No", "Zip", "Name"])
+    book.active.append([124, 1067, "padded"])
+    book.active["A2"].number_format = "00000"
+    book.save(files.root / "n.xlsx")
+    stream = files.stream("n", key="No")
+    for key in ("00126", "127", "123456"):
+        assert write(stream, "create", None, {"No": key, "Name": "x"}).record.native_id == key
+    assert [row[0] for row in raw(stream)] == [124, 126, "127", 123456]
+    assert set(stream.rows()) == {"00124", "00126", "127", "123456"}
