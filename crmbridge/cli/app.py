@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,27 +56,39 @@ def _global_first(args: Sequence[str]) -> list[str]:
     return [*ours, *rest]
 
 
-def _without_types(command: Any, ctx: Any) -> None:
-    """Help shows no type behind a flag, since nothing follows it: of a command and those below it."""
+def _tidy(command: Any, ctx: Any) -> None:
+    """Help shows no types behind flags and arguments, no braces around what is needed, and paragraphs
+    without the line breaks of our sources: of a command and those below it."""
     help_option = command.get_help_option(ctx)
     for param in [*command.params, *([help_option] if help_option else [])]:
         if getattr(param, "is_flag", False) or getattr(param, "count", False):
             param.metavar = ""
+        elif param.param_type_name == "argument":
+            param.display_type_rich = lambda ctx: None
+            param._usage_display_name = functools.partial(_usage, param)  # noqa: SLF001 - no other way in
+    if command.help:
+        paragraphs = inspect.cleandoc(command.help).split("\n\n")
+        command.help = "\n\n".join(" ".join(one.split()) for one in paragraphs)
     for below in getattr(command, "commands", {}).values():
-        _without_types(below, ctx)
+        _tidy(below, ctx)
+
+
+def _usage(argument: Any) -> str:
+    name = argument.metavar + ("..." if argument.nargs != 1 else "")
+    return name if argument.required else f"[{name}]"
 
 
 class _Root(TyperGroup):
     """The top of the command line."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        _without_types(self, ctx)
+        _tidy(self, ctx)
         super().format_help(ctx, formatter)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
         if command is not None:
-            _without_types(command, ctx)
+            _tidy(command, ctx)
         return name, command, rest
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

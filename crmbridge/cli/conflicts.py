@@ -72,7 +72,7 @@ def show(ctx: typer.Context, conflict: int = ID) -> None:
 def decide(  # noqa: PLR0913 - one for each option
     ctx: typer.Context,
     conflict: int = ID,
-    value: str | None = typer.Argument(None, metavar="[VALUE]", help="The value; JSON for amounts."),
+    value: str | None = typer.Argument(None, metavar="VALUE", help="The value; JSON for amounts."),
     *,
     take: str | None = typer.Option(
         None, "--take", metavar="SYSTEM", help="The value that this system said."

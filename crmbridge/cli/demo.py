@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 def demo(
     ctx: typer.Context,
     folder: Path | None = typer.Argument(
-        None, metavar="[DIR]", help="Write the folder there for you to play with; without: tell the story."
+        None, metavar="DIR", help="Write the folder there for you to play with; without: tell the story."
     ),
 ) -> None:
     """Three small systems of a tea company become one: see it, or get the folder to play with."""

@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 def discover(
     ctx: typer.Context,
     system: str = SYSTEM,
-    stream: str | None = typer.Argument(None, metavar="[STREAM]", help="One object type: list its fields."),
+    stream: str | None = typer.Argument(None, metavar="STREAM", help="One object type: list its fields."),
 ) -> None:
     """List the streams of a system, or the fields of one."""
     session: Session = ctx.obj

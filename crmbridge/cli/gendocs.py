@@ -108,7 +108,8 @@ def _commands(group: Any, path: str) -> Iterator[str]:
 
 
 def _argument(parameter: Any) -> str:
-    return str(parameter.metavar or parameter.name.upper().rstrip("_"))
+    name = f"{parameter.metavar}{'...' if parameter.nargs != 1 else ''}"
+    return name if parameter.required else f"[{name}]"
 
 
 def _options(command: Any) -> Iterator[str]:

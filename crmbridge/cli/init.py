@@ -25,6 +25,8 @@ __all__ = ["config_text", "register"]
 
 SCHEMA = "crmbridge.schema.json"
 MAPPING_SCHEMA = "mapping.schema.json"
+FOR_TESTS = frozenset({"memory"})
+"""Connectors that keep nothing: nobody has such a system."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 Answers = dict[str, tuple[str, dict[str, str]]]
@@ -38,7 +40,9 @@ def register(app: typer.Typer) -> None:
 
 def init(
     ctx: typer.Context,
-    folder: Path = typer.Argument(Path(), metavar="[DIR]", help="Where to write; here by default."),
+    folder: Path = typer.Argument(
+        Path(), metavar="DIR", show_default=False, help="Where to write; here by default."
+    ),
     force: bool = typer.Option(False, "--force", help="Write over a config that is there."),
 ) -> None:
     """Ask for your systems and write a commented crmbridge.yaml, with the schemas that editors help by."""
@@ -51,7 +55,7 @@ def init(
     path = folder / CONFIG
     if path.exists() and not force:
         raise ConfigError(f"{path} exists already", hint="edit it, or pass --force to write over it")
-    connectors = load_plugins().connectors()
+    connectors = {name: kind for name, kind in load_plugins().connectors().items() if name not in FOR_TESTS}
     try:
         with raising():
             answers = _ask(connectors, folder)

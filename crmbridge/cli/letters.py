@@ -32,7 +32,7 @@ def retry(ctx: typer.Context, allow: list[str] = ALLOW) -> None:
     raise typer.Exit(try_again(ctx.obj, "retry", None, allow))
 
 
-IDS = typer.Argument(metavar="ID...", help="The ids that `dead-letters list` shows.")
+IDS = typer.Argument(metavar="ID", help="The ids that `dead-letters list` shows.")
 
 
 @letters.command("list")

@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 def find(
     ctx: typer.Context,
     text: list[str] = typer.Argument(
-        metavar="TEXT...",
+        metavar="TEXT",
         help="A name in any script, a phone number, an e-mail, a number of an order or customer.",
     ),
     limit: int = typer.Option(20, "--limit", "-n", metavar="N", min=1, help="How many hits at most."),
@@ -156,7 +156,7 @@ def _show(session: Session, found: Customer360) -> None:
 def explain(
     ctx: typer.Context,
     id_: str = ID,
-    field: str | None = typer.Argument(None, metavar="[FIELD]", help="One field; without: all of them."),
+    field: str | None = typer.Argument(None, metavar="FIELD", help="One field; without: all of them."),
 ) -> None:
     """Tell where a field's value comes from, which rule decided, and what lost.
 

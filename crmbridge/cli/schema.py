@@ -18,7 +18,7 @@ def schema(
     ctx: typer.Context,
     name: str | None = typer.Argument(
         None,
-        metavar="[NAME]",
+        metavar="NAME",
         help="An entity, a connector, `config`, `mapping` or `output`; without: list them.",
     ),
 ) -> None:

@@ -82,7 +82,7 @@ def plan(
 
 def apply(
     ctx: typer.Context,
-    file: Path = typer.Argument(help="A plan that plan --out or a stopped sync saved."),
+    file: Path = typer.Argument(metavar="FILE", help="A plan that plan --out or a stopped sync saved."),
     strict: bool = typer.Option(False, "--strict", help="Write nothing if any of it is no longer true."),
     allow: list[str] = ALLOW,
 ) -> None:

@@ -120,8 +120,8 @@ def _emit_agreement(session: Session, system: str, found: Agreement) -> None:
 @systems.command()
 def rename(
     ctx: typer.Context,
-    old: str = typer.Argument(help="The name in the state."),
-    new: str = typer.Argument(help="The name in the config."),
+    old: str = typer.Argument(metavar="OLD", help="The name in the state."),
+    new: str = typer.Argument(metavar="NEW", help="The name in the config."),
 ) -> None:
     """The config calls a system otherwise: keep its links under the new name."""
     from crmbridge.bridge import upkeep
@@ -159,7 +159,7 @@ def rebind(ctx: typer.Context, name: str = NAME, yes: bool = YES) -> None:
 def recover(
     ctx: typer.Context,
     name: str | None = typer.Argument(
-        None, metavar="[SYSTEM]", help="The system that was set back to a backup; without: the state was."
+        None, metavar="SYSTEM", help="The system that was set back to a backup; without: the state was."
     ),
     yes: bool = YES,
 ) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from crmbridge.cli.app import app
 from crmbridge.engine.operations import Change, Planned, encode
 from crmbridge.identity.link import Statement
 from crmbridge.store.rows import IntentRow
@@ -586,6 +590,14 @@ def test_init_asks_and_what_it_writes_is_understood(place: Place) -> None:
     assert "--force" in again.err
 
 
+def test_init_offers_systems_that_people_have(place: Place) -> None:
+    done = place.run("init", "one", typed="list\nmemory\nfiles\n../sales\n\n")
+    assert done.code == 0, done.out
+    assert "There are connectors for files, sql" in done.out
+    assert "memory" not in done.out.replace("The connector of list: memory", "")
+    assert "connector: files" in (place.folder / "one" / "crmbridge.yaml").read_text()
+
+
 def test_init_with_one_system_is_a_config_and_an_end_of_input_is_an_interruption(place: Place) -> None:
     assert place.run("init", "one", typed="list\nfiles\n../sales\n\n").code == 0
     listed = place.run("--config", "one/crmbridge.yaml", "discover", "list")
@@ -625,12 +637,31 @@ def test_completion_is_there_whatever_the_shell_of_the_tests(place: Place) -> No
     assert place.run().out.split() == ["sync", "systems"]
 
 
-@pytest.mark.parametrize("command", ["", "sync", "runs undo", "uncertain"])
-def test_help_shows_no_types_behind_flags(place: Place, command: str) -> None:
-    helped = place.run(*command.split(), "--help").out
-    flags = [line for line in helped.splitlines() if "--" in line]
-    assert flags
-    assert not [line for line in flags if "<" in line]
+def every_command(group: Any, *above: str) -> Iterator[tuple[str, ...]]:
+    yield above
+    for name, command in getattr(group, "commands", {}).items():
+        yield from every_command(command, *above, name)
+
+
+@pytest.mark.parametrize("command", list(every_command(get_command(app))), ids=" ".join)
+def test_help_reads_like_text_for_people(place: Place, command: tuple[str, ...]) -> None:
+    place.env["COLUMNS"] = "400"
+    done = place.run(*command, "--help")
+    assert done.code == 0
+    assert not re.search("<|[{}]|\\[\\[|default: \\.\\]", done.out)
+    assert all(
+        line.rstrip(" │").endswith((".", "]", "help.")) for line in done.out.splitlines() if "│" in line
+    )
+
+
+def test_usage_shows_what_is_needed_and_what_may_be_left_out(place: Place) -> None:
+    for command, usage in (
+        ("discover", "crmbridge discover [OPTIONS] SYSTEM [STREAM]"),
+        ("find", "crmbridge find [OPTIONS] TEXT..."),
+        ("init", "crmbridge init [OPTIONS] [DIR]"),
+        ("systems rename", "crmbridge systems rename [OPTIONS] OLD NEW"),
+    ):
+        assert f"Usage: {usage} " in place.run(*command.split(), "--help").out
 
 
 def test_every_command_has_help(place: Place) -> None:
