@@ -7,6 +7,7 @@ so that all is closed. During a run what was begun is finished first.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -50,6 +51,13 @@ def end_at_once() -> None:
     for number in SIGNALS:
         signal.signal(number, _leave)
     sys.unraisablehook = _leave_instead
+    atexit.register(_ignore)
+
+
+def _ignore() -> None:
+    """All is done, and its exit code stands: Python takes a moment to clear up, with no handler of ours."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

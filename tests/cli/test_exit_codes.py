@@ -207,6 +207,19 @@ def test_a_second_signal_does_not_wait_for_a_system_that_hangs(place: Place) -> 
     process.communicate()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_comes_when_all_is_done_changes_nothing(place: Place, number: signal.Signals) -> None:
+    late = place.folder / "late"
+    late.mkdir()
+    text = f"import atexit, os\natexit.register(lambda: os.kill(os.getpid(), {number.value}))\n"
+    (late / "sitecustomize.py").write_text(text)  # imported first, so that its handler runs last
+    place.path.insert(0, str(late))
+    process = place.process("check")
+    out, told = process.communicate(timeout=20)
+    assert (process.returncode, told) == (0, "")
+    assert "Ready" in out
+
+
 WAITING = "import pathlib, time\npathlib.Path({marker!r}).write_text('here')\ntime.sleep(60)\n"
 
 
