@@ -25,6 +25,9 @@ class FileSettings(BaseModel):
     workbook a number, date or truth value is written as one wherever such a value stands, in the cell or
     above it, and keeps the cell's format; leading zeros and what else a number would lose stay text. A number
     in a cell that is formatted `00000` is read as it is shown, zeros included, and written as a number again.
+
+    A row that is taken out is a deleted record. A column that marks rows as deleted says nothing by itself,
+    whatever stands in it: `when:` in the mapping leaves such rows out, which deletes nothing elsewhere.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from crmbridge.connectors.sql.columntimes import ColumnTimes, column_times, keeps_text
 from crmbridge.connectors.sql.database import BrokenText, Database
+from crmbridge.connectors.sql.deleted import is_deleted
 from crmbridge.connectors.sql.keyset import Position, beyond, bound_value, capped, plausible, stepped_back
 from crmbridge.connectors.sql.source import Child, Source
 from crmbridge.connectors.sql.values import BadValueError, Values
@@ -187,12 +188,17 @@ class Reader:
             for child, found in zip(source.children, lists, strict=True):
                 data[child.name] = found.of(self.values.native_id(source.key, key))
             version = self._version(source, data)
+            deleted = source.deleted is not None and self._is_deleted(source, data[source.deleted.name])
         except BadValueError as error:
             return Reject(position, f"{error}; correct it in the database", _raw(source, row), scope)
         modified = self._modified(source, row)
-        if source.deleted is not None and _is_deleted(source, data[source.deleted.name]):
+        if deleted:
             return Tombstone(native_id, scope, at=modified, archived=True)
         return Record(native_id, data, version=version, modified=modified, scope=scope)
+
+    def _is_deleted(self, source: Source, value: Any) -> bool:
+        assert source.settings.deleted is not None
+        return is_deleted(source.settings.deleted.column, value, source.settings.deleted.values)
 
     def _version(self, source: Source, data: dict[str, Any]) -> str | None:
         if source.version is not None:
@@ -435,13 +441,6 @@ def _in(columns: Sequence[sa.ColumnElement[Any]], keys: Sequence[Key]) -> sa.Col
     if len(columns) == 1:
         return columns[0].in_([key[0] for key in keys])
     return sa.tuple_(*columns).in_(keys)
-
-
-def _is_deleted(source: Source, value: Any) -> bool:
-    assert source.settings.deleted is not None
-    if source.settings.deleted.values:
-        return value in source.settings.deleted.values
-    return value not in (None, False, 0, "")
 
 
 def _raw(source: Source, row: Row) -> dict[str, Any]:

@@ -83,8 +83,11 @@ class DeletedSettings(_Settings):
     column: str
     """Its name."""
     values: tuple[Any, ...] = ()
-    """The values that mean deleted. Without them: anything but NULL, false, 0 and empty text. The
-    first one is what an archive writes; without one: true, 1 or the present time, by the type."""
+    """The values that mean deleted, compared as text; all others, and NULL, do not. Without them: NULL,
+    blank text, false, 0 (`n`, `no`, `off`) and the date 0000-00-00 do not; true, other numbers, `y`, `yes`,
+    `on`, `x`, `deleted` and every date or time do. A row with any other text is a dead letter, and neither
+    changed nor deleted anywhere, until it is said here what it means. The first value is what an archive
+    writes; without one: true, 1 or the present time, by the type."""
 
 
 class StreamSettings(_Settings):
@@ -111,6 +114,7 @@ class StreamSettings(_Settings):
     """How far back every pull reads again, for changes that were committed late: seconds for a time,
     days for a date, steps for a number. Default: 10 seconds, 1 day, 1000 steps."""
     deleted: Annotated[DeletedSettings, BeforeValidator(_as_deleted, str | DeletedSettings)] | None = None
+    """The column that marks rows as deleted, or more about it: see `deleted:` below."""
     version: str | None = None
     """A column that changes with every write, for optimistic locking. Without it, the row is compared."""
     touch: Columns = ()

@@ -317,6 +317,24 @@ class SqlSuite:
         assert shop.execute("SELECT state FROM items WHERE id = 1") == [("old",)]
         assert push(connector, "items", Operation("b", "update", "1", {"gone": None}))[0].status == "conflict"
 
+    def test_an_odd_mark_of_a_deleted_row_is_asked_about_and_deletes_nothing(self, shop: Shop) -> None:
+        shop.create("CREATE TABLE items (id {id}, gone VARCHAR(20), name VARCHAR(9))")
+        marks = [None, "", "  ", "0", "N", "false", "nein", "Y", "2026-03-01 10:00:00", "0000-00-00"]
+        for number, mark in enumerate(marks, 1):
+            shown = "NULL" if mark is None else f"'{mark}'"
+            shop.execute(f"INSERT INTO items VALUES ({number}, {shown}, 'x')")
+        connector = shop.open({"items": {"table": "items", "deleted": "gone", "write": True}})
+        (page,) = everything(connector, "items")
+        assert {stone.native_id for stone in page.tombstones} == {"8", "9"}
+        (reject,) = page.rejects
+        assert reject.position == "7"
+        assert "gone holds a text that may or may not mean deleted" in reject.reason
+        assert records([page]).keys() == {"1", "2", "3", "4", "5", "6", "10"}
+        said = shop.open({"items": {"table": "items", "deleted": {"column": "gone", "values": ["NEIN", 0]}}})
+        (page,) = everything(said, "items")
+        assert {stone.native_id for stone in page.tombstones} == {"4", "7"}
+        assert page.rejects == []
+
     def test_composite_keys_page_resume_and_are_found(self, shop: Shop) -> None:
         shop.create(
             "CREATE TABLE prices (sku VARCHAR(9), list INTEGER, price NUMERIC(9,2), PRIMARY KEY (sku, list))"
