@@ -7,6 +7,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,9 @@ class Plugins:
                 return found
         known = self.connectors()
         broken = [f"{f.plugin} failed to load: {f.error}" for f in self.failures]
-        hint = f"there are {', '.join(sorted(known))}; others are installed with pip"
+        close = get_close_matches(name, known, n=1)
+        meant = f"did you mean {close[0]!r}? " if close else ""
+        hint = f"{meant}there are {', '.join(sorted(known))}; others are installed with pip"
         raise ConfigError("; ".join([f"there is no connector {name!r}", *broken]), hint=hint)
 
     def codecs(self) -> dict[str, Codec]:

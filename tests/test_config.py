@@ -162,7 +162,22 @@ SYSTEMS = "systems:\n  erp: {connector: a}\n  crm: {connector: b}\n"
         ),
         (SYSTEMS + "limits: {deletes: 120%}\n", "at most 100%"),
         (SYSTEMS + "timezone: Mars/Olympus\n", "crmbridge.yaml:4:11: timezone: should be an IANA time zone"),
-        (SYSTEMS + "country: Germany\n", "crmbridge.yaml:4:10: country"),
+        (
+            SYSTEMS + "timezone: Europe/Berln\n",
+            "Berlin or UTC; did you mean 'Europe/Berlin'?, not 'Europe/Berln'",
+        ),
+        (
+            SYSTEMS + "country: Germany\n",
+            "crmbridge.yaml:4:10: country: should be a country code: two capital",
+        ),
+        (
+            SYSTEMS + "sync: {party: {between: erp}}\n",
+            "sync.party.between: should be a list, not 'erp'; write [erp]",
+        ),
+        (
+            SYSTEMS + "sync:\n  party:\n    between: erp, crm\n",
+            "crmbridge.yaml:6:14: sync.party.between: should be a list, not 'erp, crm'; write [erp, crm]",
+        ),
         (SYSTEMS + "sync: {a: 1, a: 2}\n", "crmbridge.yaml:4:14"),
     ],
 )

@@ -129,7 +129,10 @@ class Bridge:
             raise_all([*wrong, *mistakes])
         redact = Redactor(config.written_secrets(settings_models(config, plugins)))
         secrets = Secrets(os.environ, config.root, redact.add)
-        store = open_store(config.state_url(secrets), now=lambda: micros(clock()))
+        try:
+            store = open_store(config.state_url(secrets), now=lambda: micros(clock()))
+        except ConfigError as error:
+            raise config.document.error(("state",), error.message, error.hint) from error
         told = mistakes if tolerant else None
         return cls(config, plugins, entities, mappings, store, redact, clock, sleep, mistakes=told)
 
@@ -169,7 +172,8 @@ class Bridge:
             raise_all(_wrong_settings(self.config, name, kind))
             secrets = self._secrets()
             own = self.config.system_settings(name, kind.settings_model, secrets)
-            self._connectors[name] = kind(own, self._context(name, store or self.store))
+            with _placing(self.config, name):
+                self._connectors[name] = kind(own, self._context(name, store or self.store))
         return self._connectors[name]
 
     def _secrets(self) -> Secrets:
@@ -194,7 +198,8 @@ class Bridge:
     def system(self, name: str) -> System:
         """One system, opened and bound to its mappings. Raises the connector's error."""
         connector = self.connector(name)
-        streams = {stream.name: stream for stream in connector.streams()}
+        with _placing(self.config, name):
+            streams = {stream.name: stream for stream in connector.streams()}
         try:
             self.mappings = self.mappings.bind(name, list(streams.values()))
         except ConfigError as error:
@@ -460,6 +465,15 @@ def _look_at_systems(config: Config, plugins: Plugins) -> tuple[dict[str, Path |
         shipped[name] = kind.mappings
         wrong += _wrong_settings(config, name, kind)
     return shipped, wrong
+
+
+@contextmanager
+def _placing(config: Config, name: str) -> Iterator[None]:
+    """What a connector finds wrong with its settings gets its place in the config."""
+    try:
+        yield
+    except ConfigError as error:
+        raise config.placed(name, error) from error
 
 
 def settings_models(config: Config, plugins: Plugins) -> dict[str, type[BaseModel]]:

@@ -196,6 +196,18 @@ class Config:
             return None
         return ConfigError(f"systems.{name}: {found.message}", position=found.position, hint=found.hint)
 
+    def placed(self, name: str, error: ConfigError) -> ConfigError:
+        """What a connector found wrong with its settings, with the place of the setting that it speaks of."""
+        if error.position is not None:
+            return error
+        words = re.findall(r"\w+", error.message)[:_WORDS]
+        ways = [
+            self.document.find(("systems", name, *above, *words)) for above in ((), ("streams",), ("files",))
+        ]
+        best = max(ways, key=lambda found: len(found.path))
+        said = error.message if words[:1] == [name] else f"systems.{name}: {error.message}"
+        return ConfigError(said, position=str(best.key_at), hint=error.hint)
+
     def _own_part(self, name: str, made: Callable[[Node, Loc], Node]) -> Document:
         """The settings that are the connector's own, each made by `made` of what is written."""
         loc = ("systems", name)
@@ -222,6 +234,8 @@ def _some(paths: Sequence[Path]) -> str:
     return ", ".join(path.name for path in paths[:3]) + (", ..." if len(paths) > 3 else "")
 
 
+_WORDS = 20
+"""So many words of an error may name the setting that it is about."""
 _OURS = tuple(SystemSettings.model_fields)
 """Settings of a system that are not its connector's."""
 

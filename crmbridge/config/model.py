@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -42,7 +43,9 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (OSError, LookupError, ValueError) as error:
-        raise ValueError("should be an IANA time zone such as Europe/Berlin or UTC") from error
+        close = get_close_matches(name, available_timezones(), n=1)
+        meant = f"; did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"should be an IANA time zone such as Europe/Berlin or UTC{meant}") from error
     return name
 
 
@@ -58,9 +61,7 @@ SystemName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$"), Aft
 
 def _country(value: str) -> str:
     if re.fullmatch("[A-Z]{2}", value) is None:
-        raise ValueError(
-            f"{value!r} is no country code: two capital letters as in ISO 3166-1, such as DE or CN"
-        )
+        raise ValueError("should be a country code: two capital letters as in ISO 3166-1, such as DE or CN")
     return value
 
 

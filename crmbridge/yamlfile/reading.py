@@ -148,6 +148,8 @@ class _Composer:
         self._name = name
         self._anchors: dict[str, Node] = {}
         self._aliased = 0
+        self._long_quote: tuple[_Mark, _Mark] | None = None
+        """Where the last text in quotes begins and ends that goes on over several lines."""
 
     def document(self) -> Node:
         with self._syntax_errors():
@@ -226,6 +228,9 @@ class _Composer:
         return Decimal(text) if _DECIMAL.fullmatch(text) else text
 
     def _text(self, event: ScalarEvent) -> str:
+        start, end = event.start_mark, event.end_mark
+        if event.style in ("'", '"') and start and end and start.line < end.line:
+            self._long_quote = start, end
         if not _SURROGATE.search(event.value):
             return event.value
         try:  # JSON writes an emoji as the escapes of two surrogates
@@ -269,6 +274,9 @@ class _Composer:
             # A thing left open is found at the end of the file, but to be mended where it opens.
             left_open = "end of stream" in said or "<stream end>" in said
             mark = error.context_mark if left_open and error.context_mark else error.problem_mark
+            if self._long_quote and mark and mark.line == self._long_quote[1].line:
+                message = f"the quote that opens here closes only in line {mark.line + 1}"
+                raise self._error(self._long_quote[0], message, "close it where the text ends") from None
             for pattern, message, hint in _SYNTAX:
                 if re.search(pattern, said):
                     raise self._error(mark, message, hint) from None

@@ -17,6 +17,7 @@ from crmbridge.yamlfile.document import Document, Loc, Node, Position
 
 MAX_PROBLEMS = 50
 
+_NAMES = re.compile(r"\w+(, *\w+)*")
 _SECRET_URL = re.compile(r"://[^/\s]*@")
 _PREFIXES = re.compile("^(Value error, |Assertion failed, |Input (?=should|was))")
 _REASONS = {
@@ -156,7 +157,7 @@ def _sentence(group: list[_Problem]) -> str:
     reasons = " or ".join(dict.fromkeys(problem.reason for problem in group))
     suggestion = next((problem.suggestion for problem in group if problem.suggestion), "")
     where = f"{name.removeprefix('.')}: " if name else ""
-    not_this = f", not {first.shown}" if first.shown else ""
+    not_this = f", not {first.shown}" if first.shown and first.shown not in reasons else ""
     return where + reasons + not_this + suggestion
 
 
@@ -175,6 +176,8 @@ def _reason(detail: ErrorDetails, node: Node, path: _Path) -> str:
 
 def _meant_value(detail: ErrorDetails, node: Node) -> str:
     context = detail.get("ctx", {})
+    if detail["type"] == "list_type" and isinstance(node.value, str) and _NAMES.fullmatch(node.value):
+        return f"; write [{node.value}]"
     expected = re.findall("'([^']*)'", str(context.get("expected", context.get("expected_tags", ""))))
     return _did_you_mean(node.value, expected) if isinstance(node.value, str) else ""
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from openpyxl import Workbook
 
 from tests.cli.conftest import CONFIG, CUSTOMERS, Place
 
@@ -127,3 +130,95 @@ def test_network_settings_where_nothing_would_heed_them(
     told = done.out + done.err
     assert text in told
     assert f"crmbridge.yaml:{line}:" in told
+
+
+# -- what stands in the config and in files --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            "table: customers",
+            "table: custmers",
+            "crmbridge.yaml:6:74: shop/customers: table: there is no table 'custmers'",
+        ),
+        (
+            "table: customers,",
+            "table: customers, cursor: changed,",
+            "crmbridge.yaml:6:92: shop/customers: cursor: there is no column 'changed'",
+        ),
+        (
+            "sqlite:///shop",
+            "sqllite:///shop",
+            "crmbridge.yaml:6:26: systems.shop: `url`: SQLAlchemy does not know the database 'sqllite'",
+        ),
+        ("sqlite:///shop", "sqllite:///shop", "did you mean 'sqlite'?"),
+        ("connector: sql", "connector: sqlite", "crmbridge.yaml:6:21: there is no connector 'sqlite'"),
+        ("connector: sql", "connector: sqlite", "did you mean 'sql'?"),
+        ("sqlite:///state.db", "state.db", "crmbridge.yaml:1:8: `state` is not the URL of a database"),
+    ],
+)
+def test_what_a_connector_or_the_state_finds_wrong_has_its_place_in_the_config(
+    place: Place, old: str, new: str, says: str
+) -> None:
+    place.config(CONFIG.replace(old, new, 1))
+    done = place.run("plan")
+    assert done.code == 2
+    assert says in done.err
+
+
+@pytest.mark.parametrize(
+    ("change", "says", "do"),
+    [
+        (
+            lambda book: setattr(book.active, "title", "Kunden"),
+            "has no sheet 'Customers', only Kunden",
+            "sheet: Kunden",
+        ),
+        (lambda book: book.active.__setitem__("C1", "Name"), "two columns are called 'Name'", "rename one"),
+        (lambda book: book.active.delete_rows(1, 9), "the header is missing", "`header:` tells in which row"),
+        (
+            lambda book: book.active.__setitem__("B1", "Nmae"),
+            "lacks columns that are mapped: 'Name'",
+            "did you mean 'Nmae'",
+        ),
+    ],
+)
+def test_a_list_that_somebody_arranged_anew_a_moment_ago(
+    place: Place, change: Any, says: str, do: str
+) -> None:
+    book = Workbook()
+    book.active.title = "Customers"
+    book.active.append(["No", "Name", "Mail", "Phone"])
+    book.active.append(["001", "Ann Lee", None, None])
+    file = "{file: customers.xlsx, sheet: Customers, "
+    place.config(CONFIG.replace("{file: customers.csv, ", file))
+    book.save(place.folder / "sales" / "customers.xlsx")
+    assert place.run("plan").code == 0
+    change(book)
+    book.save(place.folder / "sales" / "customers.xlsx")
+    done = place.run("plan")
+    assert done.code == 1
+    assert "sales dropped out: " in done.err
+    assert says in done.err
+    assert do in done.err
+    assert "still being written" not in done.err
+
+
+def test_a_list_that_is_saved_in_another_format(agreed: Place) -> None:
+    sales = agreed.folder / "sales"
+    (sales / "customers.csv").rename(sales / "customers.xls")
+    done = agreed.run("sync")
+    assert done.code == 1
+    assert "customers.csv does not exist" in done.err
+    assert "there is customers.xls: save it as customers.csv, or name that file in `files:`" in done.err
+    (sales / "customers.xls").unlink()
+    assert "put it back, or correct its name in `files:`" in agreed.run("sync").err
+
+
+def test_an_encoding_that_is_declared_and_not_so(agreed: Place) -> None:
+    agreed.config(CONFIG.replace("{file: customers.csv, ", "{file: customers.csv, encoding: ascii, "))
+    done = agreed.run("sync")
+    assert done.code == 1
+    assert "is not ascii; correct `encoding:`, or save the file so" in done.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -97,12 +98,20 @@ def _state(path: Path) -> State:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
+def _instead(path: Path) -> str:
+    """What to do about a file that is not there."""
+    alike = sorted(one.name for one in path.parent.glob(f"{glob.escape(path.stem)}.*") if one.is_file())
+    if alike:
+        return f"there is {alike[0]}: save it as {path.name}, or name that file in `files:`"
+    return "put it back, or correct its name in `files:`"
+
+
 @contextlib.contextmanager
 def _descriptor(path: Path, flags: int) -> Iterator[int]:
     try:
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise FatalError(f"{path} does not exist") from None
+        raise FatalError(f"{path} does not exist", hint=_instead(path)) from None
     except OSError as error:
         raise FatalError(f"{path} cannot be opened: {error.strerror}") from error
     try:

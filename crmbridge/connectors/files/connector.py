@@ -242,10 +242,10 @@ class FilesConnector(Connector):
         try:
             yield
         except DamagedError as error:
-            if self._is_fresh(source.path):
+            if not error.hint and self._is_fresh(source.path):
                 hint = "it changed a moment ago: perhaps it is still being written"
                 raise RetryableError(str(error), hint=hint) from error
-            raise FatalError(str(error)) from error
+            raise FatalError(str(error), hint=error.hint or None) from error
         except OSError as error:
             raise FatalError(f"{source.path}: {error.strerror or error}; nothing was written") from error
         except sqlite3.Error as error:

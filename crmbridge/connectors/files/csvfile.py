@@ -49,6 +49,7 @@ class CsvTable:
         self.no_creates = ""
         self.free_names = False
         self._header: list[str] = []
+        self._declared = settings.encoding is not None
         self._skipped = settings.header - 1
         self._new = not path.exists()
         self._delimiter = settings.delimiter or ("\t" if path.suffix.lower() in (".tsv", ".tab") else "")
@@ -113,7 +114,7 @@ class CsvTable:
         self._header = [unicodedata.normalize("NFC", unescape(cell.strip())) for cell in header.cells]
         self.columns = [name for name in self._header if name]
         if twice := sorted({name for name in self.columns if self.columns.count(name) > 1}):
-            raise DamagedError(f"{where}: two columns are called {twice[0]!r}; rename one")
+            raise DamagedError(f"{where}: two columns are called {twice[0]!r}", hint="rename one")
 
     def _sniff(self) -> str:
         """The delimiter that cuts most of the first rows into as many cells as the header."""
@@ -190,7 +191,8 @@ class CsvTable:
         try:
             yield from file
         except UnicodeDecodeError as error:
-            raise DamagedError(where_broken(self.path, self._encoding)) from error
+            other = "; correct `encoding:`, or save the file so" if self._declared else ""
+            raise DamagedError(where_broken(self.path, self._encoding) + other) from error
 
     def _open(self) -> io.TextIOWrapper:
         file = self.path.open("rb")

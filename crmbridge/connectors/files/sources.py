@@ -97,8 +97,9 @@ def _declared(stream: str, settings: FileSettings, others: dict[str, Source], ro
         same = next((s for s in others.values() if stream in (s.stream, s.path.stem, s.path.name)), None)
         same = same or sheet_source(stream, others)
         if same is None:
-            raise ConfigError(
-                f"no file in {root} is called {stream!r}", hint=f"say `files: {stream}: file: NAME`"
+            raise FatalError(
+                f"no file in {root} is called {stream!r}",
+                hint=f"put it back, or say which one it is: `files: {stream}: file: NAME`",
             )
         if settings.sheet is None and same.stream == stream:
             return same._replace(settings=settings)

@@ -33,6 +33,11 @@ class DamagedError(Exception):
     RetryableError while the file is fresh and may still be being written, else into FatalError.
     """
 
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+        """What to do. Where it is said the file is whole, but not as it was agreed: waiting does not help."""
+
 
 @dataclass(slots=True)
 class Row:

@@ -92,7 +92,10 @@ class XlsxTable:
             if self.sheet not in sheets:
                 if create:
                     return
-                raise DamagedError(f"{self.path.name}: has no sheet {self.sheet!r}, only {', '.join(sheets)}")
+                raise DamagedError(
+                    f"{self.path.name}: has no sheet {self.sheet!r}, only {', '.join(sheets)}",
+                    hint=f"name the sheet as before, or say its new name: sheet: {next(iter(sheets))}",
+                )
             self._part = sheets[self.sheet]
             self._has_formulas = _contains_formula(package, self._part)
             self.no_creates = totals_row(package, self._part)
@@ -107,9 +110,9 @@ class XlsxTable:
         self.columns = list(self._names.values())
         where = self.position(self._header_row)
         if not self.columns and not (create and self._is_empty()):
-            raise DamagedError(f"{where}: the header is missing; `header:` tells in which row it is")
+            raise DamagedError(f"{where}: the header is missing", hint="`header:` tells in which row it is")
         if twice := [name for name in self.columns if self.columns.count(name) > 1]:
-            raise DamagedError(f"{where}: two columns are called {twice[0]!r}; rename one")
+            raise DamagedError(f"{where}: two columns are called {twice[0]!r}", hint="rename one")
 
     def _is_empty(self) -> bool:
         return all(cell.value is None for _, cells in self._cells(1, values=False) for cell in cells)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -31,6 +32,7 @@ _NOW = {
     "mariadb": "SELECT UTC_TIMESTAMP(6)",
     "mssql": "SELECT SYSUTCDATETIME()",
 }
+_USUAL = ("sqlite", "postgresql", "mysql", "mariadb", "oracle", "mssql")
 _ROW_LOCKS = {"sqlite", "postgresql", "mysql", "mariadb", "oracle"}
 """Where a row that was read for writing stays as it is: FOR UPDATE, or SQLite's one writer."""
 
@@ -186,7 +188,8 @@ def _engine(url: URL, timeout: int) -> Engine:
     except NoSuchModuleError:
         raise ConfigError(
             f"`url`: SQLAlchemy does not know the database {url.drivername!r}",
-            hint="install its dialect into the environment of crmbridge, or correct the word before ://",
+            hint=_meant(url)
+            + "install its dialect into the environment of crmbridge, or correct the word before ://",
         ) from None
     except ModuleNotFoundError as error:
         raise _no_driver(url, error) from error
@@ -231,8 +234,14 @@ def _begin_postgresql(connection: Connection, timeout: int) -> None:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{timeout}s'")
 
 
+def _meant(url: URL) -> str:
+    close = get_close_matches(url.get_backend_name(), _USUAL, n=1)
+    return f"did you mean {close[0]!r}? " if close else ""
+
+
 def _no_driver(url: URL, error: ModuleNotFoundError) -> ConfigError:
     name = "'crmbridge[postgres]'" if url.get_backend_name() == "postgresql" else error.name
+    name = "mysqlclient" if name == "MySQLdb" else name
     return ConfigError(
         f"`url`: the database driver {error.name} is not installed", hint=f"run: pip install {name}"
     )

@@ -54,7 +54,7 @@ class Encoder:
         for name, value in data.items():
             field = fields.get(name)
             if field is None:
-                near = difflib.get_close_matches(name, fields, n=1, cutoff=0.5)
+                near = difflib.get_close_matches(name, fields, n=1)
                 raise RefusedError(
                     f"there is no column {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
                 )

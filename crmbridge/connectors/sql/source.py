@@ -372,7 +372,7 @@ def _indexed_columns(table: sa.Table) -> list[str]:
 
 def _suggest(name: str, known: Iterable[str]) -> str:
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, names, n=1)
     # get_close_matches minds case, people don't.
     near = near or [other for other in names if other.casefold() == name.casefold()]
     if near:

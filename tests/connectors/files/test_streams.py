@@ -152,7 +152,7 @@ def test_a_missing_folder_or_file_is_said(files):
         files.stream("s", file="gone.csv", key="id").records()
     with pytest.raises(FatalError, match=r"gone\.csv does not exist"):
         files.stream("s", file="gone.csv", key="id").create(id="1")
-    with pytest.raises(ConfigError, match=r"no file in .* is called 's'"):
+    with pytest.raises(FatalError, match=r"no file in .* is called 's'"):
         files.connect(files={"s": {"key": "id"}}).streams()
     assert [f.level for f in files.connect(path="nowhere").check()] == ["error"]
 
