@@ -209,7 +209,7 @@ def test_all_wrong_names_come_at_once(tmp_path: Path) -> None:
         ),
         (
             "sales_order: {between: [erp, crm], owner: {until: xx, first: erp, then: crm}}",
-            "4:58: 'xx' is no status of sales_order; in order they are draft, quoted, placed, accepted, ",
+            "4:58: 'xx' is no status of sales_order; there are draft, quoted, placed, accepted, ",
         ),
         (
             "party: {between: [erp, crm], owner: {until: accepted, first: erp, then: crm}}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from crmbridge.bridge.bridge import Bridge
+from crmbridge.config import meant
 from crmbridge.engine.agreement import Agreement, agreement
 from crmbridge.sdk.errors import ConfigError
 
@@ -19,7 +20,7 @@ def agreement_of(bridge: Bridge, name: str, entity: str | None = None) -> list[A
     """
     known = bridge.config.systems
     if name not in known:
-        raise ConfigError(f"there is no system {name!r}", hint=f"there are {', '.join(known)}")
+        raise ConfigError(f"there is no system {name!r}", hint=meant(name, known))
     if known[name].mode == "read-only":
         raise ConfigError(
             f"{name} is read-only: nothing would ever be written there",

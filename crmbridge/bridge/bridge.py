@@ -27,7 +27,7 @@ from pydantic import BaseModel
 
 import crmbridge.connectors
 from crmbridge.bridge.guard import guard_state
-from crmbridge.config import Config, Secrets, check_survivorship, load_config, raise_all
+from crmbridge.config import Config, Secrets, check_survivorship, load_config, meant, raise_all
 from crmbridge.engine import repair, steward
 from crmbridge.engine import sync as pipeline
 from crmbridge.engine.flows import FlowMaker
@@ -164,10 +164,8 @@ class Bridge:
         if name not in self._connectors:
             settings = self.config.systems.get(name)
             if settings is None:
-                known = ", ".join(self.config.systems)
-                raise ConfigError(
-                    f"there is no system {name!r} in {self.config.path}", hint=f"there are {known}"
-                )
+                text = f"there is no system {name!r} in {self.config.path}"
+                raise ConfigError(text, hint=meant(name, self.config.systems))
             kind = _kind(self.config, self.plugins, name)
             raise_all(_wrong_settings(self.config, name, kind))
             secrets = self._secrets()

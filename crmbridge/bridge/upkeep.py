@@ -6,6 +6,7 @@ import secrets
 
 from crmbridge.bridge.bridge import Bridge
 from crmbridge.bridge.guard import fingerprint
+from crmbridge.config import meant
 from crmbridge.engine import repair
 from crmbridge.engine.run import Flow
 from crmbridge.sdk.errors import ConfigError
@@ -91,4 +92,4 @@ def _known_system(bridge: Bridge, name: str) -> SystemRow:
 
 def _no_system(bridge: Bridge, name: str) -> ConfigError:
     known = sorted({*bridge.config.systems, *(row.name for row in bridge.store.systems())})
-    return ConfigError(f"there is no system {name!r}", hint=f"there are {', '.join(known)}")
+    return ConfigError(f"there is no system {name!r}", hint=meant(name, known))

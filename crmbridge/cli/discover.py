@@ -70,15 +70,12 @@ def _stream(opened: System, name: str) -> tuple[str, ...]:
 
 
 def _known(opened: System, stream: str) -> str:
-    from difflib import get_close_matches
-
+    from crmbridge.config import meant
     from crmbridge.sdk.errors import ConfigError
 
     if stream in opened.streams:
         return stream
-    close = get_close_matches(stream, opened.streams, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(opened.streams)}"
-    raise ConfigError(f"{opened.name} has no stream {stream!r}", hint=hint)
+    raise ConfigError(f"{opened.name} has no stream {stream!r}", hint=meant(stream, opened.streams))
 
 
 def _fields(system: str, stream: str, found: Mapping[str, FieldInfo], prefix: str) -> Iterator[FieldMessage]:

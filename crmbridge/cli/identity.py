@@ -72,6 +72,7 @@ def duplicates(
 
 
 def _check(session: Session, entity: str | None, system: str | None) -> None:
+    from crmbridge.config import meant
     from crmbridge.sdk.errors import ConfigError
 
     bridge = session.bridge()
@@ -80,9 +81,7 @@ def _check(session: Session, entity: str | None, system: str | None) -> None:
     for option, name, some in (("--entity", entity, entities), ("--system", system, known)):
         if name is not None and name not in some:
             what = option.removeprefix("--")
-            raise ConfigError(
-                f"{option}: there is no {what} {name!r}", hint=f"there are {', '.join(sorted(some))}"
-            )
+            raise ConfigError(f"{option}: there is no {what} {name!r}", hint=meant(name, sorted(some)))
 
 
 def _show_pair(session: Session, one: OpenDoubt) -> None:

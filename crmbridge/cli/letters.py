@@ -42,9 +42,17 @@ def list_(
     every: bool = typer.Option(False, "--all", help="Also those that were replayed or dropped."),
 ) -> None:
     """List dead letters."""
+    from crmbridge.config import meant
+    from crmbridge.sdk.errors import ConfigError
+
     session: Session = ctx.obj
     output = session.output
-    rows = session.bridge().store.dead_letters(None if every else "open", system)
+    bridge = session.bridge()
+    if system is not None:
+        known = sorted({*bridge.config.systems, *(row.name for row in bridge.store.systems())})
+        if system not in known:
+            raise ConfigError(f"--system: there is no system {system!r}", hint=meant(system, known))
+    rows = bridge.store.dead_letters(None if every else "open", system)
     for row in rows:
         output.emit(_message(row))
     if not rows:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
+
+from crmbridge.config import meant
 
 if TYPE_CHECKING:
     from crmbridge.cli.session import Session
@@ -57,9 +58,7 @@ def find(session: Session, name: str) -> dict[str, Any]:
     if name in connectors:
         return connectors[name].settings_model.model_json_schema(by_alias=True, schema_generator=Described)
     names = [*known, *FILES, *connectors]
-    close = get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
-    raise ConfigError(f"there is no schema {name!r}", hint=hint)
+    raise ConfigError(f"there is no schema {name!r}", hint=meant(name, names))
 
 
 def _connectors(session: Session) -> Mapping[str, type[Connector]]:

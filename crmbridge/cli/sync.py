@@ -46,16 +46,15 @@ def options(
 ) -> Options:
     """The options of a run, checked."""
     from crmbridge.bridge import Options
+    from crmbridge.config import meant
     from crmbridge.sdk.errors import ConfigError
 
     for name in allow or ():
         if name.removeprefix("limits.") not in LIMITS:
-            raise ConfigError(f"--allow: there is no limit {name!r}", hint=f"there are {', '.join(LIMITS)}")
+            raise ConfigError(f"--allow: there is no limit {name!r}", hint=meant(name, LIMITS))
     known = session.bridge().config.systems
     if only_into is not None and only_into not in known:
-        raise ConfigError(
-            f"--only-into: there is no system {only_into!r}", hint=f"there are {', '.join(known)}"
-        )
+        raise ConfigError(f"--only-into: there is no system {only_into!r}", hint=meant(only_into, known))
     lifted = frozenset(name.removeprefix("limits.") for name in allow or ())
     return Options(lifted, only_into, full, accept_config, link_only)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -11,7 +11,7 @@ from crmbridge.sdk.errors import ConfigError
 from crmbridge.yamlfile import Document
 from crmbridge_schemas.base import status_field
 
-__all__ = ["by_place", "check_entities", "check_settings", "check_survivorship", "raise_all"]
+__all__ = ["by_place", "check_entities", "check_settings", "check_survivorship", "meant", "raise_all"]
 
 Loc = tuple[str | int, ...]
 Problem = tuple[Loc, str, bool]
@@ -20,8 +20,21 @@ Problem = tuple[Loc, str, bool]
 ONE_SOURCE = frozenset({"stock_level"})
 """Entities of which the latest change says nothing: two counts of the same shelf are never merged."""
 
+MOST_NAMES = 20
+"""So many are listed where a name resembles none."""
+
 BUILTIN_RULES = frozenset({"latest", "manual"})
 """Survivorship rules that the config may name beside the plugins'."""
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """What to say of a name that does not exist: the one that it resembles, or which ones there are."""
+    names = list(known)
+    close = get_close_matches(name, names, n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    more = ", ..." if len(names) > MOST_NAMES else ""
+    return f"there are {', '.join(names[:MOST_NAMES]) or 'none'}{more}"
 
 
 def check_settings(settings: Settings, document: Document) -> None:
@@ -98,9 +111,8 @@ def _check_until(entity: str, model: Any, until: str, loc: Loc) -> Iterator[Prob
     if status is None:
         yield loc, f"{entity} has no status, so it has no owner until one; use authority", True
     elif until not in status[1]:
-        close = get_close_matches(until, status[1], n=1)
-        meant = f"did you mean {close[0]!r}?" if close else f"in order they are {', '.join(status[1])}"
-        yield (*loc, "until"), f"{until!r} is no {status[0]} of {entity}; {meant}", False
+        text = f"{until!r} is no {status[0]} of {entity}; {meant(until, status[1])}"
+        yield (*loc, "until"), text, False
 
 
 def check_survivorship(settings: Settings, document: Document, rules: Collection[str]) -> list[ConfigError]:
@@ -118,9 +130,7 @@ def _unknown(
     name: str, known: Collection[str], loc: Loc, what: str, *, key: bool = False
 ) -> Iterator[Problem]:
     if name not in known:
-        close = get_close_matches(name, known, n=1)
-        meant = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(known)) or 'none'}"
-        yield loc, f"{name!r} is no {what}; {meant}", key
+        yield loc, f"{name!r} is no {what}; {meant(name, known)}", key
 
 
 def _error(document: Document, problem: Problem) -> ConfigError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel
 
-from crmbridge.config.checks import check_settings
+from crmbridge.config.checks import check_settings, meant
 from crmbridge.config.model import Settings, SystemSettings
 from crmbridge.config.secrets import Secrets, literal_secrets
 from crmbridge.sdk.errors import ConfigError
@@ -293,12 +294,23 @@ def load_config(path: Path, environment: str | None = None) -> Config:
     if environment is None:
         check_settings(settings, document)
         return Config(path, settings, document)
-    overlay = load(path.with_name(f"{path.stem}.{environment}{path.suffix}"))
+    overlay = load(_beside(path, environment))
     merged = document.overlaid_by(overlay)
     state = _state_of(environment, settings.state, overlay)
     merged_settings = validate(merged, Settings).model_copy(update={"state": state})
     check_settings(merged_settings, merged)
     return Config(path, merged_settings, merged, environment)
+
+
+def _beside(path: Path, environment: str) -> Path:
+    """The file of an environment. Raises ConfigError where there is none."""
+    file = path.with_name(f"{path.stem}.{environment}{path.suffix}")
+    if not file.exists():
+        others = path.parent.glob(f"{glob.escape(path.stem)}.*{path.suffix}")
+        known = sorted(one.name.removeprefix(f"{path.stem}.").removesuffix(path.suffix) for one in others)
+        text = f"there is no environment {environment!r}: {file} is missing"
+        raise ConfigError(text, hint=meant(environment, known) if known else "write it, or leave out --env")
+    return file
 
 
 _SQLITE = re.compile(r"(sqlite:///.*?)(\.[a-z0-9]+)?")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from difflib import get_close_matches
 
+from crmbridge.config import meant
 from crmbridge.mapping.apply import AlsoMapping
 from crmbridge.mapping.apply import Mapping as CompiledMapping
 from crmbridge.mapping.list_rules import ListRule
@@ -82,7 +82,7 @@ def _check_set(
     if not info.on_create:
         yield Finding("error", f"{place}: {mapping.stream} does not let {name!r} be written", "leave it out")
     elif info.choices and isinstance(value, str) and value not in info.choices:
-        yield Finding("error", f"{place}: {name} is never {value!r}", _nearest(value, info.choices))
+        yield Finding("error", f"{place}: {name} is never {value!r}", meant(value, info.choices))
 
 
 def missing_columns(mapping: CompiledMapping, columns: Collection[str]) -> list[Finding]:
@@ -95,7 +95,7 @@ def missing_columns(mapping: CompiledMapping, columns: Collection[str]) -> list[
             wanted |= dict.fromkeys(expression.names if expression is not None else (), one.places[place])
         wanted |= {path: rule.position for rule in rules for path in rule.sources}
     return [
-        Finding("error", f"{path!r} ({position})", _nearest(path, columns))
+        Finding("error", f"{path!r} ({position})", meant(path, columns))
         for path, position in sorted(wanted.items())
         if not _has(columns, path)
     ]
@@ -109,11 +109,6 @@ def _has(columns: Collection[str], path: str) -> bool:
     return any(
         name in columns and not any(column.startswith(f"{name}.") for column in columns) for name in above
     )
-
-
-def _nearest(name: str, there: Collection[str]) -> str:
-    close = get_close_matches(name, there, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(there)[:20])}"
 
 
 def _written(mapping: CompiledMapping) -> Iterator[str]:
@@ -132,7 +127,7 @@ def _check_path(stream: str, place: str, path: str, discovered: Mapping[str, Fie
             return
         info = fields.get(name)
         if info is None:
-            yield Finding("error", f"{place}: {stream} has no field {path!r}", _nearest(name, fields))
+            yield Finding("error", f"{place}: {stream} has no field {path!r}", meant(name, fields))
             return
         if not info.fields:
             return

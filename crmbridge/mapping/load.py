@@ -19,7 +19,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from crmbridge.config import Config, CreateWhen, check_entities, mapping_files, raise_all
+from crmbridge.config import Config, CreateWhen, check_entities, mapping_files, meant, raise_all
 from crmbridge.mapping.apply import Mapping as CompiledMapping
 from crmbridge.mapping.compile import compile_mapping
 from crmbridge.mapping.compiler import EntityType, Target, Toolbox
@@ -117,9 +117,8 @@ class Mappings:
 
 def _unknown_stream(source: Source, known: Iterable[str]) -> ConfigError:
     name = source.spec.stream
-    close = get_close_matches(name, list(known), n=1)
-    meant = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(known))}"
-    return source.document.error(("stream",), f"{source.system} has no stream {name!r}; {meant}")
+    text = f"{source.system} has no stream {name!r}; {meant(name, known)}"
+    return source.document.error(("stream",), text)
 
 
 def load_mappings(
@@ -286,10 +285,9 @@ class _Reader:
             if name in self._config.systems:
                 known.append(str(name))
                 continue
-            close = get_close_matches(str(name), self._config.systems, n=1)
-            meant = f"; did you mean {close[0]!r}?" if close else ""
             loc = ("system", index) if isinstance(named, list) else ("system",)
-            self.errors.append(document.error(loc, f"there is no system {name!r}{meant}"))
+            text = f"there is no system {name!r}; {meant(str(name), self._config.systems)}"
+            self.errors.append(document.error(loc, text))
         self.complete = self.complete and bool(known)
         return known
 

@@ -39,8 +39,8 @@ def check_references(
             continue
         if one.stream not in streams:
             close = get_close_matches(one.stream, streams, n=1)
-            meant = f"did you mean {close[0]!r}?" if close else _holds(one.entity, holding)
-            yield ConfigError(f"{system} has no stream {one.stream!r}; {meant}", position=one.position)
+            hint = f"did you mean {close[0]!r}?" if close else _holds(one.entity, holding)
+            yield ConfigError(f"{system} has no stream {one.stream!r}; {hint}", position=one.position)
         elif one.stream in mapped:
             said = f"{one.stream} holds {' and '.join(sorted(mapped[one.stream]))}, not {one.entity}"
             yield ConfigError(f"{said}; {_holds(one.entity, holding)}", position=one.position)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel
 
+from crmbridge.config import meant
 from crmbridge.mapping.expressions import Expression
 from crmbridge.mapping.fieldtypes import shape_of
 from crmbridge.sdk.connector import FieldInfo
@@ -115,7 +115,7 @@ class _Reader:
             return UNKNOWN
         fields = data.fields()
         if name not in fields:
-            self.problems.append(f"{data.name} has no field {name!r}; {_meant(name, fields)}")
+            self.problems.append(f"{data.name} has no field {name!r}; {meant(name, fields)}")
         return fields.get(name, UNKNOWN)
 
     def _current(self, _node: Node, data: Vocabulary) -> Vocabulary:
@@ -174,7 +174,7 @@ class _Reader:
     def _compare(self, node: Node, other: Vocabulary, choices: tuple[str, ...]) -> None:
         for value in _texts(node) if choices else ():
             if value not in choices:
-                self.problems.append(f"{other.name} is never {value!r}; {_meant(value, choices)}")
+                self.problems.append(f"{other.name} is never {value!r}; {meant(value, choices)}")
 
 
 def _is_text(node: Node) -> bool:
@@ -189,8 +189,3 @@ def _texts(node: Node) -> Iterator[str]:
     elif node["type"] == "multi_select_list":
         for child in node["children"]:
             yield from _texts(child)
-
-
-def _meant(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(known)[:20])}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
+from crmbridge.config import meant
 from crmbridge.engine.golden import merge_one
 from crmbridge.engine.run import Flow, Run
 from crmbridge.engine.steward import reason_for
@@ -89,8 +90,9 @@ def explain(run: Run, golden_id: str, path: str | None = None, *, zone: tzinfo =
     paths = _ordered(flow, golden)
     wanted = [p for p in paths if path is None or p == path or p.startswith(path + "/")]
     if path is not None and not wanted and path.partition("/")[0] not in flow.shape.model.model_fields:
-        known = ", ".join(flow.shape.model.model_fields)
-        raise ConfigError(f"a {row.entity} has no field {path!r}", hint=f"there are {known}")
+        raise ConfigError(
+            f"a {row.entity} has no field {path!r}", hint=meant(path, flow.shape.model.model_fields)
+        )
     by_id = {link.record_id: link for link in links}
     teller = _Teller(flow, golden, by_id, zone, run.store.history(row.id))
     told = (one for one in wanted if one == path or not _is_there(one, golden))

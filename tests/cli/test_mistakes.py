@@ -222,3 +222,48 @@ def test_an_encoding_that_is_declared_and_not_so(agreed: Place) -> None:
     done = agreed.run("sync")
     assert done.code == 1
     assert "is not ascii; correct `encoding:`, or save the file so" in done.err
+
+
+# -- names on the command line ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "wrong", "right"),
+    [
+        ("discover shpo", "there is no system 'shpo'", "did you mean 'shop'?"),
+        ("discover xyz", "there is no system 'xyz'", "there are sales, shop"),
+        ("discover shop custmers", "shop has no stream 'custmers'", "did you mean 'customers'?"),
+        ("plan --only-into shpo", "--only-into: there is no system 'shpo'", "did you mean 'shop'?"),
+        ("sync --allow delets", "--allow: there is no limit 'delets'", "did you mean 'deletes'?"),
+        ("dead-letters list --system shpo", "--system: there is no system 'shpo'", "did you mean 'shop'?"),
+        ("systems pause shpo", "there is no system 'shpo'", "did you mean 'shop'?"),
+        ("systems agreement shpo", "there is no system 'shpo'", "did you mean 'shop'?"),
+        ("schema partty", "there is no schema 'partty'", "did you mean 'party'?"),
+        ("plan --env tset", "there is no environment 'tset'", "did you mean 'test'?"),
+        ("syc", "No such command 'syc'", "Did you mean 'sync'?"),
+    ],
+)
+def test_a_name_that_does_not_exist_is_told_with_the_one_that_was_meant(
+    place: Place, command: str, wrong: str, right: str
+) -> None:
+    (place.folder / "crmbridge.test.yaml").write_text("state: sqlite:///test.db\n", encoding="utf-8")
+    done = place.run(*command.split())
+    assert done.code == 2
+    assert wrong in done.err
+    assert right in done.err
+
+
+def test_an_environment_where_there_is_none(place: Place) -> None:
+    done = place.run("plan", "--env", "test")
+    assert done.code == 2
+    assert "there is no environment 'test': " in done.err
+    assert "crmbridge.test.yaml is missing" in done.err
+    assert "write it, or leave out --env" in done.err
+
+
+def test_a_delimiter_that_is_declared_and_not_so(agreed: Place) -> None:
+    agreed.config(CONFIG.replace("{file: customers.csv, ", '{file: customers.csv, delimiter: ";", '))
+    done = agreed.run("sync")
+    assert done.code == 1
+    assert "there is no column 'No', which is declared as key, only No,Name,Mail,Phone,Extra" in done.err
+    assert "the file is not split by ';': correct `delimiter:`, or leave it out" in done.err

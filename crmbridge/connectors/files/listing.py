@@ -247,6 +247,8 @@ class Listing:
 
 
 def _key_hint(column: str, names: list[str], settings: FileSettings) -> str:
+    if settings.delimiter and len(names) == 1 and any(mark in names[0] for mark in ",;\t|"):
+        return f"the file is not split by {settings.delimiter!r}: correct `delimiter:`, or leave it out"
     close = difflib.get_close_matches(column, names, n=1)
     hints = [f"did you mean {close[0]!r}?"] if close else []
     if not close:
