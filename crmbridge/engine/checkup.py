@@ -64,16 +64,17 @@ def examine(
             continue
         discovered = system.connector.discover(name)
         yield _capabilities(system, stream)
+        able = bool(stream.capabilities.operations)
         written = [m for m in mappings if system.name in by_entity[m.entity].targets]
-        if system.mode == "live" and written and stream.capabilities.operations:
-            yield from _protection(system, stream)
+        if system.mode == "live" and written:
+            yield from _protection(system, stream) if able else _read_only(system, stream, written)
         for mapping in mappings:
             creates = (
                 system.mode != "read-only"
                 and system.name in by_entity[mapping.entity].create
                 and "create" in stream.capabilities.operations
             )
-            for finding in check_against(mapping, discovered, creates=creates):
+            for finding in check_against(mapping, discovered, creates=creates, writes=able):
                 yield _line(finding, "mapping", system.name, name)
         for mapping in written:
             yield from _precision(system, mapping, stream, discovered)
@@ -120,6 +121,18 @@ def _capabilities(system: System, stream: Stream) -> CheckLine:
     }[able.deletes]
     return CheckLine(
         "ok", "capabilities", f"{operations}; {reading}; {deletes}", system=system.name, stream=stream.name
+    )
+
+
+def _read_only(system: System, stream: Stream, written: Iterable[StreamMapping]) -> Iterator[CheckLine]:
+    entities = ", ".join(dict.fromkeys(f"sync.{mapping.entity}" for mapping in written))
+    yield CheckLine(
+        "warning",
+        "capabilities",
+        f"is read-only, so that {entities} writes nothing here",
+        hint="let it be written (a list needs its key, a table write: true), or say mode: read-only",
+        system=system.name,
+        stream=stream.name,
     )
 
 

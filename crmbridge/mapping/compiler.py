@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from crmbridge.mapping.expressions import Expression, compile_expression
 from crmbridge.mapping.fieldtypes import Shape, checked_constant, mappable, shape_of
-from crmbridge.mapping.paths import UNSET, Path, parse_path
+from crmbridge.mapping.paths import UNSET, Path, native_text, parse_path
 from crmbridge.mapping.references import Reference
 from crmbridge.mapping.transforms import PHONES, CodecMaker, phone_codecs
 from crmbridge.mapping.vocabulary import Vocabulary, misspelt
@@ -158,7 +158,8 @@ class Compiler:
             return checked_constant(model, name, value)
         except ValidationError as error:
             detail = error.errors(include_url=False)[0]
-            self.fail((*loc, *detail["loc"]), f"{name} cannot be this: {detail['msg']}")
+            said = f"{name} cannot be {native_text(detail['input'])}: {detail['msg']}"
+            self.fail((*loc, *detail["loc"]), said)
             return None
 
     def known(self, name: str, model: type[BaseModel], loc: Loc) -> bool:

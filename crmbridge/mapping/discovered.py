@@ -16,17 +16,22 @@ __all__ = ["check_against", "missing_columns"]
 
 
 def check_against(
-    mapping: CompiledMapping, discovered: Mapping[str, FieldInfo], *, creates: bool = True
+    mapping: CompiledMapping,
+    discovered: Mapping[str, FieldInfo],
+    *,
+    creates: bool = True,
+    writes: bool = True,
 ) -> list[Finding]:
     """What does not fit between a mapping and what `discover` found; nothing where nothing is known.
 
-    creates: whether records are created by this mapping, so that required fields have to be written.
+    creates: whether records are created by this mapping, so that required fields have to be written; writes:
+    whether anything can be written there at all.
     """
     if not discovered:
         return []
     findings = [finding for one in (mapping, *mapping.also) for finding in _check_one(one, discovered)]
     for field in mapping.fields.values():
-        if field.write is not None:
+        if writes and field.write is not None:
             findings += _check_writable(mapping, field, discovered)
     for name, value in mapping.on_create.items():
         findings += _check_set(mapping, name, value, discovered)

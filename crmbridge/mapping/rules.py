@@ -262,6 +262,7 @@ def _reason(detail: ErrorDetails) -> str:
 
 
 _HINTS = {
+    "model_type": "it has parts: say where each stands: {fields: {amount: PATH}, const: {currency: EUR}}",
     "timezone_aware": "say which zone these times are in: as: {instant: Europe/Berlin}",
     "missing": "map this field too, or give it a const",
     "iso_day": "say how the date is written: as: {iso_date: '%d.%m.%Y'}",

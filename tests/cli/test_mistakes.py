@@ -267,3 +267,31 @@ def test_a_delimiter_that_is_declared_and_not_so(agreed: Place) -> None:
     assert done.code == 1
     assert "there is no column 'No', which is declared as key, only No,Name,Mail,Phone,Extra" in done.err
     assert "the file is not split by ';': correct `delimiter:`, or leave it out" in done.err
+
+
+def test_a_stream_that_cannot_be_written_is_told_once_and_not_field_by_field(place: Place) -> None:
+    place.config(
+        CONFIG.replace(', key: "No", write: true', "").replace(
+            "{table: customers, write: true}", "{table: customers}"
+        )
+    )
+    done = place.run("check", "--json")
+    told = [line for line in done.of("finding") if "read-only, so that" in line["text"]]
+    assert [(line["system"], line["level"], line["text"]) for line in told] == [
+        (system, "warning", "is read-only, so that sync.party writes nothing here")
+        for system in ("sales", "shop")
+    ]
+    assert all("a list needs its key, a table write: true" in line["hint"] for line in told)
+    assert not [line for line in done.of("finding") if "does not let" in line["text"]]
+    place.config(CONFIG)
+    assert "writes nothing here" not in place.run("check").out
+
+
+def test_a_mapping_that_is_wrong_is_not_said_to_be_missing(place: Place) -> None:
+    (place.folder / "mappings" / "shop.yaml").write_text(
+        "system: shop\nstream: customers\nentity: party\nfields: {nmae: x}\n"
+    )
+    done = place.run("check")
+    assert done.code == 2
+    assert "party has no field 'nmae'" in done.out
+    assert "nothing maps" not in done.out

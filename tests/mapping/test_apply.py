@@ -200,6 +200,7 @@ def test_a_bad_value_names_its_field_and_the_rule_that_maps_it(
         ("kind: k", {"k": "Firma"}, "say with values: what the system's words mean"),
         ("seen_at: t", {"t": "2026-03-02T10:00:00"}, "say which zone these times are in"),
         ("price: {fields: {amount: a}}", {"a": "1"}, "map this field too, or give it a const"),
+        ("price: p", {"p": "4.000,00"}, "it has parts: say where each stands: {fields: {amount: PATH}, "),
         ("name: n", {"n": "a\x00b"}, None),
     ],
 )

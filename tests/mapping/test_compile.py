@@ -24,7 +24,7 @@ HEAD = "stream: rows\nentity: thing\nfields:\n"
         ("name: {path: a, read: b}", "4:3", "needs either path, read or const"),
         ("name: {required: true}", "4:3", "needs either path, read or const"),
         ("name: {const: a, path: b}", "4:3", "const stands alone, without path"),
-        ("kind: {const: robot}", "4:17", "kind cannot be this"),
+        ("kind: {const: robot}", "4:17", "kind cannot be 'robot'"),
         ("kind: {path: k, values: {p: persn}}", "4:31", "kind cannot be 'persn'; did you mean 'person'?"),
         ("kind: {path: k, write_values: {person: p}}", "4:19", "write_values goes with values"),
         (
@@ -43,7 +43,7 @@ HEAD = "stream: rows\nentity: thing\nfields:\n"
         ("points: {each: m, fields: {typ: t}}", "4:30", "Point has no field 'typ'; did you mean 'type'?"),
         ("points: {each: m, fields: {id: t}}", "4:30", "Point has no field 'id'"),
         ("points: {each: m, when: 'a b', fields: {value: v}}", "4:27", "unexpected 'b'"),
-        ("points: {each: m, const: {type: fax}, fields: {value: v}}", "4:35", "type cannot be this"),
+        ("points: {each: m, const: {type: fax}, fields: {value: v}}", "4:35", "type cannot be 'fax'"),
         ("points: [{slot: a}]", "4:12", "the slot 'a' needs fields or present"),
         ("points: [{slot: A b, fields: {value: v}}]", "4:19", "should match pattern"),
         ("points: []", "4:11", "at least 1 item"),
