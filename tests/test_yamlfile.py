@@ -127,6 +127,7 @@ def test_an_alias_repeats_its_anchor_as_a_copy() -> None:
         ("when: it is: so", "1:12", "in quotes"),
         ("a: [1, 2", "1:4", "bracket that opens here is never closed"),
         ("x: 1\na: 'b\nc: d\n", "2:4", "quote that opens here is never closed"),
+        ("a: 1\n<<<<<<< HEAD\nb: 2\n=======\nb: 3\n>>>>>>> main\n", "2:1", "keep one of them"),
         ('x: "1\ny: 2\nz: "3"\n', "1:4", "the quote that opens here closes only in line 3"),
         ("x: '1\ny: 2\nz: '3'\n", "1:4", "the quote that opens here closes only in line 3"),
         ("x: '1\n  2'\ny: [a b: c: d]\n", "3:11", "in quotes"),

@@ -52,6 +52,11 @@ class Session:
         from crmbridge.sdk.errors import ConfigError
 
         if self.options.config is not None:
+            if self.options.config.is_dir():
+                raise ConfigError(
+                    f"{self.options.config} is a folder",
+                    hint=f"name the file: {self.options.config / CONFIG}",
+                )
             if not self.options.config.is_file():
                 raise ConfigError(
                     f"there is no file {self.options.config}", hint="crmbridge init writes a config"
@@ -61,6 +66,11 @@ class Session:
         for folder in (here, *here.parents):
             if (folder / CONFIG).is_file():
                 return folder / CONFIG
+        other = here / CONFIG.replace(".yaml", ".yml")
+        if other.is_file():
+            raise ConfigError(
+                f"there is {other}, and not {CONFIG}", hint=f"rename it: mv {other.name} {CONFIG}"
+            )
         raise ConfigError(
             f"there is no {CONFIG} in {here} or above it",
             hint="crmbridge init writes one, --config FILE names another, crmbridge demo shows how it looks",

@@ -40,6 +40,7 @@ _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+")
 _CONSTANTS = {"": None, "~": None, "null": None, "true": True, "false": False}
 # Line breaks in YAML 1.1 but not in 1.2: read either way they would surprise someone.
 _ODD_BREAK = re.compile("[\x85\u2028\u2029]")
+_CONFLICT = re.compile("^<{7} ", re.MULTILINE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 # (what PyYAML says, what is wrong, what to do). PyYAML's own words are kept where this has no better ones.
@@ -103,6 +104,12 @@ def loads(text: str, name: str) -> Document:
     """Read YAML text; `name` stands for the file in errors. Raises ConfigError, always with a position."""
     if len(text) > MAX_BYTES:
         raise _too_big(name)
+    if conflict := _CONFLICT.search(text):
+        raise ConfigError(
+            "a merge left both versions here, between <<<<<<< and >>>>>>>",
+            position=str(_end_of(text[: conflict.start()], name)),
+            hint="keep one of them and remove the marks",
+        )
     if odd_break := _ODD_BREAK.search(text):
         raise _bad_character(text, odd_break.start(), name)
     try:

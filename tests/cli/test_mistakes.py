@@ -295,3 +295,15 @@ def test_a_mapping_that_is_wrong_is_not_said_to_be_missing(place: Place) -> None
     assert done.code == 2
     assert "party has no field 'nmae'" in done.out
     assert "nothing maps" not in done.out
+
+
+def test_a_config_that_is_called_otherwise(place: Place) -> None:
+    (place.folder / "crmbridge.yaml").rename(place.folder / "crmbridge.yml")
+    done = place.run("check")
+    assert done.code == 2
+    assert "crmbridge.yml, and not crmbridge.yaml" in done.err
+    assert "mv crmbridge.yml crmbridge.yaml" in done.err
+    done = place.run("check", "--config", "mappings")
+    assert done.code == 2
+    assert "mappings is a folder" in done.err
+    assert "name the file: mappings/crmbridge.yaml" in done.err
