@@ -445,6 +445,10 @@ def test_a_setting_that_its_connector_calls_a_secret_is_one_under_any_name(tmp_p
     assert config.written_secrets({"erp": Till}) == ["8341", CANARY]
     told = [one.text.partition(":")[0] for one in config.warnings({"erp": Till})]
     assert told == ["systems.erp.pin", "systems.erp.stamp"]
+    wrong = config.settings_mistakes("erp", Till)
+    assert wrong is not None
+    assert "pin: should be text: put it in quotes" in wrong.message
+    assert "8341" not in wrong.message
     assert config_with(tmp_path, 'pin: "${env:PIN}"').written_secrets({"erp": Till}) == []
 
 

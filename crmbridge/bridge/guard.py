@@ -25,9 +25,12 @@ def guard_state(run: Run, config: Config) -> None:
     known = {row.name: row for row in run.store.systems()}
     lost = sorted(known.keys() - config.systems.keys())
     if lost:
+        new = sorted(config.systems.keys() - known.keys())
+        old_name, new_name = (lost[0], new[0]) if len(lost) == len(new) == 1 else ("OLD", "NEW")
         raise StateError(
             f"the state holds links of {', '.join(lost)}, which the config no longer names",
-            hint="crmbridge systems rename OLD NEW, or crmbridge systems remove NAME",
+            hint=f"if it is called otherwise now: crmbridge systems rename {old_name} {new_name}; "
+            f"if it is no more: crmbridge systems remove {lost[0]}",
         )
     for name, system in run.systems.items():
         if system.failure is not None:

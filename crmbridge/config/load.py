@@ -181,7 +181,7 @@ class Config:
         try:
             return validate(resolved, model, beside=_OURS)
         except ConfigError as error:
-            redact = Redactor(resolver.found)
+            redact = Redactor([*resolver.found, *self.written_secrets({name: model})])
             message, hint = redact(error.message), error.hint
             position = error.position
         # Outside of the except clause, so that no traceback shows the first error.
@@ -195,7 +195,8 @@ class Config:
             return None
         if found is None:
             return None
-        return ConfigError(f"systems.{name}: {found.message}", position=found.position, hint=found.hint)
+        message = Redactor(self.written_secrets({name: model}))(found.message)
+        return ConfigError(f"systems.{name}: {message}", position=found.position, hint=found.hint)
 
     def placed(self, name: str, error: ConfigError) -> ConfigError:
         """What a connector found wrong with its settings, with the place of the setting that it speaks of."""

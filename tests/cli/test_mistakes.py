@@ -307,3 +307,21 @@ def test_a_config_that_is_called_otherwise(place: Place) -> None:
     assert done.code == 2
     assert "mappings is a folder" in done.err
     assert "name the file: mappings/crmbridge.yaml" in done.err
+
+
+def test_a_system_that_got_another_name_in_the_config(agreed: Place) -> None:
+    text = (
+        CONFIG.replace("  shop:", "  store:")
+        .replace("shop]", "store]")
+        .replace("shop: always", "store: always")
+    )
+    agreed.config(text)
+    mapping = agreed.folder / "mappings" / "shop.yaml"
+    mapping.write_text(mapping.read_text().replace("system: shop", "system: store"))
+    done = agreed.run("sync")
+    assert done.code == 13
+    assert "the state holds links of shop, which the config no longer names" in done.err
+    assert "crmbridge systems rename shop store;" in done.err
+    assert "crmbridge systems remove shop" in done.err
+    assert agreed.run("systems", "rename", "shop", "store").code == 0
+    assert agreed.run("sync").code == 0
