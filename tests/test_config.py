@@ -199,6 +199,9 @@ def test_all_wrong_names_come_at_once(tmp_path: Path) -> None:
     ("sync", "says"),
     [
         ("partys: {from: erp, to: [crm]}", "4:8: 'partys' is no entity; did you mean 'party'?"),
+        ("customer: {from: erp, to: [crm]}", "4:8: 'customer' is no entity; did you mean 'party'?"),
+        ("Orders: {from: erp, to: [crm]}", "4:8: 'Orders' is no entity; did you mean 'sales_order'?"),
+        ("xyz: {from: erp, to: [crm]}", "4:8: 'xyz' is no entity; there are "),
         (
             "party: {between: [erp, crm], clear: {legalname: ignore}}",
             "4:45: 'legalname' is no field of party; did you mean 'legal_name'?",

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from crmbridge.bridge import Bridge
+    from crmbridge.config import Config
     from crmbridge.sdk.hookspecs import RunEvent
 
 __all__ = ["log_to"]
@@ -29,7 +30,7 @@ def log_to(bridge: Bridge, verbose: int) -> Iterator[None]:
     settings = bridge.config.settings.log
     handlers: list[logging.Handler] = []
     if settings.file is not None:
-        handlers.append(_handler(_OwnFile(bridge.config.root / settings.file), settings.level))
+        handlers.append(_handler(_own_file(bridge.config, settings.file), settings.level))
     if verbose:
         level = "info" if verbose == 1 else "debug"
         handlers.append(_handler(logging.StreamHandler(sys.stderr), level))
@@ -50,6 +51,18 @@ def log_to(bridge: Bridge, verbose: int) -> Iterator[None]:
         for handler in handlers:
             root.removeHandler(handler)
             handler.close()
+
+
+def _own_file(config: Config, name: Path) -> logging.Handler:
+    path = config.root / name
+    try:
+        return _OwnFile(path)
+    except OSError as error:
+        from crmbridge.sdk.errors import ConfigError
+
+        text = f"the log {path} cannot be written: {error.strerror}"
+        position = str(config.document.position(("log", "file")))
+        raise ConfigError(text, position=position, hint="name a file in a folder that is there") from None
 
 
 def _handler(handler: logging.Handler, level: str) -> logging.Handler:

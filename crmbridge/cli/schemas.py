@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from crmbridge.config import meant
+from crmbridge.config import meant_entity
 
 if TYPE_CHECKING:
     from crmbridge.cli.session import Session
@@ -58,7 +58,7 @@ def find(session: Session, name: str) -> dict[str, Any]:
     if name in connectors:
         return connectors[name].settings_model.model_json_schema(by_alias=True, schema_generator=Described)
     names = [*known, *FILES, *connectors]
-    raise ConfigError(f"there is no schema {name!r}", hint=meant(name, names))
+    raise ConfigError(f"there is no schema {name!r}", hint=meant_entity(name, names))
 
 
 def _connectors(session: Session) -> Mapping[str, type[Connector]]:

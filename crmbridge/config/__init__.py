@@ -1,6 +1,13 @@
 """`crmbridge.yaml`: which systems there are, how entities travel between them, and how far a run may go."""
 
-from crmbridge.config.checks import by_place, check_entities, check_survivorship, meant, raise_all
+from crmbridge.config.checks import (
+    by_place,
+    check_entities,
+    check_survivorship,
+    meant,
+    meant_entity,
+    raise_all,
+)
 from crmbridge.config.limits import FirstLimits, Limit, Limits
 from crmbridge.config.load import Config, ConfigWarning, load_config, mapping_files
 from crmbridge.config.model import (
@@ -40,5 +47,6 @@ __all__ = [
     "load_config",
     "mapping_files",
     "meant",
+    "meant_entity",
     "raise_all",
 ]

@@ -11,7 +11,15 @@ from crmbridge.sdk.errors import ConfigError
 from crmbridge.yamlfile import Document
 from crmbridge_schemas.base import status_field
 
-__all__ = ["by_place", "check_entities", "check_settings", "check_survivorship", "meant", "raise_all"]
+__all__ = [
+    "by_place",
+    "check_entities",
+    "check_settings",
+    "check_survivorship",
+    "meant",
+    "meant_entity",
+    "raise_all",
+]
 
 Loc = tuple[str | int, ...]
 Problem = tuple[Loc, str, bool]
@@ -19,6 +27,21 @@ Problem = tuple[Loc, str, bool]
 
 ONE_SOURCE = frozenset({"stock_level"})
 """Entities of which the latest change says nothing: two counts of the same shelf are never merged."""
+
+OTHER_NAMES = {
+    "party": {"customer", "customers", "client", "contact", "contacts", "account", "accounts", "company",
+              "person", "organization", "supplier", "vendor", "lead", "leads", "partner", "parties"},
+    "sales_order": {"order", "orders", "sale", "sales_orders"},
+    "purchase_order": {"purchase", "purchases", "purchase_orders"},
+    "product": {"article", "articles", "item", "items", "products", "sku"},
+    "case": {"ticket", "tickets", "complaint", "complaints", "issue", "cases"},
+    "interaction": {"activity", "activities", "call", "calls", "event", "meeting"},
+    "opportunity": {"deal", "deals", "opportunities", "quote"},
+    "stock_level": {"stock", "inventory"},
+    "shipment": {"delivery", "deliveries", "shipments"},
+    "invoice": {"bill", "bills", "invoices"},
+}  # fmt: skip
+"""Entity -> what people call it elsewhere."""
 
 MOST_NAMES = 20
 """So many are listed where a name resembles none."""
@@ -35,6 +58,13 @@ def meant(name: str, known: Iterable[str]) -> str:
         return f"did you mean {close[0]!r}?"
     more = ", ..." if len(names) > MOST_NAMES else ""
     return f"there are {', '.join(names[:MOST_NAMES]) or 'none'}{more}"
+
+
+def meant_entity(name: str, known: Iterable[str]) -> str:
+    """The same of an entity, for which other programs have other names."""
+    ours = next((entity for entity, others in OTHER_NAMES.items() if name.lower() in others), None)
+    names = list(known)
+    return f"did you mean {ours!r}?" if ours in names else meant(name, names)
 
 
 def check_settings(settings: Settings, document: Document) -> None:
@@ -88,7 +118,7 @@ def check_entities(settings: Settings, document: Document, entities: Mapping[str
     for entity, sync in settings.sync.items():
         loc: Loc = ("sync", entity)
         if entity not in entities:
-            problems += _unknown(entity, entities, loc, "entity", key=True)
+            problems.append((loc, f"{entity!r} is no entity; {meant_entity(entity, entities)}", True))
             continue
         fields = entities[entity].model_fields
         clear = sync.clear if isinstance(sync.clear, dict) else {}

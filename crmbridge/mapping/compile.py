@@ -11,9 +11,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from crmbridge.config import meant_entity
 from crmbridge.mapping.apply import AlsoMapping, Mapping
 from crmbridge.mapping.compile_fields import compile_fields
-from crmbridge.mapping.compiler import Compiler, EntityType, Target, Toolbox, suggestion
+from crmbridge.mapping.compiler import Compiler, EntityType, Target, Toolbox
 from crmbridge.mapping.list_rules import ListRule
 from crmbridge.mapping.rules import FieldRule, RuleSet
 from crmbridge.mapping.spec import AlsoSpec, FileSpec
@@ -139,7 +140,7 @@ def _fingerprint(compiler: Compiler, spec: BaseModel, entity: EntityType) -> str
 def _entity(compiler: Compiler, name: str, loc: Loc) -> EntityType | None:
     entity = compiler.toolbox.entities.get(name)
     if entity is None:
-        compiler.fail(loc, f"unknown entity {name!r}{suggestion(name, compiler.toolbox.entities)}")
+        compiler.fail(loc, f"unknown entity {name!r}; {meant_entity(name, compiler.toolbox.entities)}")
     return entity
 
 

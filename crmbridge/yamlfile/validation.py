@@ -167,6 +167,9 @@ def _reason(detail: ErrorDetails, node: Node, path: _Path) -> str:
         return "should be text: put it in quotes"
     if kind == "union_tag_invalid":
         return f"should be one of {detail['ctx']['expected_tags']}"
+    if kind == "too_long":
+        most = detail["ctx"]["max_length"]
+        return f"should have at most {most} {'entry' if most == 1 else 'entries'}"
     reason = _REASONS.get(kind) or _PREFIXES.sub("", detail["msg"])
     for secret in _secrets(node, path):
         for written in (secret, repr(secret)[1:-1]):

@@ -239,6 +239,7 @@ def test_an_encoding_that_is_declared_and_not_so(agreed: Place) -> None:
         ("systems pause shpo", "there is no system 'shpo'", "did you mean 'shop'?"),
         ("systems agreement shpo", "there is no system 'shpo'", "did you mean 'shop'?"),
         ("schema partty", "there is no schema 'partty'", "did you mean 'party'?"),
+        ("schema ticket", "there is no schema 'ticket'", "did you mean 'case'?"),
         ("plan --env tset", "there is no environment 'tset'", "did you mean 'test'?"),
         ("syc", "No such command 'syc'", "Did you mean 'sync'?"),
     ],
@@ -325,3 +326,29 @@ def test_a_system_that_got_another_name_in_the_config(agreed: Place) -> None:
     assert "crmbridge systems remove shop" in done.err
     assert agreed.run("systems", "rename", "shop", "store").code == 0
     assert agreed.run("sync").code == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "why"), [("gone/bridge.log", "No such file or directory"), ("mappings", "Is a directory")]
+)
+def test_a_log_that_cannot_be_written(place: Place, file: str, why: str) -> None:
+    place.config(CONFIG + f"log: {{file: {file}}}\n")
+    done = place.run("plan")
+    assert done.code == 2
+    assert f"crmbridge.yaml:11:13: the log {place.folder}/{file} cannot be written: {why}" in done.err
+    assert "name a file in a folder that is there" in done.err
+
+
+def test_a_column_that_is_called_by_a_number_may_be_a_key(place: Place) -> None:
+    place.config(CONFIG.replace('key: "No"', "key: 2026"))
+    place.customers(CUSTOMERS.replace("No,", "2026,"))
+    assert place.run("plan").code == 0
+
+
+def test_a_codec_with_two_arguments_side_by_side(place: Place) -> None:
+    file = place.folder / "mappings" / "sales.yaml"
+    file.write_text(file.read_text().replace("as: e164", "as: {e164: DE, x: 1}"))
+    done = place.run("plan")
+    assert done.code == 2
+    assert "sales.yaml:8:" in done.err
+    assert "should have at most 1 entry" in done.err

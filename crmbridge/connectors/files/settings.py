@@ -15,6 +15,8 @@ ID_COLUMN = "crmbridge_id"
 
 
 def _as_list(value: object) -> object:
+    if type(value) is int:  # a column that is called 2026
+        value = str(value)
     return [value] if isinstance(value, str) else value
 
 
