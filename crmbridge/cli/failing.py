@@ -31,8 +31,13 @@ def ending(ctx: Any) -> Iterator[None]:
     try:
         yield
         sys.stdout.flush()
-    except (typer.Exit, typer.Abort):
+    except typer.Exit:
         raise
+    except typer.Abort:  # a question was denied, or met the end of what is typed
+        _session(ctx).output.say_always(
+            "\nstopped: nothing was changed. In a script give the answer by its option: --help tells which"
+        )
+        raise typer.Exit(1) from None
     except Interrupted as stopped:
         _session(ctx).output.say_always(f"stopped by {stopped.name}: {stopped.outlook}")
         raise typer.Exit(stopped.exit_code) from None

@@ -352,3 +352,18 @@ def test_a_codec_with_two_arguments_side_by_side(place: Place) -> None:
     assert done.code == 2
     assert "sales.yaml:8:" in done.err
     assert "should have at most 1 entry" in done.err
+
+
+def test_a_question_that_nobody_answers(agreed: Place) -> None:
+    done = agreed.run("conflicts", "decide", "1", "x")
+    assert done.code == 1
+    assert "stopped: nothing was changed. In a script give the answer by its option" in done.err
+
+
+def test_an_encoding_that_the_mark_of_the_file_denies(agreed: Place) -> None:
+    agreed.config(CONFIG.replace("{file: customers.csv, ", "{file: customers.csv, encoding: gb18030, "))
+    agreed.customers("\ufeff" + CUSTOMERS)
+    done = agreed.run("sync")
+    assert done.code == 1
+    assert "the encoding is declared as gb18030, but the file is utf-8" in done.err
+    assert "correct `encoding:`, or leave it out" in done.err

@@ -61,7 +61,8 @@ def detect(path: Path, declared: str | None) -> Encoding:
         )
         if marked and codecs.lookup(marked) != codecs.lookup(name):
             raise DamagedError(
-                f"{path.name}:1:1: the encoding is declared as {declared}, but the file is {marked}"
+                f"{path.name}:1:1: the encoding is declared as {declared}, but the file is {marked}",
+                hint="correct `encoding:`, or leave it out",
             )
         return Encoding(name, mark)
     if marked:
