@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from crmbridge.identity.link import (
     FieldState,
     Link,
     Reading,
+    Statement,
     flatten,
     observe,
     with_local_ids,
@@ -215,6 +216,8 @@ def adopt(
             holds = change.new
         statement = change.statement._replace(value=change.new)
         wrote(link, change.path, statement, holds, reading.at, _stood_there(change))
+        if change.new is None and holds is True:
+            _kept_after_all(link, change.path, statement, now, reading.at)
         if holds != change.new and not shape.same(
             change.path, holds, change.new, _element(link, change.path)
         ):
@@ -222,6 +225,13 @@ def adopt(
     _forget_hidden(planned, link)
     news = observe(link, held, reading)
     return Settled(altered, news.changed)
+
+
+def _kept_after_all(link: Link, path: str, sent: Statement, now: Mapping[str, Any], at: int) -> None:
+    """The system shows an element that it was told to remove, perhaps with a value that it puts there."""
+    for inner, holds in now.items():
+        if inner.startswith(f"{path}/") and holds != link.holds(inner):
+            wrote(link, inner, sent, holds, at)
 
 
 def _stood_there(change: Change) -> Any:
@@ -322,25 +332,36 @@ def _added(planned: Planned, name: str) -> dict[str, dict[str, Any]]:
 
 
 def _pair(link: Link, shape: ListShape, added: Mapping[str, Mapping[str, Any]], children: Any) -> None:
-    """By natural key first, then in order: what a system altered still has its place."""
+    """By natural key first, then by a part of it (the type of a number, the post code of an address), then in
+    order: what a system altered still has its place, also where it dropped some of the others."""
     known = link.elements.setdefault(shape.name, {})
     for local in [local for local, element_id in known.items() if element_id in added]:
         del known[local]
     fresh = {local: child for local, child in with_local_ids(shape, children) if local not in known}
     waiting = dict(added)
-    for element_id, parts in added.items():
-        key = shape.merge_key(parts)
-        twin = next((x for x, child in fresh.items() if key and shape.merge_key(child) == key), None)
-        if twin is not None:
-            known[twin] = element_id
-            del fresh[twin], waiting[element_id]
+    for agree in (_is_of_one_key, _is_akin):
+        for element_id, parts in list(waiting.items()):
+            key = shape.merge_key(parts)
+            twin = next((x for x, child in fresh.items() if agree(key, shape.merge_key(child))), None)
+            if twin is not None:
+                known[twin] = element_id
+                del fresh[twin], waiting[element_id]
     if len(waiting) == len(fresh):
         for element_id, local in zip(waiting, fresh, strict=True):
             known[local] = element_id
 
 
+def _is_of_one_key(one: Sequence[str], other: Sequence[str]) -> bool:
+    return bool(one) and one == other
+
+
+def _is_akin(one: Sequence[str], other: Sequence[str]) -> bool:
+    return any(part and part == same for part, same in zip(one, other, strict=False))
+
+
 def _forget_hidden(planned: Planned, link: Link) -> None:
-    """Elements that a slot no longer shows, and removed ones, are no longer held."""
+    """Elements that a slot no longer shows, and removed ones, are no longer held. Where the system was asked
+    for one and does not show it, it is kept what was asked."""
     for name in {change.path.partition("/")[0] for change in planned.changes if "/" in change.path}:
         visible = set(link.elements.get(name, {}).values())
         for path, state in link.fields.items():
@@ -349,7 +370,9 @@ def _forget_hidden(planned: Planned, link: Link) -> None:
                 continue
             element_id, _, inner = rest.partition("/")
             presence = link.fields.get(element_path(name, element_id), FieldState())
-            if element_id not in visible:
+            if presence.refused:
+                state.seen = UNSET if inner else None
+            elif element_id not in visible:
                 state.seen, state.sent, state.before = UNSET, None, UNSET
             elif inner and presence.seen is None:
                 state.before = state.seen if state.seen is not UNSET else state.before

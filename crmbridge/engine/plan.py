@@ -26,6 +26,13 @@ import msgspec
 from crmbridge.engine.needs import insists, insists_on_elements, lacking
 from crmbridge.engine.operations import Change, Kind, Planned
 from crmbridge.engine.planinput import Note, PlanInput, Target
+from crmbridge.engine.repeats import (
+    asked_in_vain,
+    element_is_left_out,
+    is_left_empty,
+    is_left_in_vain,
+    slot_is_left_empty,
+)
 from crmbridge.identity.link import UNSET, Link, Statement, digest
 from crmbridge.identity.policy import HUB
 from crmbridge.identity.shape import element_path
@@ -159,7 +166,7 @@ class _Step:
         if self.given.shape.meta(name).computed and self._computes():
             self._compare_computed(name, decision)
             return
-        if self._clear_is_ignored(name, decision):
+        if is_left_empty(self.given.policy, self.link, name, decision):
             return
         desired = decision.winner.value
         if self.given.shape.scalars[name].is_ref and desired is not None:
@@ -189,13 +196,12 @@ class _Step:
                 continue
             path = element_path(name, element_id)
             decision = golden.decisions[path]
-            if element_id not in shown:
-                whole = self._is_whole(path, rule, golden.element(name, element_id))
-                if not whole or self._keeps_its_own(path, decision):
-                    continue
-                added = True
-                yield Change(path, None, True, decision.winner, decision.system)
-            yield from self._whole_parts(name, element_id, rule)
+            if element_id in shown:
+                yield from self._whole_parts(name, element_id, rule)
+            elif not self._keeps_its_own(path, decision):
+                changes = self._anew(name, element_id, rule)
+                added = added or bool(changes)
+                yield from changes
         removed = list(self._removed(name, shown))
         if len(removed) < len(shown) or added or not insists_on_elements(self.target, rule):
             yield from removed
@@ -208,7 +214,7 @@ class _Step:
             removed = self._decision(path)
             if removed is None or self._keeps_its_own(path, removed):
                 continue
-            if removed.winner.value is None:
+            if removed.winner.value is None and not is_left_in_vain(self.link, path, removed):
                 yield Change(path, True, None, removed.winner, removed.system)
 
     def _parts(self, name: str, element_id: str, rule: ListRule) -> Iterator[Change]:
@@ -218,6 +224,8 @@ class _Step:
             decision = self._decision(path)
             computed = self.given.shape.lists[name].fields[inner].meta.computed
             if decision is None or (computed and self._computes()):
+                continue
+            if is_left_empty(self.given.policy, self.link, path, decision):
                 continue
             desired = decision.winner.value
             if self.given.shape.lists[name].fields[inner].is_ref and desired is not None:
@@ -236,7 +244,9 @@ class _Step:
             if any(path in changes for path in paths):
                 for path in paths:
                     decision = self._decision(path)
-                    if decision is not None and path not in changes:
+                    if decision is None or is_left_empty(self.given.policy, self.link, path, decision):
+                        continue
+                    if path not in changes:
                         held = self.link.holds(path)
                         old = None if held is UNSET else held
                         changes[path] = Change(
@@ -263,14 +273,11 @@ class _Step:
                 continue
             used.add(chosen)
             self._compare_slot(name, slot, chosen)
-            path, element = element_path(name, chosen), self.given.golden.element(name, chosen)
-            if chosen != shown and self.link.record_id and not self._is_whole(path, rule, element, slot.id):
-                continue
-            if chosen != shown:
-                self.slots.setdefault(name, {})[slot.name] = chosen
-                yield from self._refill(name, chosen, rule, shown)
-            else:
+            if chosen == shown:
                 yield from self._whole_parts(name, chosen, rule)
+            elif changes := self._anew(name, chosen, rule, slot.id, shown):
+                self.slots.setdefault(name, {})[slot.name] = chosen
+                yield from changes
 
     def _compare_slot(self, name: str, slot: Slot, chosen: str) -> None:
         """Two systems show different elements in slots of one name, and neither reaches the other.
@@ -289,21 +296,40 @@ class _Step:
         parts = self.given.golden.element(name, element_id).values()
         return repr(", ".join(", ".join(p) if isinstance(p, list) else str(p) for p in parts))
 
-    def _refill(self, name: str, chosen: str, rule: ListRule, shown: str | None) -> Iterator[Change]:
-        """The slot shall show another element: all its parts are written."""
-        old = self.link.element(name, shown) if shown else {}
-        present = self.given.golden.decisions[element_path(name, chosen)]
-        yield Change(element_path(name, chosen), None, True, present.winner, present.system)
+    def _anew(
+        self, name: str, element_id: str, rule: ListRule, slot: str = "", instead: str | None = None
+    ) -> list[Change]:
+        """All of an element that is not there, unless it is left as it is. slot: the one that shall show it;
+        instead: the element that this slot shows now."""
+        given, path = self.given, element_path(name, element_id)
+        element, state = given.golden.element(name, element_id), self.link.fields.get(path)
+        if element_is_left_out(given.policy, self.link, rule, element_id, given.golden.decisions):
+            return []
+        if (self.link.record_id or not slot) and not self._is_whole(path, rule, element, slot):
+            return []
+        if state and self._oscillates(state.writes, desired=True):
+            self._note("held", path, "keeps coming and going; it is not added again")
+            return []
+        old = self.link.element(name, instead) if instead else {}
+        changes = list(self._whole(name, element_id, rule, old))
+        vain = asked_in_vain(self.link, path, changes, lambda p, a, b: given.shape.same(p, a, b, element))
+        return [] if vain else changes
+
+    def _whole(self, name: str, element_id: str, rule: ListRule, old: Mapping[str, Any]) -> Iterator[Change]:
+        path, fields = element_path(name, element_id), self.given.shape.lists[name].fields
+        present = self.given.golden.decisions[path]
+        yield Change(path, None, True, present.winner, present.system)
         for inner in sorted(rule.element_fields):
-            path = element_path(name, chosen, inner)
-            decision = self.given.golden.decisions.get(path)
+            decision = self.given.golden.decisions.get(f"{path}/{inner}")
             if decision is None or decision.winner.value is None:
                 continue
+            if fields[inner].meta.computed and self._computes():
+                continue
             value = decision.winner.value
-            if self.given.shape.lists[name].fields[inner].is_ref:
-                value = self._reference(path, value)
+            if fields[inner].is_ref:
+                value = self._reference(f"{path}/{inner}", value)
             if value is not UNSET:
-                yield Change(path, old.get(inner), value, decision.winner, decision.system)
+                yield Change(f"{path}/{inner}", old.get(inner), value, decision.winner, decision.system)
 
     def _empty_slot(self, name: str, slot: Slot, shown: str | None) -> Iterator[Change]:
         if shown is None:
@@ -311,13 +337,22 @@ class _Step:
         path = element_path(name, shown)
         removed = self._decision(path)
         gone = removed is not None and removed.winner.value is None
-        if removed is not None and gone and self._may_clear(path, slot.id):
+        if removed is None or not gone or is_left_in_vain(self.link, path, removed):
+            return
+        if self._may_clear(path, slot.id):
             self.slots.setdefault(name, {})[slot.name] = None
             yield Change(path, True, None, removed.winner, removed.system)
 
     def _candidate(self, name: str, slot: Slot, present: Sequence[str], used: set[str]) -> str | None:
-        free = (e for e in present if e not in used)
+        free = (e for e in present if e not in used and not self._stays_empty(name, slot, e))
         return next((e for e in free if slot.accepts(self._without_refs(name, e))), None)
+
+    def _stays_empty(self, name: str, slot: Slot, new: str) -> bool:
+        rule, found = self.target.mapping.lists[name], self.given.golden.decisions
+        policy, link = self.given.policy, self.link
+        return element_is_left_out(policy, link, rule, new, found) or slot_is_left_empty(
+            policy, link, rule, slot.id, new, found
+        )
 
     def _in_order(self, name: str) -> list[str]:
         """Element ids as the records list them, the first record first: an order's lines stay in order."""
@@ -393,14 +428,6 @@ class _Step:
         for inner in missing:
             self._note("not-cleared", f"{path}/{inner}", "is empty, and this system needs a value here")
         return not missing
-
-    def _clear_is_ignored(self, name: str, decision: Decision) -> bool:
-        """`clear: ignore`: who emptied it is left alone until the golden value changes."""
-        state = self.link.fields.get(name)
-        if name not in self.given.policy.ignore_clear or state is None or state.own is None:
-            return False
-        emptied = state.seen is None and state.own.value is None and state.own.time > 0
-        return emptied and decision.winner.time <= state.own.time
 
     def _oscillates(self, writes: Sequence[tuple[str, int]], desired: Any) -> bool:
         since = self.given.now - OSCILLATION // timedelta(microseconds=1)

@@ -118,6 +118,11 @@ class FieldState:
         return own is not None and (own.value is not None or own.time > 0)
 
     @property
+    def refused(self) -> bool:
+        """Of the presence of an element: the system was asked for it, and did not take it."""
+        return self.seen is None and self.sent is not None and self.sent.value is True
+
+    @property
     def fell_back(self) -> bool:
         """It holds what it held before our last write: an old copy was saved over it."""
         return self.sent is None and self.before is not UNSET and self.seen == self.before

@@ -38,9 +38,12 @@ KEEPS: dict[str, Callable[[str], Any]] = {
     "upper": str.upper,
     "trim": str.strip,
     "clip5": lambda text: text[:5],
+    "clip12": lambda text: text[:12],
     "digits": lambda text: "0" + "".join(c for c in text if c.isdigit())[2:],
     "nothing": lambda text: None,
 }
+FILLED = {"zero": "0"}
+"""What a system puts into a field that is emptied."""
 
 
 def scenario_files() -> list[Path]:
@@ -500,7 +503,7 @@ def behaviour(spec: dict[str, Any]) -> Behaviour:
     for name in ("clock_skew", "time_resolution", "search_lag", "overlap", "cursor_life"):
         if name in parts:
             parts[name] = timedelta(seconds=parts[name])
-    for name in ("operations", "required", "cannot_clear", "shared"):
+    for name in ("operations", "required", "cannot_clear", "shared", "keeps_children"):
         if name in parts:
             parts[name] = frozenset(parts[name])
     for name in ("search_keys", "scopes"):
@@ -512,7 +515,10 @@ def behaviour(spec: dict[str, Any]) -> Behaviour:
     if keeps:
 
         def stores(name: str, value: Any) -> Any:
-            return KEEPS[keeps[name]](value) if name in keeps and isinstance(value, str) else value
+            how = keeps.get(name, "")
+            if value is None:
+                return FILLED.get(how)
+            return KEEPS[how](value) if how in KEEPS and isinstance(value, str) else value
 
         parts["stores"] = stores
     return Behaviour(**parts)

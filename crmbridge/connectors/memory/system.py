@@ -58,6 +58,10 @@ class Behaviour:
     cannot_clear: frozenset[str] = frozenset()
     max_lengths: dict[str, int] = field(default_factory=dict)
     """Longer text is cut, silently."""
+    most_children: dict[str, int] = field(default_factory=dict)
+    """Child list -> so many children it keeps; further ones are dropped, silently."""
+    keeps_children: frozenset[str] = frozenset()
+    """Child lists of which a child that is removed by a write stays, silently."""
     stores: Callable[[str, Any], Any] | None = None
     """(field, value) -> what is kept: trimming, upper case, rounding, another phone format."""
     closed_when: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -230,8 +234,9 @@ class MemorySystem:
 
     def _kept(self, row: Row, name: str, value: Any) -> Any:
         if isinstance(value, ListPatch):
-            value = self._patched(row.data.get(name) or [], value, self.behaviour.child_ids[name])
-        if isinstance(value, list) and name in self.behaviour.child_ids:
+            value = self._patched(row.data.get(name) or [], value, name)
+        if isinstance(value, list) and all(isinstance(child, dict) for child in value):
+            value = value[: self.behaviour.most_children.get(name)]
             return [self._kept_child(name, child) for child in value]
         limit = self.behaviour.max_lengths.get(name)
         if limit is not None and isinstance(value, str):
@@ -240,16 +245,16 @@ class MemorySystem:
 
     def _kept_child(self, name: str, child: dict[str, Any]) -> dict[str, Any]:
         kept = {k: self._kept(Row("", {}), f"{name}.{k}", v) for k, v in child.items()}
-        key = self.behaviour.child_ids[name]
-        if not kept.get(key):
+        key = self.behaviour.child_ids.get(name)
+        if key and not kept.get(key):
             self._next_id += 1
             kept[key] = f"c{self._next_id}"
         return kept
 
-    def _patched(self, children: list[dict[str, Any]], patch: ListPatch, key: str) -> list[dict[str, Any]]:
-        kept = [
-            {**c, **patch.change.get(str(c[key]), {})} for c in children if str(c[key]) not in patch.remove
-        ]
+    def _patched(self, children: list[dict[str, Any]], patch: ListPatch, name: str) -> list[dict[str, Any]]:
+        key = self.behaviour.child_ids[name]
+        removed = () if name in self.behaviour.keeps_children else patch.remove
+        kept = [{**c, **patch.change.get(str(c[key]), {})} for c in children if str(c[key]) not in removed]
         return [*kept, *copy.deepcopy(patch.add)]
 
     # what the connector asks
