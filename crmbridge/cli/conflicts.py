@@ -83,7 +83,6 @@ def decide(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Say which value it shall be: it travels to all systems with the next sync, until it is withdrawn."""
     from crmbridge.cli.messages.runs import DecisionMessage
-    from crmbridge.cli.values import value as shown
     from crmbridge.engine.steward import Ruling
     from crmbridge.sdk.errors import ConfigError
 
@@ -94,7 +93,8 @@ def decide(  # noqa: PLR0913 - one for each option
     row, decided = session.bridge().decide(ruling)
     session.output.emit(DecisionMessage(**_named(row, ruling), value=decided))
     session.output.say(
-        f"{row.path} shall be {shown(decided)}: {session.command('sync')} brings it to the systems, "
+        f"{_field(session, row)} shall be {_shown(row, decided)}: "
+        f"{session.command('sync')} brings it to the systems, "
         f"{session.command('conflicts', 'withdraw', str(row.id))} takes it back."
     )
 
@@ -109,7 +109,7 @@ def withdraw(ctx: typer.Context, conflict: int = ID, why: str = WHY, by: str | N
     ruling = Ruling(conflict, by or getpass.getuser(), why)
     row = session.bridge().withdraw(ruling)
     session.output.emit(DecisionMessage(**_named(row, ruling), withdrawn=True))
-    session.output.say(f"What was decided about {row.path} is withdrawn.")
+    session.output.say(f"What was decided about {_field(session, row)} is withdrawn.")
 
 
 def conflict_message(row: ConflictRow) -> ConflictMessage:
@@ -143,23 +143,50 @@ def _named(row: ConflictRow, ruling: Ruling) -> dict[str, Any]:
 
 
 def _cells(session: Session, row: ConflictRow) -> tuple[int, str, str, str, str]:
-    import msgspec
-
     from crmbridge.engine.titles import title_of
 
-    golden = session.bridge().store.goldens([row.golden_id]).get(row.golden_id)
-    title = title_of(row.entity, msgspec.json.decode(golden.doc)) if golden else ""
+    title = title_of(row.entity, _doc(session, row))
     said = "; ".join(f"{value} ({system})" for system, value, _ in _said(session, row))
     rule = row.rule + (", too close to call" if row.too_close else "")
-    return row.id, f"{title} {row.golden_id}".strip(), row.path.partition("/")[0], said, rule
+    return row.id, f"{title} {row.golden_id}".strip(), _field(session, row), said, rule
+
+
+def _doc(session: Session, row: ConflictRow) -> dict[str, Any]:
+    import msgspec
+
+    golden = session.bridge().store.goldens([row.golden_id]).get(row.golden_id)
+    found: dict[str, Any] = msgspec.json.decode(golden.doc) if golden else {}
+    return found
+
+
+def _field(session: Session, row: ConflictRow) -> str:
+    """The field; of an element of a list also what is known of it, and which part of it."""
+    from crmbridge.cli.values import value
+
+    name, _, rest = row.path.partition("/")
+    if not rest:
+        return name
+    element_id, _, inner = rest.partition("/")
+    element = next((one for one in _doc(session, row).get(name) or () if one.get("id") == element_id), None)
+    field = f"{name} ({value(element)})" if element else name
+    return f"{field}: {inner}" if inner else field
+
+
+def _shown(row: ConflictRow, said: Any) -> str:
+    """A value; of an element whether it is there."""
+    from crmbridge.cli.values import value
+
+    if row.path.count("/") == 1:
+        return "there" if said else "removed"
+    return value(said) or "nothing"
 
 
 def _said(session: Session, row: ConflictRow) -> list[tuple[str, str, str]]:
     """System, value and time of each statement."""
-    from crmbridge.cli.values import local, parsed, value
+    from crmbridge.cli.values import local, parsed
 
     zone = session.zone()
     return [
-        (system, value(said) or "nothing", local(time, zone) or "at first contact")
+        (system, _shown(row, said), local(time, zone) or "at first contact")
         for system, said, time, *_ in [parsed(row.winner), *parsed(row.losers)]
     ]

@@ -348,10 +348,15 @@ class _Step:
         return next((e for e in free if slot.accepts(self._without_refs(name, e))), None)
 
     def _stays_empty(self, name: str, slot: Slot, new: str) -> bool:
+        """Whether this slot is left without the element `new`: by `clear: ignore`, or because a person has to
+        decide about that element, or about the one that its people took out of it."""
         rule, found = self.target.mapping.lists[name], self.given.golden.decisions
         policy, link = self.given.policy, self.link
-        return element_is_left_out(policy, link, rule, new, found) or slot_is_left_empty(
-            policy, link, rule, slot.id, new, found
+        paths = [element_path(name, e) for e in (new, link.elements.get(name, {}).get(slot.id)) if e]
+        return (
+            any(self._keeps_its_own(path, found[path]) for path in paths if path in found)
+            or element_is_left_out(policy, link, rule, new, found)
+            or slot_is_left_empty(policy, link, rule, slot.id, new, found)
         )
 
     def _in_order(self, name: str) -> list[str]:

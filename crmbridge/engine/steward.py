@@ -152,7 +152,19 @@ def _value(flow: Flow, golden: Golden, row: ConflictRow, ruling: Ruling) -> Any:
             known = ", ".join(sorted(values))
             raise ConfigError(f"{ruling.take} said nothing in this conflict", hint=f"there are {known}")
         return values[ruling.take]
+    if row.path.count("/") == 1:
+        return _presence(row.path, ruling.text or "")
     return _parsed(flow, golden, row.path, ruling.text or "")
+
+
+def _presence(path: str, text: str) -> bool | None:
+    """Whether an element shall be there."""
+    if text not in ("true", "false"):
+        raise ConfigError(
+            f"{text!r} does not say whether this element of {path.partition('/')[0]} shall be there",
+            hint="true: it shall; false, or --clear: it shall not",
+        )
+    return text == "true" or None
 
 
 def _parsed(flow: Flow, golden: Golden, path: str, text: str) -> Any:

@@ -248,7 +248,7 @@ class _View:
             return self._canonical(link, path, own)
         if own.time == 0:
             return None
-        if path.partition("/")[0] in self.policy.ignore_clear:
+        if path.partition("/")[0] in self.policy.ignore_clear and link.system != HUB:
             return self._canonical(link, path, state.said if state else None)
         return own
 
@@ -375,9 +375,8 @@ class _View:
         found = [
             said
             for link in self.links.values()
-            if (state := link.fields.get(path))
-            for one in (state.common, state.sent)
-            if one and self._state(path, one).own and (said := self._canonical(link, path, one))
+            for one in _in_common(link, path)
+            if self._state(path, one).own and (said := self._canonical(link, path, one))
         ]
         return agreed(found, lambda one, other: self._equal(path, one.value, other.value))
 
@@ -424,6 +423,16 @@ class _View:
     def _system(self, said: Statement) -> str:
         link = self.links.get(said.origin) or self.dead.get(said.origin)
         return link.system if link else ""
+
+
+def _in_common(link: Link, path: str) -> Iterator[Statement]:
+    """What a record last had in common with others. Who had a part of an element had the element."""
+    state = link.fields.get(path)
+    if state is not None:
+        yield from (one for one in (state.common, state.sent) if one)
+    if path.count("/") == 1:
+        parts = (one.common for inner, one in link.fields.items() if inner.startswith(f"{path}/"))
+        yield from (common._replace(value=True) for common in parts if common)
 
 
 def consent(ranked: Sequence[Statement]) -> Statement:

@@ -717,6 +717,29 @@ def test_a_person_decides_a_conflict_and_takes_it_back(agreed: Place) -> None:
     assert waits["id"] == int(number)
 
 
+def test_a_conflict_about_an_element_tells_which_and_whether_it_is_there(agreed: Place) -> None:
+    agreed.config(CONFIG + "    survivorship: {contact_points: manual}\n")
+    assert agreed.run("sync", "--accept-config").code == 0
+    agreed.customers(CUSTOMERS.replace("030 1234567", ""))
+    agreed.shop("UPDATE customers SET phone = '+49 30 7654321' WHERE id = 1")
+    assert agreed.run("sync").code == 0
+    listed = agreed.run("conflicts", "list", "--json")
+    (waits,) = listed.of("conflict")
+    number = str(waits["id"])
+    shown = agreed.run("conflicts", "show", number).out
+    assert f"Conflict {number}: contact_points (" in shown
+    assert "+49 30 7654321" in shown.splitlines()[0]
+    assert re.search(r"^  sales: removed, ", shown, re.M)
+    assert re.search(r"^  shop: there, ", shown, re.M)
+    refused = agreed.run("conflicts", "decide", number, "maybe", "--why", "?")
+    assert refused.code == 2
+    assert "'maybe' does not say whether this element of contact_points shall be there" in refused.err
+    decided = agreed.run("conflicts", "decide", number, "false", "--why", "?")
+    assert re.search(r"contact_points \(.*7654321.*\) shall be removed", decided.out + decided.err)
+    assert agreed.run("sync").code == 0
+    assert agreed.shop("SELECT phone FROM customers WHERE id = 1") == [(None,)]
+
+
 def test_explain_names_an_element_of_a_list_by_what_people_know_of_it(agreed: Place) -> None:
     told = agreed.run("explain", "ann@x.example", "contact_points").out
     assert "contact points (email, ann@x.example): value: ann@x.example" in told

@@ -307,11 +307,14 @@ class Stage:
                 assert found == set(others), f"{place} is one with {sorted(found)}"
 
     def do_decide(self, said: dict[str, Any]) -> None:
-        """`crmbridge conflicts decide`, of the one conflict that waits."""
+        """`crmbridge conflicts decide`, of the one conflict about this field that waits."""
         with self.bridge() as bridge:
-            (row,) = waiting(bridge.looking())
-            assert row.path == said["field"], row.path
-            bridge.decide(Ruling(row.id, "王小明", "asked", said.get("value"), said.get("take")))
+            (row,) = (row for row in waiting(bridge.looking()) if _field_of(row.path) == said["field"])
+            bridge.decide(
+                Ruling(
+                    row.id, "王小明", "asked", said.get("value"), said.get("take"), said.get("clear", False)
+                )
+            )
             self.decided = row.id
 
     def do_withdraw(self, _: Any) -> None:
@@ -322,7 +325,7 @@ class Stage:
     def do_waiting(self, fields: Any) -> None:
         """`crmbridge conflicts list`: the fields about which a person has to decide."""
         with self.bridge() as bridge:
-            assert [row.path for row in waiting(bridge.looking())] == (fields or [])
+            assert [_field_of(row.path) for row in waiting(bridge.looking())] == (fields or [])
 
     def do_split(self, place: str) -> None:
         """A record is no longer of the same customer as those it was linked to."""
@@ -604,14 +607,19 @@ def _compare(
 
 def _conflict(row: Any) -> dict[str, Any]:
     system, value, _ = yaml.safe_load(row.winner)
-    name, _, rest = row.path.partition("/")
-    inner = rest.partition("/")[2]
-    shown: dict[str, Any] = {"field": f"{name}.{inner}" if inner else name, "winner": system, "value": value}
+    shown: dict[str, Any] = {"field": _field_of(row.path), "winner": system, "value": value}
     if row.too_close:
         shown["too_close"] = True
     if row.undecided:
         shown["undecided"] = True
     return shown
+
+
+def _field_of(path: str) -> str:
+    """`legal_name`; `contact_points.value` for a part of an element, `contact_points` for its presence."""
+    name, _, rest = path.partition("/")
+    inner = rest.partition("/")[2]
+    return f"{name}.{inner}" if inner else name
 
 
 def _compare_plan(expected: list[dict[str, Any]], operations: Iterable[Planned]) -> None:
