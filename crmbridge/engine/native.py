@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from crmbridge.engine.operations import Change, Planned
+from crmbridge.identity.follow import akin
 from crmbridge.identity.link import (
     UNSET,
     FieldState,
@@ -339,7 +340,7 @@ def _pair(link: Link, shape: ListShape, added: Mapping[str, Mapping[str, Any]], 
         del known[local]
     fresh = {local: child for local, child in with_local_ids(shape, children) if local not in known}
     waiting = dict(added)
-    for agree in (_is_of_one_key, _is_akin):
+    for agree in (_is_of_one_key, akin):
         for element_id, parts in list(waiting.items()):
             key = shape.merge_key(parts)
             twin = next((x for x, child in fresh.items() if agree(key, shape.merge_key(child))), None)
@@ -353,10 +354,6 @@ def _pair(link: Link, shape: ListShape, added: Mapping[str, Mapping[str, Any]], 
 
 def _is_of_one_key(one: Sequence[str], other: Sequence[str]) -> bool:
     return bool(one) and one == other
-
-
-def _is_akin(one: Sequence[str], other: Sequence[str]) -> bool:
-    return any(part and part == same for part, same in zip(one, other, strict=False))
 
 
 def _forget_hidden(planned: Planned, link: Link) -> None:

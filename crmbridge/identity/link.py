@@ -17,12 +17,13 @@ value at first contact. `crmbridge.identity.stored.dump` writes only what differ
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from crmbridge.identity.follow import follow_remapped, follow_renamed
 from crmbridge.identity.shape import ListShape, Shape, element_path
 from crmbridge_schemas.party import country_of
 
@@ -219,7 +220,7 @@ class Reading:
     """The mapping is another one than last time: fields that it did not have are first contact."""
     set_back: bool = False
     """The system was set back to its backup: what differs is old and nobody's edit."""
-    unsaid: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    unsaid: Mapping[str, Container[str]] = field(default_factory=dict)
     """List -> native child ids of which the record says nothing this time: those elements stay."""
     at: int = 0
     """When it was read, microseconds."""
@@ -288,9 +289,14 @@ def _observe_list(
     now = dict(with_local_ids(shape, elements))
     fresh = [local for local in now if local not in known]
     shown = link.shown(shape.name)
+    missing = [local for local in shown.values() if local not in now]
+    if reading.new_mapping and missing and fresh:
+        gone = {local: link.element(shape.name, known[local]) for local in missing}
+        come = {local: now[local] for local in fresh}
+        follow_remapped(shape, known, gone, come, unchanged=reading.remapped)
     unsaid = reading.unsaid.get(shape.name, ())
-    missing = [local for local in shown.values() if local not in now and local not in unsaid]
-    _follow_renamed(known, missing, fresh)
+    missing = [local for local in missing if local in known and local not in unsaid]
+    follow_renamed(known, missing, [local for local in fresh if local not in known])
     for local, element in now.items():
         element_id = known.setdefault(local, element_id_of(link, shape.name, local))
         _observe_value(link, element_path(shape.name, element_id), True, reading)
@@ -298,7 +304,7 @@ def _observe_list(
             if inner != "id":
                 _observe_value(link, element_path(shape.name, element_id, inner), value, reading)
     for local in missing:
-        if local in known and local not in now:
+        if local in known:
             _observe_missing(link, element_path(shape.name, known[local]), reading)
 
 
@@ -317,20 +323,6 @@ def _observe_missing(link: Link, path: str, reading: Reading) -> None:
         state.over = state.shared = known._replace(value=True)
     for state in parts:
         state.seen, state.sent, state.before = UNSET, None, UNSET
-
-
-def _follow_renamed(known: dict[str, str], missing: list[str], fresh: list[str]) -> None:
-    """One value gone and one come, in a list without child ids: that element was edited if part of its
-    natural key stayed (the type of a phone number, the postal code of an address)."""
-    gone, come = ([local for local in part if local.startswith("=")] for part in (missing, fresh))
-    if len(gone) == len(come) == 1 and _akin(gone[0], come[0]):
-        known[come[0]] = known.pop(gone[0])
-        missing.remove(gone[0])
-
-
-def _akin(one: str, other: str) -> bool:
-    pairs = zip(one[1:].split("\x1f"), other[1:].split("\x1f"), strict=False)
-    return any(part and part == same for part, same in pairs)
 
 
 def with_local_ids(

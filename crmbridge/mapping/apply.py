@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from crmbridge.mapping.errors import MappingError
 from crmbridge.mapping.expressions import Expression
-from crmbridge.mapping.list_rules import ListRule
+from crmbridge.mapping.list_rules import ListRule, Unsaid
 from crmbridge.mapping.paths import UNSET, put_at
 from crmbridge.mapping.plain import Plain, plain_text
 from crmbridge.mapping.references import Reference
@@ -121,15 +121,15 @@ class Mapping:
             found.update((name, slot.id, inner) for slot in rule.slots for inner in slot.const)
         return frozenset(found)
 
-    def unsaid_slots(self, native: dict[str, Any], names: Iterable[str]) -> dict[str, frozenset[str]]:
-        """List field -> ids of the slots of which this record says nothing: their elements stay. names: the
-        fields that are asked about."""
-        unsaid = {}
+    def unsaid_slots(self, native: dict[str, Any], names: Iterable[str]) -> dict[str, Container[str]]:
+        """List field -> ids of the slots of which this record says nothing, also of slots that there are no
+        more: their elements stay. names: the fields that are asked about."""
+        unsaid: dict[str, Container[str]] = {}
         for name in self.lists.keys() & set(names):
-            rule = self.lists[name]
-            silent = frozenset(slot.id for slot in rule.slots if slot.read(native) is UNSET)
-            if silent:
-                unsaid[name] = silent
+            slots = self.lists[name].slots
+            if slots:
+                spoken = frozenset(slot.id for slot in slots if slot.read(native) is not UNSET)
+                unsaid[name] = Unsaid(spoken)
         return unsaid
 
     @cached_property

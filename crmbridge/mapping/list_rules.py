@@ -17,7 +17,7 @@ from crmbridge.mapping.plain import Only
 from crmbridge.mapping.rules import FieldRule, Read, RuleSet, with_unwritten
 from crmbridge_schemas.base import Ref, canonical
 
-__all__ = ["ListRule", "Slot"]
+__all__ = ["ListRule", "Slot", "Unsaid"]
 
 _ANY_REF = {"entity": "any", "id": "any"}
 """Stands for a reference that is checked elsewhere."""
@@ -87,6 +87,16 @@ class Slot:
         if self.present is not None:
             self.present.write(native, shown)  # type: ignore[misc]  # `present` always writes
         return native
+
+
+@dataclass(frozen=True, slots=True)
+class Unsaid:
+    """The ids of all slots but those that a record says something of."""
+
+    spoken: frozenset[str]
+
+    def __contains__(self, local: object) -> bool:
+        return str(local).startswith("slot:") and local not in self.spoken
 
 
 @cache

@@ -244,3 +244,43 @@ def test_a_field_that_a_system_does_not_carry_is_not_stored_as_empty() -> None:
     assert seen_doc(link, PARTY) == {}
     says(link, 5, note=None)
     assert seen_doc(link, PARTY) == {"note": None}
+
+
+# -- another mapping
+
+OLD = [
+    ("a", MAIL),
+    ("b", PHONE),
+    ("c", {"type": "phone", "value": "+49309999999"}),
+    ("d", {"type": "social", "value": "@w"}),
+]
+
+
+def remapped(points: list[dict[str, Any]], *, unchanged: bool) -> tuple[dict[str, str], dict[str, str], Link]:
+    """Local ids -> element ids before and after, of a record whose children were edited at 5."""
+    link = record(1, contact_points=[])
+    says(link, 5, contact_points=[{"id": local, **one} for local, one in OLD])
+    before = dict(elements(link))
+    reading = Reading(PARTY, Stamp(9), versioned=True, remapped=unchanged, new_mapping=True)
+    observe(link, {"contact_points": points}, reading)
+    return before, elements(link), link
+
+
+def test_a_child_that_another_mapping_reads_otherwise_is_the_same_child() -> None:
+    points = [
+        {"id": "1", **PHONE, "value": "030 9999999"},
+        {"id": "2", "type": "email", "value": "w@example.org"},
+    ]
+    points += [{"id": "3", **PHONE}, {"id": "4", "type": "other", "value": "w"}]
+    before, now, link = remapped(points, unchanged=True)
+    assert now == {"1": before["c"], "2": before["a"], "3": before["b"], "4": before["d"]}
+    assert own(link, f"contact_points/{before['a']}/value") == Statement("w@example.org", 5, 1)
+    assert own(link, f"contact_points/{before['a']}") == Statement(True, 5, 1)
+
+
+def test_of_a_record_that_was_edited_meanwhile_only_equal_children_are_the_same() -> None:
+    points = [{"id": "2", "type": "email", "value": "w@example.org"}, {"id": "3", **PHONE}]
+    before, now, link = remapped(points, unchanged=False)
+    assert (now["3"], now["a"]) == (before["b"], before["a"])
+    assert now["2"] not in before.values()
+    assert own(link, f"contact_points/{before['a']}") == Statement(None, 9, 1)
