@@ -309,9 +309,19 @@ class _Batch:
         if self.coming[system].get(golden_id) in (scope, ""):
             return RefState("pending")
         may_return = any(row.status == "out" for row in rows)
-        if may_return or golden_id in self.expected[system]:
+        if may_return or golden_id in self.expected[system] or self._may_follow(system, golden_id):
             return RefState("unknown")
         return RefState("impossible")
+
+    def _may_follow(self, system: str, golden_id: str) -> bool:
+        """A record of the same entity that this run plans just now, or has still to plan, and may create."""
+        doc, rule = self.docs.get(golden_id), self.flow.create.get(system)
+        if doc is None:
+            row = self.run.store.goldens([golden_id]).get(golden_id)
+            if row is None or not row.dirty or row.entity != self.flow.entity:
+                return False
+            doc = msgspec.json.decode(row.doc)
+        return rule is not None and (not doc or rule(doc))
 
     def _scope_of_new(self, system: str, scopes: Sequence[str], doc: Mapping[str, Any]) -> str:
         """Where a new record belongs: in the first of the stream's scopes that has all it refers to, as an
