@@ -56,10 +56,16 @@ class Doubts:
     flow: Flow
     docs: Mapping[int, Mapping[str, Any]]
     found: set[Pair] = field(default_factory=set)
+    linked: set[Pair] = field(default_factory=set)
+    """Keys that records of one golden record share."""
 
     def add(self, one: int, other: int, key: str) -> None:
         """These two share this key, which does not say that they are two."""
         self.found.add((min(one, other), max(one, other), key))
+
+    def add_linked(self, one: int, other: int, key: str) -> None:
+        """These two are one, and share this key."""
+        self.linked.add((min(one, other), max(one, other), key))
 
     def save(
         self,
@@ -85,8 +91,16 @@ class Doubts:
             wanted -= {pair for pair in wanted if pair[2] == key and crowd & set(pair[:2])}
             held |= store.doubts_by(key, sorted(crowd))
         held = {(min(pair[:2]), max(pair[:2]), pair[2]) for pair in held}
+        wanted |= self._told_one(linked)
         if wanted != held:
             self._put(rows, wanted - held, held - wanted, golden, set(generic))
+
+    def _told_one(self, records: Sequence[int]) -> set[Pair]:
+        """What those share of whom a person said that they are one: should that be taken back, it is known
+        which of it the person had seen."""
+        told = self.run.store.judged(records, "one") if records and self.linked else {}
+        pairs = {(min(one, other), max(one, other)) for one, others in told.items() for other in others}
+        return {shared for shared in self.linked if shared[:2] in pairs}
 
     def _put(
         self,

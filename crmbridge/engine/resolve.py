@@ -223,8 +223,10 @@ class _Batch:
                 if other == row.id or golden is None or golden in taken:
                     continue
                 verdict = self._judge(row, other, key)
-                if golden == mine and self._kinds_differ(row, other):
-                    self.turned.append((row, other))
+                if golden == mine:
+                    self.doubts.add_linked(row.id, other, key)
+                    if self._kinds_differ(row, other):
+                        self.turned.append((row, other))
                 if verdict is Verdict.SAME and golden not in parted:
                     met.setdefault(golden, {})[key] = None
                 if verdict is not Verdict.DIFFERENT and golden != mine:

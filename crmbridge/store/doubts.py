@@ -2,7 +2,9 @@
 
 A pair is *open* while both records are there and of two golden records that no person told apart. So it goes
 by itself when one of them is deleted, or both become one, or somebody has decided, and comes back when that
-is taken back. A merge that a system reports about two who were told apart is open until it is decided anew.
+is taken back. Who took it back that two are one has looked at them: that pair is open again only with what
+they have come to share since. A merge that a system reports about two who were told apart is open until it is
+decided anew.
 """
 
 from __future__ import annotations
@@ -23,33 +25,37 @@ _HELD = f"SELECT d.one, d.other, d.key FROM doubts AS d WHERE d.one AMONG :ids A
 _ADD = f"{insert('doubts', _COLUMNS)} ON CONFLICT (one, other, key) DO UPDATE SET since = excluded.since"
 _DROP = "DELETE FROM doubts WHERE one = ? AND other = ? AND key = ?"
 _WITH_KEY = "SELECT one, other FROM doubts WHERE key = :key AND one AMONG :ids AND other AMONG :ids"
-# Golden records that were told apart, and when last.
-_APART = """
-    WITH apart AS (
-        SELECT x.golden_id AS one, y.golden_id AS other, max(j.at) AS at FROM judged AS j
-        JOIN records AS x ON x.id = j.one JOIN records AS y ON y.id = j.other
-        WHERE j.verdict = 'apart' GROUP BY x.golden_id, y.golden_id)
+# Golden records that were told apart, or of which it was taken back that they are one, and when last. `apart`
+# is the lower word of the two.
+_SAID = """
+    WITH said AS (
+        SELECT x.golden_id AS one, y.golden_id AS other, min(j.verdict) AS verdict, max(j.at) AS at
+        FROM judged AS j JOIN records AS x ON x.id = j.one JOIN records AS y ON y.id = j.other
+        WHERE j.verdict IN ('apart', 'asked') GROUP BY x.golden_id, y.golden_id)
 """
-_OPEN = f"""
+_NEW = "(said.at IS NULL OR said.at < d.since)"
+_WAITING = f"""
     FROM records AS a JOIN doubts AS d ON d.one = a.id JOIN records AS b ON b.id = d.other
-    LEFT JOIN apart ON apart.one = a.golden_id AND apart.other = b.golden_id
-    WHERE ((apart.at IS NULL AND a.status IN ('live', 'out') AND b.status IN ('live', 'out'))
-        OR ({_IS_MERGE} AND (apart.at IS NULL OR apart.at < d.since)))
+    LEFT JOIN said ON said.one = a.golden_id AND said.other = b.golden_id
+    WHERE ((coalesce(said.verdict, 'asked') = 'asked'
+            AND a.status IN ('live', 'out') AND b.status IN ('live', 'out'))
+        OR ({_IS_MERGE} AND {_NEW}))
 """
+_OPEN = f"{_WAITING} AND {_NEW}"
 _PAIRS = f"{_OPEN} AND a.golden_id < b.golden_id"
-_COUNT = f"{_APART} SELECT count(*) FROM (SELECT DISTINCT a.golden_id, b.golden_id {_PAIRS}) AS pairs"
-_LIST = f"{_APART} SELECT a.entity, a.golden_id, b.golden_id, min(d.since) {_PAIRS}"
+_COUNT = f"{_SAID} SELECT count(*) FROM (SELECT DISTINCT a.golden_id, b.golden_id {_PAIRS}) AS pairs"
+_LIST = f"{_SAID} SELECT a.entity, a.golden_id, b.golden_id, min(d.since) {_PAIRS}"
 _OF_SYSTEM = """
     AND (a.stream_id IN (SELECT id FROM streams WHERE system = :system)
         OR b.stream_id IN (SELECT id FROM streams WHERE system = :system))
 """
 _LISTED = " GROUP BY a.entity, a.golden_id, b.golden_id ORDER BY 4, 1, 2, 3 LIMIT :limit"
 _AMONG = f"""
-    {_APART} SELECT DISTINCT a.golden_id, b.golden_id {_PAIRS}
+    {_SAID} SELECT DISTINCT a.golden_id, b.golden_id {_PAIRS}
     AND a.golden_id AMONG :ids AND b.golden_id AMONG :ids
 """
 _TWINS = f"""
-    {_APART} SELECT a.golden_id, b.golden_id, d.one, d.other, d.key {_OPEN}
+    {_SAID} SELECT {_NEW}, a.golden_id, b.golden_id, d.one, d.other, d.key {_WAITING}
     AND a.golden_id AMONG :ids AND a.golden_id <> b.golden_id ORDER BY d.one, d.other, d.key
 """
 # Too many records first, which the index alone tells; then too many golden records.
@@ -93,9 +99,12 @@ class Doubts:
         return set(self.database.rows(_AMONG, {"ids": self.database.ids(golden_ids)}))
 
     def twins(self, golden_ids: Sequence[str]) -> dict[str, dict[str, list[tuple[int, int, str]]]]:
+        rows = self.database.rows(_TWINS, {"ids": self.database.ids(golden_ids)})
+        opened = {(one, other) for is_new, one, other, *_ in rows if is_new}
         found: dict[str, dict[str, list[tuple[int, int, str]]]] = {}
-        for one, other, *pair in self.database.rows(_TWINS, {"ids": self.database.ids(golden_ids)}):
-            found.setdefault(one, {}).setdefault(other, []).append(tuple(pair))
+        for _, one, other, *pair in rows:
+            if (one, other) in opened:
+                found.setdefault(one, {}).setdefault(other, []).append(tuple(pair))
         return found
 
     def generic_keys(self, shared_by: int) -> list[tuple[str, str, int]]:

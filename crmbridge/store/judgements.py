@@ -21,7 +21,7 @@ _REVOKE = """
 _ALL = f"{select('judgements', columns_of(JudgementRow))} WHERE id > :after ORDER BY id LIMIT :limit"
 _PUT_PAIR = upsert("judged", ("one", "other", "judgement", "verdict", "at"), ("one", "other", "judgement"))
 _DROP_PAIRS = "DELETE FROM judged WHERE judgement = :id AND verdict = 'apart'"
-_ASK_AGAIN = "UPDATE judged SET verdict = 'asked' WHERE judgement = :id"
+_ASK_AGAIN = "UPDATE judged SET verdict = 'asked', at = :at WHERE judgement = :id"
 _DROP_APART = "DELETE FROM judged WHERE one = ? AND other = ? AND verdict = 'apart'"
 _OF = "SELECT one, other FROM judged WHERE one AMONG :ids AND verdict = :verdict"
 _ABOUT = "SELECT DISTINCT judgement FROM judged WHERE one AMONG :ids AND verdict = 'apart'"
@@ -52,7 +52,7 @@ class Judgements:
     def revoke_judgement(self, judgement_id: int, by: str, why: str, at: int) -> None:
         self.database.write(_REVOKE, {"id": judgement_id, "by": by, "why": why, "at": at})
         self.database.write(_DROP_PAIRS, {"id": judgement_id})
-        self.database.write(_ASK_AGAIN, {"id": judgement_id})
+        self.database.write(_ASK_AGAIN, {"id": judgement_id, "at": at})
 
     def judgements(self, after: int, limit: int) -> list[JudgementRow]:
         rows = self.database.rows(_ALL, {"after": after, "limit": limit})
