@@ -47,7 +47,7 @@ def duplicates(
     ),
     show: int = SHOW,
 ) -> None:
-    """List the pairs that may be one and were not joined, with what they share, side by side."""
+    """List the pairs that may be one and were not joined, side by side, and links that may be wrong."""
     from crmbridge.engine.doubts import open_doubts
 
     session: Session = ctx.obj
@@ -63,6 +63,7 @@ def duplicates(
         output.print("Nobody waits to be looked at as a possible duplicate.")
     elif show and count > show:
         output.print(f"\nand {count - show:,} more (--show 0 shows all)")
+    _show_doubtful(session, run, entity, system)
     _show_generic(session, run, entity)
     if count:
         output.say(
@@ -102,6 +103,35 @@ def _show_pair(session: Session, one: OpenDoubt) -> None:
     output.print(output.text(f"\n{one.entity}: both have {shared}", "bold"))
     output.print(f"  not joined: {one.why}; since {local(one.since, session.zone())}")
     output.print(output.table(("", one.one.golden_id, one.other.golden_id), rows))
+
+
+def _show_doubtful(session: Session, run: Run, entity: str | None, system: str | None) -> None:
+    """Records that are linked, of which one says person and one organization."""
+    from crmbridge.cli.messages.identity import DoubtfulLinkMessage
+    from crmbridge.cli.values import instant
+    from crmbridge.engine.doubtful import doubtful_links
+    from crmbridge.engine.linking import place_of
+
+    output, rows = session.output, []
+    for link in doubtful_links(run):
+        sides = (link.one, link.other)
+        if entity not in (None, link.one.entity) or system not in (None, *(row.system for row in sides)):
+            continue
+        golden_id, places = link.one.golden_id or "", [place_of(row) for row in sides]
+        kinds, since = list(link.kinds), instant(link.since) or ""
+        output.emit(
+            DoubtfulLinkMessage(
+                entity=link.one.entity, golden_id=golden_id, records=places, kinds=kinds, since=since
+            )
+        )
+        rows.append((golden_id, *(f"{place} ({kind})" for place, kind in zip(places, kinds, strict=True))))
+    if rows:
+        output.print("\nDoubtful links: one says person and one organization; they stay as they are")
+        output.print(output.table(("Golden record", "Record", "Record"), rows))
+        output.say(
+            f"{session.command('links', 'unlink', 'SYSTEM/STREAM/ID')} says that they are two, "
+            f"{session.command('identity', 'merge', 'A', 'A')}, with the golden record, that they are one."
+        )
 
 
 def _show_generic(session: Session, run: Run, entity: str | None) -> None:
@@ -165,7 +195,8 @@ def merge(
     word, ours, theirs = _word(by, why), _golden(session, one), _golden(session, other)
     with session.bridge().ruling("identity merge") as run:
         said = join(run, ours, theirs, word)
-    _tell(session, said, f"{said.one} is {said.other} now")
+    told = f"{said.places} are one" if said.one == said.other else f"{said.one} is {said.other} now"
+    _tell(session, said, told)
 
 
 @identity.command()

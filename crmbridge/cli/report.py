@@ -117,6 +117,7 @@ def _unless_open(outcome: Outcome) -> str:
             (len(outcome.letters), "dead letter"),
             (outcome.open_problems - len(outcome.letters), "parked, waiting or uncertain piece"),
             (outcome.duplicates, "possible duplicate"),
+            (outcome.doubtful, "doubtful link"),
         )
         if count
     ]
@@ -130,9 +131,10 @@ def _tell_doubtful(session: Session, outcome: Outcome, most: int) -> None:
     """What a person should know before this is written."""
     letters = [f"{one.system}/{one.stream}/{one.native_id}: {one.error}" for one in outcome.letters]
     duplicates = session.command("identity", "duplicates")
+    loose = max(outcome.doubtful, len(outcome.loose))
     for title, lines, count, all_of_them in (
         ("Possible duplicates, which are not joined", outcome.doubts, outcome.duplicates, duplicates),
-        ("Links that may be wrong, which stay as they are", outcome.loose, len(outcome.loose), "--show 0"),
+        ("Links that may be wrong, which stay as they are", outcome.loose, loose, "--show 0"),
         ("Dead letters", letters, len(letters), "--show 0"),
     ):
         if lines:
@@ -146,10 +148,10 @@ def _tell_doubtful(session: Session, outcome: Outcome, most: int) -> None:
 
 
 def _tell_duplicates(session: Session, outcome: Outcome) -> None:
-    count = outcome.duplicates
-    if count:
-        what = "possible duplicate waits" if count == 1 else "possible duplicates wait"
-        session.output.say(f"{count:,} {what} for a person: {session.command('identity', 'duplicates')}")
+    for count, what in ((outcome.duplicates, "possible duplicate"), (outcome.doubtful, "doubtful link")):
+        if count:
+            waits = f"{what} waits" if count == 1 else f"{what}s wait"
+            session.output.say(f"{count:,} {waits} for a person: {session.command('identity', 'duplicates')}")
 
 
 def _plan_code(outcome: Outcome, operations: int, *, detailed: bool) -> int:
@@ -295,7 +297,7 @@ def _tell_end(session: Session, outcome: Outcome, apply: str | None, *, differ: 
             output.print(f"  {reason}")
     elif differ and not outcome.failed and not outcome.open_problems:
         output.say("Done; what the systems do not agree on is named above.")
-    elif not outcome.failed and not outcome.open_problems and not outcome.duplicates:
+    elif not outcome.failed and not outcome.open_problems and not (outcome.duplicates or outcome.doubtful):
         output.say("The others agree." if paused or shadows else "All systems agree.")
     elif not outcome.failed and not outcome.open_problems:
         output.say("Done; all that is linked agrees.")
@@ -345,5 +347,6 @@ def _summary(command: str, outcome: Outcome, code: int) -> SummaryMessage:
         failed={name: str(error) for name, error in outcome.failed.items()},
         open_problems=outcome.open_problems,
         duplicates=outcome.duplicates,
+        doubtful_links=outcome.doubtful,
         waiting=_waiting(outcome),
     )

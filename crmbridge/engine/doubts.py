@@ -14,14 +14,16 @@ from typing import Any, NamedTuple
 
 from crmbridge.engine import insights
 from crmbridge.engine.facts import kind_of
+from crmbridge.engine.linking import place_of
 from crmbridge.engine.run import Flow, Run
 from crmbridge.engine.titles import title_of
 from crmbridge.identity.match import Verdict, compare
-from crmbridge.store.doubts import MERGED
+from crmbridge.store.doubts import MERGED, TURNED
 from crmbridge.store.rows import GoldenRow, OpenPair, RecordRow
 
 __all__ = [
     "DOUBT",
+    "LOOSE",
     "MOST_ALIKE",
     "Doubts",
     "GenericValue",
@@ -29,12 +31,16 @@ __all__ = [
     "Side",
     "called",
     "generic_values",
+    "kinds_differ",
     "open_doubts",
+    "told_turned",
     "waiting",
 ]
 
 DOUBT = "possible duplicate"
 """The kind of note of a run that finds two records which may be one."""
+LOOSE = "doubtful link"
+"""The kind of note about a record that may be another customer than the one that it is linked to."""
 MOST_ALIKE = 500
 """So many records that share a generic key are looked through for the same name."""
 CHUNK = 200
@@ -46,6 +52,21 @@ def called(row: RecordRow, doc: Mapping[str, Any] | None = None) -> str:
     """A record as people know it; doc: what it says, where that is at hand."""
     name = title_of(row.entity, doc or json.loads(row.seen))
     return f"{row.system} {row.native_id}" + (f" ({name})" if name else "")
+
+
+def kinds_differ(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether one of two documents says person and the other organization."""
+    return len({one.get("kind"), other.get("kind")} - {None}) > 1
+
+
+Known = tuple[RecordRow, Mapping[str, Any]]
+"""A record, and what it says."""
+
+
+def told_turned(one: Known, other: Known) -> str:
+    """A doubtful link in words."""
+    ours, theirs = (f"{called(row, doc)} says {doc.get('kind')}" for row, doc in (one, other))
+    return f"{ours}, {theirs}; if they are two: crmbridge links unlink {place_of(one[0])}"
 
 
 @dataclass(slots=True)
@@ -86,12 +107,12 @@ class Doubts:
             by_key = store.doubts_by(key, holders)
             self._look_through(key, by_key)
             held |= by_key
-        wanted = {pair for pair in self.found if golden[pair[0]] != golden[pair[1]]}
+        wanted = {p for p in self.found if (golden[p[0]] == golden[p[1]]) == (p[2] == TURNED)}
         for key, crowd in self._crowds(wanted, golden, set(generic)).items():
             wanted -= {pair for pair in wanted if pair[2] == key and crowd & set(pair[:2])}
             held |= store.doubts_by(key, sorted(crowd))
         held = {(min(pair[:2]), max(pair[:2]), pair[2]) for pair in held}
-        wanted |= self._told_one(linked)
+        wanted |= self._told_one(linked) | self._still_turned(held - wanted)
         if wanted != held:
             self._put(rows, wanted - held, held - wanted, golden, set(generic))
 
@@ -101,6 +122,18 @@ class Doubts:
         told = self.run.store.judged(records, "one") if records and self.linked else {}
         pairs = {(min(one, other), max(one, other)) for one, others in told.items() for other in others}
         return {shared for shared in self.linked if shared[:2] in pairs}
+
+    def _still_turned(self, held: Iterable[Pair]) -> set[Pair]:
+        """Doubtful links that stay so, though the records share nothing any more."""
+        turned = [pair for pair in held if pair[2] == TURNED]
+        rows = self.run.store.records_by_id(sorted({side for pair in turned for side in pair[:2]}))
+        golden = {row.id: row.golden_id for row in rows}
+        docs = {row.id: self.docs.get(row.id) or json.loads(row.seen) for row in rows}
+        return {
+            (one, other, key)
+            for one, other, key in turned
+            if golden.get(one) == golden.get(other) is not None and kinds_differ(docs[one], docs[other])
+        }
 
     def _put(
         self,
@@ -118,6 +151,7 @@ class Doubts:
             left = {golden[side] for pair in gone for side in pair[:2] if side in golden}
             store.mark_dirty(sorted(left.union(sides)))
         if new:
+            self._tell_turned(rows, {pair for pair in new if pair[2] == TURNED}, golden)
             self._tell(rows, new, store.open_among(sides) - before, golden, generic)
 
     def _look_through(self, key: str, before: Iterable[Pair]) -> None:
@@ -172,6 +206,18 @@ class Doubts:
             text = f"{called(batch[row], self.docs.get(row))} {self._why(row, keys, generic)}"
             name = batch[row].system
             self.run.note(DOUBT, name, self.flow.entity, theirs, "", f"{text} {self._other(theirs)}")
+
+    def _tell_turned(self, rows: Sequence[RecordRow], new: Iterable[Pair], golden: Mapping[int, str]) -> None:
+        """Nothing is moved or parted because of it."""
+        batch = {row.id for row in rows}
+        pairs = [(one, other) if one in batch else (other, one) for one, other, _ in sorted(new)]
+        found = {row.id: row for row in self.run.store.records_by_id(sorted({s for p in pairs for s in p}))}
+        told_one = self.run.store.judged([one for one, _ in pairs], "one") if pairs else {}
+        for one, other in pairs:
+            if found[other].status in ("live", "out") and other not in told_one.get(one, ()):
+                docs = [self.docs.get(side) or json.loads(found[side].seen) for side in (one, other)]
+                text = told_turned(*(zip((found[one], found[other]), docs, strict=True)))
+                self.run.note(LOOSE, found[one].system, self.flow.entity, golden[one], "kind", text)
 
     def _why(self, row: int, keys: Mapping[str, int], generic: set[str]) -> str:
         shared = ", ".join(map(kind_of, keys))

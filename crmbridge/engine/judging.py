@@ -11,8 +11,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
+from crmbridge.engine.doubtful import doubtful_links
 from crmbridge.engine.facts import current_id
 from crmbridge.engine.linking import Word, join_by_hand, move, place_of
+from crmbridge.engine.links import BY_HAND
 from crmbridge.engine.run import Run
 from crmbridge.identity.policy import HUB
 from crmbridge.sdk.errors import ConfigError
@@ -25,7 +27,12 @@ CHUNK = 500
 
 
 def merge(run: Run, one: str, other: str, word: Word) -> JudgementRow:
-    """Two golden records are one: the first joins the second, whose id stays."""
+    """Two golden records are one: the first joins the second, whose id stays. Of one alone, it is said that
+    its doubtful links are right."""
+    if current_id(run.store, one) == (alone := current_id(run.store, other)):
+        said = _one_all_the_same(run, alone, word)
+        if said is not None:
+            return said
     one, other, rows = _sides(run, one, other)
     if _are_apart(run, one, other):
         raise ConfigError(
@@ -37,6 +44,19 @@ def merge(run: Run, one: str, other: str, word: Word) -> JudgementRow:
     said.at = run.now()
     said.id = run.store.put_judgement(said, _pairs(rows, one, other))
     join_by_hand(run, one, other, f"{said.places} are one, {word}")
+    return said
+
+
+def _one_all_the_same(run: Run, golden_id: str, word: Word) -> JudgementRow | None:
+    """Of the links of a person and an organization in it; None where there are none."""
+    found = [(x.one, x.other) for x in doubtful_links(run) if x.one.golden_id == golden_id]
+    if not found:
+        return None
+    places = " and ".join(dict.fromkeys(place_of(row) for pair in found for row in pair))
+    entity = found[0][0].entity
+    said = JudgementRow("one", entity, golden_id, golden_id, places, word.by, word.why, run.now(), "[]")
+    said.id = run.store.put_judgement(said, [(ours.id, theirs.id) for ours, theirs in found])
+    run.store.journal(golden_id, BY_HAND, f"{said.places} are one, {word}", said.at)
     return said
 
 

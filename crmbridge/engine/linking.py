@@ -103,7 +103,7 @@ def unlink(run: Run, row: RecordRow, word: Word) -> Ruled:
     said.moved = json.dumps([row.id])
     store.put_judgement(said, ((row.id, mate.id) for mate in mates))
     store.put_goldens([alone])
-    store.set_links([(row.id, alone.id)])
+    _set_link(run, row, alone.id)
     _plan_referring(run, before)
     _journal(run, before, "unlinked", f"{place_of(row)}, now {alone.id}, {word}")
     _journal(run, alone.id, "unlinked", f"{place_of(row)} from {before}, {word}")
@@ -137,7 +137,7 @@ def move(run: Run, row: RecordRow, target: str, why: str) -> None:
         store.set_links([(row.id, target)])
         return
     if [one for one in _records(run, before) if one.id != row.id and one.system != HUB]:
-        store.set_links([(row.id, target)])
+        _set_link(run, row, target)
         _plan_referring(run, before)
     else:
         _join(run, before, target, why, "merged")
@@ -151,10 +151,20 @@ def join_by_hand(run: Run, loser: str, survivor: str, why: str) -> None:
 def _join(run: Run, loser: str, survivor: str, why: str, event: str) -> None:
     """What is being created for one where the other is there already is not waited for."""
     store = run.store
-    there = {one.system for golden_id in (loser, survivor) for one in _records(run, golden_id)}
+    moved = _records(run, loser)
+    there = {one.system for one in (*moved, *_records(run, survivor))}
     opened = [one for one in store.intents_of([loser], OPEN) if one.kind == "create"]
     store.drop_intents(OPEN, [one.id for one in opened if one.system in there])
     join_goldens(store, loser, survivor, why, run.now(), event)
+    if any(one.unresolved for one in moved):
+        store.mark_unresolved([survivor])
+
+
+def _set_link(run: Run, row: RecordRow, golden_id: str) -> None:
+    """It belongs there; what it is known by is looked at as it would have been."""
+    run.store.set_links([(row.id, golden_id)])
+    if row.unresolved:
+        run.store.mark_unresolved([golden_id])
 
 
 def _plan_referring(run: Run, golden_id: str) -> None:

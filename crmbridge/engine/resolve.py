@@ -20,19 +20,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from crmbridge.engine.doubts import MOST_ALIKE, Doubts, called
+from crmbridge.engine.doubts import LOOSE, MOST_ALIKE, Doubts, called, kinds_differ
 from crmbridge.engine.facts import kind_of
 from crmbridge.engine.links import awaited, golden_id_for, join_goldens
 from crmbridge.engine.run import Flow, Run
 from crmbridge.identity.match import Verdict, compare
 from crmbridge.identity.normalize import identity_keys
+from crmbridge.store.doubts import TURNED
 from crmbridge.store.rows import GoldenRow, Parting, RecordRow
 
-__all__ = ["LOOSE", "resolve"]
+__all__ = ["resolve"]
 
 CHUNK = 500
-LOOSE = "doubtful link"
-"""The kind of note about a record that may be another customer than the one that it is linked to."""
 WAITING = "waiting"
 
 
@@ -101,8 +100,6 @@ class _Batch:
     """Golden id -> those that it is not joined with, by what a person said: see `Store.parted`."""
     founded: list[GoldenRow] = field(default_factory=list)
     doubts: Doubts = field(init=False)
-    turned: list[tuple[RecordRow, int]] = field(default_factory=list)
-    """(record, another of the same golden record) of which one says person and one organization."""
     waiting: Counter[str] = field(default_factory=Counter)
     """System -> records whose natural key refers to one that has not come yet: they stay unresolved."""
 
@@ -125,8 +122,6 @@ class _Batch:
         newly = {key: self.holders[key] for key, is_new in self.generic.items() if is_new}
         self.doubts.save(self.rows, self.golden, self.generic, newly)
         self._note_loose_links()
-        if self.turned:
-            self._note_turned()
 
     def _wake_referring(self) -> None:
         """What refers to a record that has just come is planned again."""
@@ -226,7 +221,7 @@ class _Batch:
                 if golden == mine:
                     self.doubts.add_linked(row.id, other, key)
                     if self._kinds_differ(row, other):
-                        self.turned.append((row, other))
+                        self.doubts.add(row.id, other, TURNED)
                 if verdict is Verdict.SAME and golden not in parted:
                     met.setdefault(golden, {})[key] = None
                 if verdict is not Verdict.DIFFERENT and golden != mine:
@@ -254,9 +249,8 @@ class _Batch:
         return compare(self.docs[row.id], self.docs.get(other, {}), key, generic=key in self.generic)
 
     def _kinds_differ(self, row: RecordRow, other: int) -> bool:
-        if not self.flow.shape.model.matched:
-            return False
-        return len({self.docs.get(one, {}).get("kind") for one in (row.id, other)} - {None}) > 1
+        matched = self.flow.shape.model.matched
+        return matched and kinds_differ(self.docs[row.id], self.docs.get(other, {}))
 
     def _join_or_found(self, row: RecordRow, met: Mapping[str, Sequence[str]]) -> str:
         now = self.run.now()
@@ -314,22 +308,6 @@ class _Batch:
                             f"unlink {_place(row)}"
                         )
                         self.run.note(LOOSE, row.system, self.flow.entity, golden, "", text)
-
-    def _note_turned(self) -> None:
-        """Linked records of which one is a person now and one an organization: nothing is moved or parted."""
-        others = {one.id: one for one in self.run.store.records_by_id([other for _, other in self.turned])}
-        told_one = self.run.store.judged([row.id for row, _ in self.turned], "one")
-        for row, other in self.turned:
-            if others[other].status == "live" and other not in told_one.get(row.id, ()):
-                kinds = [self.docs[one]["kind"] for one in (row.id, other)]
-                text = (
-                    f"{self._called(row)} says {kinds[0]}, {self._called(others[other])} says {kinds[1]}; if "
-                    f"they are two: crmbridge links unlink {_place(row)}"
-                )
-                golden = self.golden[row.id]
-                told = self.run.store.notes(None, golden, 1000, LOOSE)
-                if text not in {note.text for note in told}:
-                    self.run.note(LOOSE, row.system, self.flow.entity, golden, "kind", text)
 
     def _called(self, row: RecordRow) -> str:
         return called(row, self.docs.get(row.id))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
 
-from crmbridge.engine import consent, doubts, insights
+from crmbridge.engine import consent, doubtful, doubts, insights
 from crmbridge.engine.golden import Summary, plan_dirty
 from crmbridge.engine.lookup import settle
 from crmbridge.engine.operations import Planned, chunks, decode, signature
@@ -22,7 +22,7 @@ from crmbridge.engine.pull import pull_system
 from crmbridge.engine.push import push
 from crmbridge.engine.recover import end_recovery, find_created
 from crmbridge.engine.repair import UNDONE
-from crmbridge.engine.resolve import LOOSE, resolve
+from crmbridge.engine.resolve import resolve
 from crmbridge.engine.run import Flow, Run
 from crmbridge.sdk.errors import AuthError, LimitError
 from crmbridge.store.rows import DeadLetterRow, OwedRow
@@ -84,8 +84,10 @@ class Outcome:
     """Pairs of golden records that may be one and wait for a person, as of now."""
     doubts: list[str] = field(default_factory=list)
     """A line for each of the first of them."""
+    doubtful: int = 0
+    """Links of a person and an organization that wait for a person, as of now."""
     loose: list[str] = field(default_factory=list)
-    """Of a plan: links that may be wrong, which stay as they are, a line each."""
+    """A line for each of the first of them; of a plan also other links that may be wrong."""
     letters: list[DeadLetterRow] = field(default_factory=list)
     """Of a plan: what could not be taken, or cannot be written."""
 
@@ -131,8 +133,9 @@ def plan(run: Run, say: Say = _nothing) -> Outcome:
     outcome.failed = _failures(run)
     outcome.letters = run.store.dead_letters("open")
     outcome.open_problems = len(outcome.letters) + _stuck(run)
-    outcome.loose = [note.text for note in run.store.notes(run.id, None, NOTES, LOOSE)]
-    outcome.duplicates, outcome.doubts = doubts.waiting(run, SHOWN)
+    notes = run.store.notes(run.id, None, NOTES, doubts.LOOSE)
+    outcome.loose = [note.text for note in notes if not note.path]
+    _doubted(run, outcome)
     return outcome
 
 
@@ -323,8 +326,15 @@ def _ended(run: Run, outcome: Outcome) -> Outcome:
     outcome.failed = _failures(run)
     outcome.waiting = run.store.owed("parked", long_ago, SHOWN)
     outcome.open_problems = _stuck(run) + run.store.count_open_letters()
-    outcome.duplicates, outcome.doubts = doubts.waiting(run, SHOWN)
+    _doubted(run, outcome)
     return outcome
+
+
+def _doubted(run: Run, outcome: Outcome) -> None:
+    """What waits for a person who says who is who."""
+    outcome.duplicates, outcome.doubts = doubts.waiting(run, SHOWN)
+    outcome.doubtful, lines = doubtful.waiting(run, SHOWN)
+    outcome.loose = [*lines, *outcome.loose]
 
 
 def _stuck(run: Run) -> int:

@@ -218,6 +218,14 @@ class Store(Protocol):
         """Golden id -> the other one of each open pair -> its pairs of records, the own record first."""
         ...
 
+    def count_turned(self) -> int:
+        """Links that wait for a person: of one record that says person, and one that says organization."""
+        ...
+
+    def turned(self, limit: int) -> list[tuple[str, int, int, int]]:
+        """(entity, record id, record id, since) of each of them, the oldest first."""
+        ...
+
     def generic_keys(self, shared_by: int) -> list[tuple[str, str, int]]:
         """(entity, key, golden records) of each identity key that more than `shared_by` of them have, the
         most shared first."""

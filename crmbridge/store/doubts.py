@@ -5,6 +5,8 @@ by itself when one of them is deleted, or both become one, or somebody has decid
 is taken back. Who took it back that two are one has looked at them: that pair is open again only with what
 they have come to share since. A merge that a system reports about two who were told apart is open until it is
 decided anew.
+
+Beside them stand links that are doubtful (`TURNED`): pairs of one golden record.
 """
 
 from __future__ import annotations
@@ -15,10 +17,12 @@ from typing import Any
 from crmbridge.store.database import Database, insert
 from crmbridge.store.rows import OpenPair
 
-__all__ = ["MERGED", "Doubts"]
+__all__ = ["MERGED", "TURNED", "Doubts"]
 
 MERGED = "merged:"
 """Begins the key of a pair that a system merged, though a person had told the two apart."""
+TURNED = "kind"
+"""The key of two records that are linked, of which one says person and one organization: a doubtful link."""
 _COLUMNS = ("one", "other", "key", "since")
 _IS_MERGE = f"substr(d.key, 1, {len(MERGED)}) = '{MERGED}'"
 _HELD = f"SELECT d.one, d.other, d.key FROM doubts AS d WHERE d.one AMONG :ids AND NOT {_IS_MERGE}"
@@ -37,7 +41,7 @@ _NEW = "(said.at IS NULL OR said.at < d.since)"
 _WAITING = f"""
     FROM records AS a JOIN doubts AS d ON d.one = a.id JOIN records AS b ON b.id = d.other
     LEFT JOIN said ON said.one = a.golden_id AND said.other = b.golden_id
-    WHERE ((coalesce(said.verdict, 'asked') = 'asked'
+    WHERE d.key <> '{TURNED}' AND ((coalesce(said.verdict, 'asked') = 'asked'
             AND a.status IN ('live', 'out') AND b.status IN ('live', 'out'))
         OR ({_IS_MERGE} AND {_NEW}))
 """
@@ -58,6 +62,16 @@ _TWINS = f"""
     {_SAID} SELECT {_NEW}, a.golden_id, b.golden_id, d.one, d.other, d.key {_WAITING}
     AND a.golden_id AMONG :ids AND a.golden_id <> b.golden_id ORDER BY d.one, d.other, d.key
 """
+# Those of which no person said that they are one all the same.
+_TURNED = f"""
+    FROM doubts AS d JOIN records AS a ON a.id = d.one JOIN records AS b ON b.id = d.other
+    WHERE d.key = '{TURNED}' AND d.one < d.other AND a.golden_id = b.golden_id
+    AND a.status IN ('live', 'out') AND b.status IN ('live', 'out')
+    AND NOT EXISTS (SELECT 1 FROM judged AS j WHERE j.one = d.one AND j.other = d.other AND j.verdict = 'one')
+"""
+_TURNED_LIST = (
+    f"SELECT a.entity, d.one, d.other, d.since {_TURNED} ORDER BY d.since, d.one, d.other LIMIT :limit"
+)
 # Too many records first, which the index alone tells; then too many golden records.
 _GENERIC = """
     SELECT k.entity, k.key, count(DISTINCT r.golden_id) AS shared FROM identity_keys AS k
@@ -106,6 +120,12 @@ class Doubts:
             if (one, other) in opened:
                 found.setdefault(one, {}).setdefault(other, []).append(tuple(pair))
         return found
+
+    def count_turned(self) -> int:
+        return int(self.database.value(f"SELECT count(*) {_TURNED}"))
+
+    def turned(self, limit: int) -> list[tuple[str, int, int, int]]:
+        return self.database.rows(_TURNED_LIST, {"limit": limit})
 
     def generic_keys(self, shared_by: int) -> list[tuple[str, str, int]]:
         return self.database.rows(_GENERIC, {"shared_by": shared_by})

@@ -134,6 +134,8 @@ class SqlStore:
         self.open_pairs = doubts.open_pairs
         self.open_among = doubts.open_among
         self.twins = doubts.twins
+        self.count_turned = doubts.count_turned
+        self.turned = doubts.turned
         self.generic_keys = doubts.generic_keys
 
         intents = Intents(database)

@@ -85,7 +85,7 @@ def test_merge_says_that_two_are_one_until_it_is_undone(doubtful: Place) -> None
     assert doubtful.run("identity", "undo", str(said["id"]), *WORD).code == 2
     assert len(doubtful.run("links", "list", said["one"], "--json").of("link")) == 2
     assert doubtful.run("sync").code == 0
-    assert len(doubtful.run("identity", "duplicates", "--json").lines) == 1
+    assert doubtful.run("identity", "duplicates", "--json").lines == []  # who has just looked is not asked
 
 
 def test_apart_says_that_two_are_two_and_every_judgement_is_listed(doubtful: Place) -> None:
@@ -138,3 +138,34 @@ def test_what_cannot_be_judged_is_told(doubtful: Place) -> None:
     ):
         done = doubtful.run("identity", *words, *WORD)
         assert (done.code, told in done.err) == (2, True)
+
+
+def test_a_link_of_a_person_and_an_organization_waits_until_somebody_has_said(place: Place) -> None:
+    mappings = place.folder / "mappings"
+    for name, kind in (
+        ("sales", "{path: Extra, values: {keep: person, firm: organization}}"),
+        ("shop", "{const: person}"),
+    ):
+        path = mappings / f"{name}.yaml"
+        path.write_text(path.read_text() + f"  kind: {kind}\n")
+    ann = CUSTOMERS.splitlines()[0] + "\n001,Ann Lee,ann@x.example,,keep\n"
+    place.customers(ann)
+    place.agree()
+    place.customers(ann.replace("keep", "firm"))
+    for command in ("sync", "plan"):
+        told = place.run(command)
+        assert "1 doubtful link waits for a person: crmbridge identity duplicates" in told.err
+        assert "All systems agree" not in told.out + told.err
+        assert place.run(command, "--json").of("summary")[0]["doubtful_links"] == 1
+    assert "sales 001 (Ann Lee) says organization, shop 1 (Ann Lee) says person" in place.run("plan").err
+    (link,) = place.run("identity", "duplicates", "--json").of("doubtful_link")
+    assert link["records"] == ["sales/customers/001", "shop/customers/1"]
+    assert link["kinds"] == ["organization", "person"]
+    assert "sales/customers/001 (organization)" in place.run("identity", "duplicates", "--system", "shop").out
+    assert place.run("identity", "duplicates", "--entity", "party", "--json").of("doubtful_link")
+    done = place.run("identity", "merge", link["golden_id"], link["golden_id"], *WORD)
+    assert "sales/customers/001 and shop/customers/1 are one" in done.err
+    assert place.run("identity", "duplicates", "--json").lines == []
+    assert "All systems agree." in place.run("sync").err
+    again = place.run("identity", "merge", link["golden_id"], link["golden_id"], *WORD)
+    assert (again.code, "both are" in again.err) == (2, True)

@@ -19,6 +19,7 @@ from crmbridge.bridge import Bridge, Options, upkeep
 from crmbridge.bridge.agreement import agreement_of
 from crmbridge.connectors.memory import Behaviour, MemoryConnector, MemorySystem
 from crmbridge.engine import judging, linking
+from crmbridge.engine.doubtful import doubtful_links
 from crmbridge.engine.doubts import generic_values, open_doubts
 from crmbridge.engine.golden import merge_one
 from crmbridge.engine.links import golden_id_for
@@ -372,6 +373,13 @@ class Stage:
             left.remove(match[0])
         assert not left, f"more wait: {left}"
 
+    def do_doubtful_links(self, expected: Any) -> None:
+        """`crmbridge identity duplicates`: the two records of each, in any order."""
+        with self.bridge() as bridge:
+            links = doubtful_links(bridge.looking())
+            found = [{linking.place_of(one.one), linking.place_of(one.other)} for one in links]
+        assert found == [set(pair) for pair in expected or []], found
+
     def do_generic_values(self, expected: Any) -> None:
         """`crmbridge identity duplicates`: the values that too many share, and how many."""
         with self.bridge() as bridge:
@@ -590,6 +598,9 @@ def _compare(
     if "duplicates" in expected:
         assert isinstance(outcome, Outcome)
         assert outcome.duplicates == expected["duplicates"], outcome.doubts
+    if "doubtful" in expected:
+        assert isinstance(outcome, Outcome)
+        assert outcome.doubtful == expected["doubtful"], outcome.loose
     if bridge is None:
         return
     if "notes" in expected:

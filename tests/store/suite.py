@@ -17,6 +17,7 @@ from msgspec.structs import replace as altered
 
 from crmbridge.sdk.errors import LockedError, RecordError
 from crmbridge.store import Store, open_store
+from crmbridge.store.doubts import TURNED
 from crmbridge.store.rows import (
     ConflictRow,
     DeadLetterRow,
@@ -742,6 +743,43 @@ class StoreSuite:
         with store.transaction():
             store.put_records(gone)
         assert store.open_pairs(None, None, 9) == []
+
+    def test_who_took_back_that_two_are_one_is_asked_only_about_what_is_new(self, store: Store) -> None:
+        one, _, three = three_records(store)
+        link(store, **{"1": "g1"})
+        said = JudgementRow("one", "party", "g1", "g3", "", "Eve", "", at=5)
+        with store.transaction():
+            store.put_goldens([GoldenRow("g3", "party")])
+            store.set_links([(three, "g3")])
+            store.put_doubts([(one, three, "tel:1")], [], 6)
+            store.revoke_judgement(store.put_judgement(said, [(one, three)]), "Eve", "", 7)
+        assert (store.count_open_pairs(), store.open_pairs(None, None, 9), store.twins(["g1"])) == (0, [], {})
+        with store.transaction():
+            store.put_doubts([(one, three, "tel:2")], [], 8)
+        assert store.open_pairs(None, None, 9) == [OpenPair("party", "g1", "g3", 8)]
+        assert store.twins(["g1"]) == {"g1": {"g3": [(one, three, "tel:1"), (one, three, "tel:2")]}}
+
+    def test_a_doubtful_link_waits_while_both_are_one_and_nobody_has_said_so(self, store: Store) -> None:
+        one, two, three = three_records(store)
+        link(store, **{"1": "g1", "2": "g1"})
+        with store.transaction():
+            store.put_goldens([GoldenRow("g3", "party")])
+            store.set_links([(three, "g3")])
+            store.put_doubts([(one, two, TURNED)], [], 6)
+            store.put_doubts([(one, three, TURNED)], [], 5)  # no longer linked
+        assert (store.count_turned(), store.turned(9)) == (1, [("party", one, two, 6)])
+        assert store.count_open_pairs() == 0
+        said = JudgementRow("one", "party", "g1", "g1", "", "Eve", "", at=7)
+        with store.transaction():
+            number = store.put_judgement(said, [(one, two)])
+        assert (store.count_turned(), store.turned(9)) == (0, [])
+        with store.transaction():
+            store.revoke_judgement(number, "Eve", "", 8)
+        assert store.count_turned() == 1
+        gone = [altered(row, status="gone") for row in store.records_by_id([two])]
+        with store.transaction():
+            store.put_records(gone)
+        assert store.count_turned() == 0
 
     def test_a_merge_by_a_system_is_open_until_it_is_decided_anew(self, store: Store) -> None:
         one, _, three = three_records(store)

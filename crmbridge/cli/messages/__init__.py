@@ -6,7 +6,12 @@ Schemas.
 """
 
 from crmbridge.cli.messages.base import ErrorMessage, Message
-from crmbridge.cli.messages.identity import DuplicateMessage, GenericValueMessage, JudgementMessage
+from crmbridge.cli.messages.identity import (
+    DoubtfulLinkMessage,
+    DuplicateMessage,
+    GenericValueMessage,
+    JudgementMessage,
+)
 from crmbridge.cli.messages.records import EventMessage, FoundMessage, LinkMessage, RecordMessage
 from crmbridge.cli.messages.runs import (
     ConflictMessage,
@@ -46,6 +51,7 @@ MESSAGES: tuple[type[Message], ...] = (
     LinkMessage,
     UncertainMessage,
     RulingMessage,
+    DoubtfulLinkMessage,
     DuplicateMessage,
     GenericValueMessage,
     JudgementMessage,

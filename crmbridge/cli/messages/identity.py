@@ -8,7 +8,14 @@ from pydantic import BaseModel, ConfigDict
 
 from crmbridge.cli.messages.base import Message
 
-__all__ = ["DuplicateMessage", "GenericValueMessage", "JudgementMessage", "SharedPart", "SidePart"]
+__all__ = [
+    "DoubtfulLinkMessage",
+    "DuplicateMessage",
+    "GenericValueMessage",
+    "JudgementMessage",
+    "SharedPart",
+    "SidePart",
+]
 
 
 class SidePart(BaseModel):
@@ -51,6 +58,22 @@ class DuplicateMessage(Message):
     """The evidence."""
     why: str
     """Why they were not joined."""
+    since: str
+    """Since when it is known."""
+
+
+class DoubtfulLinkMessage(Message):
+    """Two records of one golden record, of which one says person and one organization."""
+
+    type: Literal["doubtful_link"] = "doubtful_link"
+    entity: str
+    """The canonical type."""
+    golden_id: str
+    """The golden record."""
+    records: list[str]
+    """The two: SYSTEM/STREAM/ID."""
+    kinds: list[str]
+    """What each of them says that it is."""
     since: str
     """Since when it is known."""
 

@@ -92,6 +92,8 @@ class SummaryMessage(Message):
     """Dead letters, uncertain operations and what is parked too long, as of now."""
     duplicates: int = 0
     """Pairs of golden records that may be one and wait for a person: `identity duplicates`."""
+    doubtful_links: int = 0
+    """Linked records of which one says person and one organization, which wait for a person: the same."""
     waiting: list[str] = []
     """What is parked too long, and what it waits for: the longest first, at most 100."""
     plan: str | None = None
