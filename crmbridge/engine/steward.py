@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
 
+from crmbridge.engine.facts import current_id
 from crmbridge.engine.golden import merge_one
 from crmbridge.engine.links import link_of, save_link
 from crmbridge.engine.run import Flow, Run
@@ -70,10 +71,10 @@ def _undecided(run: Run, golden_id: str) -> set[str]:
 
 
 def conflict(run: Run, conflict_id: int) -> ConflictRow:
-    """One recorded conflict. Raises ConfigError if there is none."""
+    """One recorded conflict, of the golden record that it is of now. Raises ConfigError if there is none."""
     for row in run.store.conflicts(None, None, MOST):
         if row.id == conflict_id:
-            return row
+            return replace(row, golden_id=current_id(run.store, row.golden_id))
     raise ConfigError(
         f"there is no conflict {conflict_id}", hint="crmbridge conflicts list --all shows their ids"
     )
@@ -100,11 +101,11 @@ def withdraw(run: Run, ruling: Ruling) -> ConflictRow:
     """What the hub said about the conflict's field is void. Raises ConfigError where it said nothing."""
     row = conflict(run, ruling.conflict)
     flow = _flow(run, row)
-    mine = next(iter(_hub_records(run, row)), None)
-    link = link_of(mine, flow.shape) if mine else None
-    if mine is None or link is None or link.fields.pop(row.path, None) is None:
+    said = [(mine, link_of(mine, flow.shape)) for mine in _hub_records(run, row)]
+    void = [(mine, link) for mine, link in said if link.fields.pop(row.path, None) is not None]
+    if not void:
         raise ConfigError(f"nothing was decided about {row.path} of {row.golden_id}")
-    run.store.put_records([save_link(link, mine, flow.shape)])
+    run.store.put_records([save_link(link, mine, flow.shape) for mine, link in void])
     run.store.mark_dirty([row.golden_id])
     run.store.journal(row.golden_id, WITHDRAWN, f"{row.path}: by {ruling.by}: {ruling.why}", run.now())
     return row
@@ -130,13 +131,20 @@ def _hub_records(run: Run, row: ConflictRow) -> list[RecordRow]:
 
 
 def _hub_record(run: Run, row: ConflictRow) -> RecordRow:
-    known = _hub_records(run, row)
-    if known:
-        return known[0]
+    known = _own_hub_record(run, row)
+    if known is not None:
+        return known
     fresh = RecordRow(HUB, row.entity, row.golden_id, row.entity, golden_id=row.golden_id, unresolved=False)
     fresh.read_at = run.now()
     run.store.put_records([fresh])
-    return _hub_records(run, row)[0]
+    made = _own_hub_record(run, row)
+    assert made is not None
+    return made
+
+
+def _own_hub_record(run: Run, row: ConflictRow) -> RecordRow | None:
+    """Not that of another golden record, which has joined this one: it goes with it should they be parted."""
+    return next((one for one in _hub_records(run, row) if one.native_id == row.golden_id), None)
 
 
 # -- the value ---------------------------------------------------------------------------------

@@ -131,12 +131,13 @@ class Golden:
 
 def primaries(links: Iterable[Link]) -> list[Link]:
     """One record of each system, and of each scope in it: the first linked one that lives and was read, else
-    the first. The other records there are duplicates; no value flows between them."""
-    chosen: dict[tuple[str, str], Link] = {}
+    the first. The other records there are duplicates; no value flows between them. What people decided counts
+    whichever of two customers, who are one by now, it was said of."""
+    chosen: dict[tuple[str, str, int], Link] = {}
     for link in sorted(
         links, key=lambda one: (not (one.alive and one.fields), one.part != "", one.record_id)
     ):
-        chosen.setdefault((link.system, link.scope), link)
+        chosen.setdefault((link.system, link.scope, link.record_id if link.system == HUB else 0), link)
     return list(chosen.values())
 
 

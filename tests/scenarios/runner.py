@@ -70,8 +70,8 @@ class Stage:
     mappings: dict[str, Any] = field(default_factory=dict)
     copies: dict[str, Any] = field(default_factory=dict)
     backups: dict[str, MemorySystem] = field(default_factory=dict)
-    decided: int = 0
-    """The conflict that was decided last."""
+    decided: dict[str, int] = field(default_factory=dict)
+    """Field -> the conflict about it that was decided last."""
 
     def __post_init__(self) -> None:
         unique = next(_numbers)
@@ -316,12 +316,14 @@ class Stage:
                     row.id, "王小明", "asked", said.get("value"), said.get("take"), said.get("clear", False)
                 )
             )
-            self.decided = row.id
+            self.decided.pop(said["field"], None)
+            self.decided[said["field"]] = row.id
 
-    def do_withdraw(self, _: Any) -> None:
-        """`crmbridge conflicts withdraw`, of what was decided last."""
+    def do_withdraw(self, field: Any) -> None:
+        """`crmbridge conflicts withdraw`, of what was decided last, or last about this field."""
         with self.bridge() as bridge:
-            bridge.withdraw(Ruling(self.decided, "王小明", "the customer called"))
+            decided = self.decided[field or list(self.decided)[-1]]
+            bridge.withdraw(Ruling(decided, "王小明", "the customer called"))
 
     def do_waiting(self, fields: Any) -> None:
         """`crmbridge conflicts list`: the fields about which a person has to decide."""
