@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from crmbridge.engine.links import BY_HAND, golden_id_for, join_goldens, link_of, save_link
 from crmbridge.engine.operations import decode
 from crmbridge.engine.run import Run
-from crmbridge.identity.link import UNSET, Statement
+from crmbridge.identity.link import FORMER, UNSET, Statement
 from crmbridge.identity.policy import HUB
 from crmbridge.sdk.errors import ConfigError
 from crmbridge.store.rows import GoldenRow, IntentRow, JudgementRow, RecordRow
@@ -72,18 +72,22 @@ class Ruled:
 
 
 def record_at(run: Run, place: str, scope: str = "") -> RecordRow:
-    """The main record at SYSTEM/STREAM/ID. Raises ConfigError where there is none, or one for each scope."""
+    """The record at SYSTEM/STREAM/ID, as `place_of` gives it. Raises ConfigError where there is none, or one
+    for each scope."""
     system, _, rest = place.partition("/")
     stream, _, native_id = rest.partition("/")
-    rows = run.store.records(system, stream, [native_id]) if native_id else []
-    found = [row for row in rows if not row.part and scope in ("", row.scope)]
+    ids = {native_id, native_id.partition("#")[0]} - {""}
+    rows = run.store.records(system, stream, sorted(ids)) if ids else []
+    now = [row for row in rows if not row.part.startswith(FORMER)]
+    found = [row for row in now if place_of(row) == place and scope in ("", row.scope)]
     if not found:
         raise ConfigError(
             f"no record {place!r} is known", hint="it is written SYSTEM/STREAM/ID, and has to be read first"
         )
     if len(found) > 1:
         scopes = ", ".join(row.scope for row in found)
-        raise ConfigError(f"{place!r} is {len(found)} records", hint=f"add --scope, one of {scopes}")
+        hint = f"add --scope, one of {scopes}; for identity, give the golden id"
+        raise ConfigError(f"{place!r} is {len(found)} records", hint=hint)
     return found[0]
 
 
@@ -279,8 +283,9 @@ def _fresh_id(run: Run, row: RecordRow) -> str:
 
 
 def place_of(row: RecordRow) -> str:
-    """SYSTEM/STREAM/ID."""
-    return f"{row.system}/{row.stream}/{row.native_id}"
+    """SYSTEM/STREAM/ID; of a further record of a native one ID#NAME:KEY, as references name it."""
+    further = f"#{row.part}" if row.part and not row.part.startswith(FORMER) else ""
+    return f"{row.system}/{row.stream}/{row.native_id}{further}"
 
 
 def _journal(run: Run, golden_id: str, event: str, text: str) -> None:
