@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from crmbridge.engine.doubtful import doubtful_links
 from crmbridge.engine.facts import current_id
@@ -154,10 +155,11 @@ def _sides(run: Run, one: str, other: str) -> tuple[str, str, dict[str, list[Rec
     return one, other, found
 
 
-def _said(verdict: str, rows: dict[str, list[RecordRow]], one: str, other: str, word: Word) -> JudgementRow:
+def _said(
+    verdict: Literal["one", "apart"], rows: dict[str, list[RecordRow]], one: str, other: str, word: Word
+) -> JudgementRow:
     places = " and ".join(place_of(_shown(rows[golden_id])) for golden_id in (one, other))
-    entity = rows[one][0].entity
-    return JudgementRow("one" if verdict == "one" else "apart", entity, one, other, places, word.by, word.why)
+    return JudgementRow(verdict, rows[one][0].entity, one, other, places, word.by, word.why)
 
 
 def _shown(rows: Sequence[RecordRow]) -> RecordRow:
