@@ -6,10 +6,11 @@ python -m benchmarks.ours sync STATE URL TARGET-URL      a whole sync into a sec
 
 from __future__ import annotations
 
-import gc
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from crmbridge.cli import garbage
 
 if TYPE_CHECKING:
     from crmbridge.bridge import Bridge
@@ -30,7 +31,7 @@ sync:
 
 def main(what: str, *arguments: str) -> None:
     """See the module's docstring. It starts as the command does: everything else is imported later."""
-    gc.set_threshold(50_000, 20, 100)
+    garbage.not_yet()
     if what == "pull":
         read, url, state = arguments
         with opened(Path(state), url, read, url) as bridge:
@@ -48,7 +49,9 @@ def opened(state: Path, url: str, read: str, target: str) -> Bridge:
     config = state.with_name("crmbridge.yaml")
     base, to = (address.rpartition("/")[0] for address in (url, target))
     config.write_text(CONFIG.format(state=state, here=HERE, url=base, read=read, target=to), encoding="utf-8")
-    return Bridge.open(config)
+    bridge = Bridge.open(config)
+    garbage.rarely()
+    return bridge
 
 
 def pull(bridge: Bridge) -> None:

@@ -111,9 +111,9 @@ class Plugins:
     def connector(self, name: str) -> type[Connector]:
         """The connector of that name; no other one is imported. Raises ConfigError naming those that there
         are."""
-        for offered in self._offered("crmbridge_connectors"):
-            if name in offered:
-                found: type[Connector] = offered[name]
+        for plugin, offered in self._offered("crmbridge_connectors"):
+            if name in offered and (kind := self._taken(plugin, offered, name)):
+                found: type[Connector] = kind
                 return found
         known = self.connectors()
         broken = [f"{f.plugin} failed to load: {f.error}" for f in self.failures]
@@ -151,22 +151,34 @@ class Plugins:
 
     def _merged(self, hook: str) -> dict[str, Any]:
         merged: dict[str, Any] = {}
-        for offered in self._offered(hook):
-            for key, value in offered.items():
-                merged.setdefault(key, value)
+        for plugin, offered in self._offered(hook):
+            for key in offered:
+                if key not in merged and (value := self._taken(plugin, offered, key)):
+                    merged[key] = value
         return merged
 
-    def _offered(self, hook: str) -> Iterator[Mapping[str, Any]]:
-        """What each plugin offers; one that raises is reported, and the others go on."""
+    def _taken(self, plugin: str, offered: Mapping[str, Any], key: str) -> Any:
+        """What is offered by that name; None, and reported, where it cannot be imported."""
+        try:
+            return offered[key]
+        except Exception as error:  # noqa: BLE001 - see `add`
+            self._fail(plugin, key, error)
+            return None
+
+    def _fail(self, plugin: str, source: str, error: Exception) -> None:
+        failure = Failure(plugin, source, _told(error))
+        if failure not in self.failures:
+            self.failures.append(failure)
+
+    def _offered(self, hook: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Plugin and what it offers; one that raises is reported, and the others go on."""
         for name, call in self._implementations(hook):
             try:
                 offered: Mapping[str, Any] = call()
             except Exception as error:  # noqa: BLE001 - see `add`
-                failure = Failure(name, hook, _told(error))
-                if failure not in self.failures:
-                    self.failures.append(failure)
+                self._fail(name, hook, error)
             else:
-                yield offered
+                yield name, offered
 
     def _implementations(self, hook: str) -> Iterator[tuple[str, Callable[..., Any]]]:
         """In the order in which the plugins were added: the first to offer a name keeps it."""

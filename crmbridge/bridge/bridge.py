@@ -476,12 +476,11 @@ def _placing(config: Config, name: str) -> Iterator[None]:
 
 def settings_models(config: Config, plugins: Plugins) -> dict[str, type[BaseModel]]:
     """System -> the settings of its connector, where there is one of that name."""
-    known = plugins.connectors()
-    return {
-        name: known[system.connector].settings_model
-        for name, system in config.systems.items()
-        if system.connector in known
-    }
+    found: dict[str, type[BaseModel]] = {}
+    for name in config.systems:
+        with suppress(ConfigError):
+            found[name] = _kind(config, plugins, name).settings_model
+    return found
 
 
 def _wrong_settings(config: Config, name: str, kind: type[Connector]) -> list[ConfigError]:

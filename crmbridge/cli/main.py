@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import sys
+
+from crmbridge.cli.garbage import not_yet
 
 __all__ = ["run"]
 
 
 def run() -> None:
     """The console script."""
-    # Modules stay, and records go without cycles: to look for some among them as often as Python does takes a
-    # sixth of the start.
-    gc.set_threshold(50_000, 20, 100)
+    not_yet()
     if sys.argv[1:] in (["--version"], ["-V"]):
         from crmbridge import __version__
 

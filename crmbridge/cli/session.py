@@ -9,6 +9,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crmbridge.cli import garbage
 from crmbridge.cli.interrupt import Stopper, raising
 from crmbridge.cli.output import Output
 
@@ -89,6 +90,7 @@ class Session:
             from crmbridge.cli.logs import log_to
 
             self._bridge = Bridge.open(self.config_path(), self.options.environment, tolerant=tolerant)
+            garbage.rarely()
             self._exit.enter_context(raising())
             self._exit.callback(self._bridge.close)
             self._exit.enter_context(log_to(self._bridge, self.options.verbose))

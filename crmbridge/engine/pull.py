@@ -7,11 +7,9 @@ when.
 
 from __future__ import annotations
 
-import gc
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import msgspec
@@ -42,21 +40,6 @@ OLD_COPY = (
 )
 
 
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """Records come and go without reference cycles: looking for some among them and in the whole program as
-    often as Python does it costs a tenth of the time."""
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
-
-
-@_few_collections()
 def pull_system(run: Run, system: System) -> None:
     """Read every mapped stream of one system. A failure puts this system out of the run, no other."""
     for name in system.streams:

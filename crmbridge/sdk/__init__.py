@@ -4,6 +4,7 @@ This package is the public promise: it follows semantic versioning, and what is 
 of its modules stays.
 """
 
+from crmbridge.sdk.byneed import ByNeed
 from crmbridge.sdk.connector import (
     Capabilities,
     Connector,
@@ -41,6 +42,7 @@ from crmbridge.sdk.hookspecs import Candidate, Codec, RunEvent, SurvivorshipRule
 __all__ = [
     "AnswerLostError",
     "AuthError",
+    "ByNeed",
     "Candidate",
     "Capabilities",
     "Codec",

@@ -11,7 +11,7 @@ import pytest
 
 from crmbridge.sdk.connector import ListPatch, Operation, Record
 from crmbridge.sdk.errors import AuthError, ConfigError, CursorExpiredError, FatalError
-from crmbridge_tryton import TrytonConnector
+from crmbridge_tryton.connector import TrytonConnector
 from tests.live.tryton_person import Person, make_product, put_into_stock
 from tests.live.tryton_server import Access
 from tests.live.tryton_system import Position, create, open_tryton, push, push_one, update

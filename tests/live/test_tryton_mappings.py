@@ -18,7 +18,8 @@ from crmbridge_schemas.party import Party
 from crmbridge_schemas.product import Product
 from crmbridge_schemas.sales import SalesOrder
 from crmbridge_schemas.stock import Location, StockLevel
-from crmbridge_tryton import TrytonConnector, crmbridge_codecs
+from crmbridge_tryton import crmbridge_codecs
+from crmbridge_tryton.connector import TrytonConnector
 from tests.live.tryton_person import Person, make_product, put_into_stock
 from tests.live.tryton_server import Access
 from tests.live.tryton_system import create, open_tryton, push_one, update

@@ -8,7 +8,7 @@ from typing import Any
 
 from crmbridge.sdk.connector import Context, Operation, Page, Record, Result
 from crmbridge.sdk.http import HttpClient
-from crmbridge_tryton import TrytonConnector
+from crmbridge_tryton.connector import TrytonConnector
 from tests.live.tryton_server import Access
 
 

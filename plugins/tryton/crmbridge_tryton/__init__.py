@@ -5,18 +5,17 @@ connector.py is the place to start; streams.py says what is read and written.
 
 from collections.abc import Mapping
 
-from crmbridge.sdk.connector import Connector
+from crmbridge.sdk import ByNeed, Connector
 from crmbridge.sdk.hookspecs import Codec, hookimpl
 from crmbridge_tryton.codecs import CODECS
-from crmbridge_tryton.connector import TrytonConnector
 
-__all__ = ["TrytonConnector", "crmbridge_codecs", "crmbridge_connectors"]
+__all__ = ["crmbridge_codecs", "crmbridge_connectors"]
 
 
 @hookimpl
 def crmbridge_connectors() -> Mapping[str, type[Connector]]:
     """`connector: tryton`"""
-    return {"tryton": TrytonConnector}
+    return ByNeed(tryton="crmbridge_tryton.connector:TrytonConnector")
 
 
 @hookimpl
