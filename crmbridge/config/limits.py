@@ -104,7 +104,7 @@ class Limits(BaseModel):
     shared_by: Annotated[int, Field(ge=1)] = 50
     """Customers that may share an e-mail address, a phone or another number. What more of them share says
     nothing about who somebody is: nobody is matched by it."""
-    first: FirstLimits = FirstLimits()
+    first: FirstLimits = FirstLimits.model_construct()
     """Limits at first contact."""
 
     def limit(self, name: str, *, first: bool = False) -> Limit:

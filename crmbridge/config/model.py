@@ -107,7 +107,7 @@ class SystemSettings(BaseModel):
     """Which connector: see `crmbridge plugins`."""
     mode: Literal["live", "shadow", "read-only"] = "live"
     """live: read and written. shadow: read, and writes are only reported. read-only: never written."""
-    network: NetworkSettings = NetworkSettings()
+    network: NetworkSettings = NetworkSettings.model_construct()
     """How the network is reached."""
 
     @property
@@ -257,9 +257,9 @@ class Settings(_Part):
     """The systems by name."""
     sync: dict[str, EntitySync] = {}
     """How each entity travels."""
-    limits: Limits = Limits()
+    limits: Limits = Limits.model_construct()
     """How much may happen in one run before a person is asked."""
-    keep: Keep = Keep()
+    keep: Keep = Keep.model_construct()
     """How long is remembered what happened."""
     mappings: list[Path] = [Path("mappings")]
     """Folders of mapping files that add to the connectors' own or override single lines of them."""
@@ -274,5 +274,5 @@ class Settings(_Part):
     address is in another country are from there."""
     timezone: Zone = "UTC"
     """The zone of times that say none, and of what people are shown."""
-    log: LogSettings = LogSettings()
+    log: LogSettings = LogSettings.model_construct()
     """What is logged."""

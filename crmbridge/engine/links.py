@@ -11,7 +11,7 @@ import msgspec
 from crmbridge.engine.operations import Planned, decode
 from crmbridge.identity.link import Link, Stamp
 from crmbridge.identity.shape import Shape
-from crmbridge.identity.stored import dump, dump_part, load
+from crmbridge.identity.stored import Kept, dump, dump_part, kept, load, load_part
 from crmbridge.sdk.connector import Record
 from crmbridge.store.base import Store
 from crmbridge.store.rows import IntentRow, RecordRow
@@ -23,6 +23,7 @@ __all__ = [
     "golden_id_for",
     "join_goldens",
     "link_of",
+    "part_of",
     "planned_of",
     "print_of",
     "raw_hash",
@@ -38,9 +39,18 @@ FORMER = 5
 """So many earlier states of a record are remembered."""
 
 
-def link_of(row: RecordRow, shape: Shape, names: Collection[str] | None = None) -> Link:
-    """The record with its field states. names: those of these fields alone, which `save_part` puts back."""
-    link = Link(
+def link_of(row: RecordRow, shape: Shape) -> Link:
+    """The record with its field states."""
+    return load(_bare(row), shape, kept(row.seen, row.state))
+
+
+def part_of(row: RecordRow, shape: Shape, found: Kept, names: Collection[str]) -> Link:
+    """The record with the states of these fields alone, which `save_part` puts back. found: what is in it."""
+    return load_part(_bare(row), shape, found, names)
+
+
+def _bare(row: RecordRow) -> Link:
+    return Link(
         record_id=row.id,
         system=row.system,
         stream=row.stream,
@@ -52,7 +62,6 @@ def link_of(row: RecordRow, shape: Shape, names: Collection[str] | None = None) 
         gone_at=row.gone_at,
         deleted_by_us=row.deleted_by_us,
     )
-    return load(link, shape, row.seen, row.state, names)
 
 
 def save_link(link: Link, row: RecordRow, shape: Shape) -> RecordRow:
@@ -61,9 +70,9 @@ def save_link(link: Link, row: RecordRow, shape: Shape) -> RecordRow:
     return row
 
 
-def save_part(link: Link, row: RecordRow, shape: Shape, names: Collection[str]) -> RecordRow:
+def save_part(link: Link, row: RecordRow, shape: Shape, found: Kept, names: Collection[str]) -> RecordRow:
     """Put the states of these fields back into the row; the others stay."""
-    row.seen, row.state = dump_part(link, shape, names, row.seen, row.state)
+    row.seen, row.state = dump_part(link, shape, found, names)
     return row
 
 

@@ -12,16 +12,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
 from crmbridge.engine import rejects
-from crmbridge.engine.links import follow, link_of, print_of, raw_hash, save_part, stamp_between
+from crmbridge.engine.links import follow, part_of, print_of, raw_hash, save_part, stamp_between
 from crmbridge.engine.rejects import Rejects
 from crmbridge.engine.removals import Removals
 from crmbridge.engine.run import Run, System, micros, set_back
 from crmbridge.identity.link import FORMER, Reading, Stamp, observe
 from crmbridge.identity.match import are_two
 from crmbridge.identity.normalize import identity_keys
+from crmbridge.identity.stored import kept
 from crmbridge.mapping.apply import AlsoMapping
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.discovered import missing_columns
@@ -477,8 +476,8 @@ class _Pull:
         """Take in what a known record says now; changes the row."""
         flow = self.run.flow(mapping.entity)
         assert flow is not None
-        doc, held = mapping.read(record.data), msgspec.json.decode(row.seen)
-        names = [name for name, value in doc.items() if name not in held or held[name] != value]
+        doc, found = mapping.read(record.data), kept(row.seen, row.state)
+        names = [name for name, value in doc.items() if name not in found.doc or found.doc[name] != value]
         reading = Reading(
             flow.shape.in_country(country_of(doc)),
             self._stamp(record, row),
@@ -489,9 +488,9 @@ class _Pull:
             unsaid=mapping.unsaid_slots(record.data, names),
         )
         if names:
-            link = link_of(row, flow.shape, names)
+            link = part_of(row, flow.shape, found, names)
             observe(link, {name: doc[name] for name in names}, reading)
-            save_part(link, row, flow.shape, names)
+            save_part(link, row, flow.shape, found, names)
         revived = row.status != "live"
         row.status, row.gone_at, row.deleted_by_us = "live", 0, False
         follow(row, record.version, digest)

@@ -229,7 +229,9 @@ class Reading:
 
 def observe(link: Link, doc: Mapping[str, Any], reading: Reading) -> Observation:
     """Take in what a record holds now (`doc`, canonical); changes `link`, returns what was new."""
-    reading = replace(reading, shape=reading.shape.in_country(country_of(doc)))
+    shape = reading.shape.in_country(country_of(doc))
+    if shape is not reading.shape:
+        reading = replace(reading, shape=shape)
     for name, value in doc.items():
         if name in reading.shape.lists:
             _observe_list(link, reading.shape.lists[name], value or (), reading)
@@ -298,7 +300,7 @@ def _observe_list(
     missing = [local for local in missing if local in known and local not in unsaid]
     follow_renamed(known, missing, [local for local in fresh if local not in known])
     for local, element in now.items():
-        element_id = known.setdefault(local, element_id_of(link, shape.name, local))
+        element_id = _id_in(known, link, shape.name, local)
         _observe_value(link, element_path(shape.name, element_id), True, reading)
         for inner, value in element.items():
             if inner != "id":
@@ -340,6 +342,13 @@ def element_id_of(link: Link, name: str, local: str) -> str:
     """A new element's id: the same for the same record and child, whenever it is first seen."""
     text = "\x1f".join((link.system, link.scope, link.stream, link.native_id, name, local))
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=6).hexdigest()
+
+
+def _id_in(known: dict[str, str], link: Link, name: str, local: str) -> str:
+    """The id of an element, which is known from now on."""
+    if local not in known:
+        known[local] = element_id_of(link, name, local)
+    return known[local]
 
 
 def _same(link: Link, path: str, one: Any, other: Any, shape: Shape) -> bool:
@@ -384,7 +393,7 @@ def flatten(shape: Shape, link: Link, doc: Mapping[str, Any]) -> dict[str, Any]:
             continue
         known = link.elements.setdefault(name, {})
         for local, element in with_local_ids(shape.lists[name], value or ()):
-            element_id = known.setdefault(local, element_id_of(link, name, local))
+            element_id = _id_in(known, link, name, local)
             flat[element_path(name, element_id)] = True
             for inner, part in element.items():
                 if inner != "id":

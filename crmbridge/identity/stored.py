@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from crmbridge.identity.link import UNSET, FieldState, Link, Statement, element_id_of, flatten
 from crmbridge.identity.shape import Shape
 
-__all__ = ["dump", "dump_part", "load", "seen_doc"]
+__all__ = ["Kept", "dump", "dump_part", "kept", "load", "load_part", "seen_doc"]
 
 
-def load(
-    link: Link, shape: Shape, seen: str, state: str | None, names: Collection[str] | None = None
-) -> Link:
-    """Fill `link` from what the store kept of it. names: no more than these fields; see `dump_part`."""
-    doc, extra = msgspec.json.decode(seen), msgspec.json.decode(state) if state else {}
-    fields, link.elements = extra.get("fields", {}), extra.get("elements", {})
-    if names is not None:
-        doc, link.elements = _some(doc, names), _some(link.elements, names)
-        fields = {path: parts for path, parts in fields.items() if path.partition("/")[0] in names}
-    for path, value in flatten(shape, link, doc).items():
+class Kept(NamedTuple):
+    """What the store kept of a link, decoded."""
+
+    doc: dict[str, Any]
+    fields: dict[str, Any]
+    elements: dict[str, dict[str, str]]
+
+
+def kept(seen: str, state: str | None) -> Kept:
+    """Both texts of `dump`."""
+    extra = msgspec.json.decode(state) if state else {}
+    return Kept(msgspec.json.decode(seen), extra.get("fields", {}), extra.get("elements", {}))
+
+
+def load(link: Link, shape: Shape, found: Kept) -> Link:
+    """Fill `link` from what the store kept of it."""
+    link.elements = found.elements
+    for path, value in flatten(shape, link, found.doc).items():
         link.fields[path] = FieldState(value, Statement(value, 0, link.record_id))
-    for path, parts in fields.items():
+    for path, parts in found.fields.items():
         link.fields[path] = _field_from(parts, link.fields.get(path), link.record_id)
     return link
+
+
+def load_part(link: Link, shape: Shape, found: Kept, names: Collection[str]) -> Link:
+    """The same with no more than these fields; see `dump_part`."""
+    fields = {path: parts for path, parts in found.fields.items() if path.partition("/")[0] in names}
+    return load(link, shape, Kept(_some(found.doc, names), fields, _some(found.elements, names)))
 
 
 def dump(link: Link, shape: Shape) -> tuple[str, str | None]:
@@ -34,17 +48,12 @@ def dump(link: Link, shape: Shape) -> tuple[str, str | None]:
     return _dumped(link, seen_doc(link, shape), _fields_to(link), link.elements)
 
 
-def dump_part(
-    link: Link, shape: Shape, names: Collection[str], seen: str, state: str | None
-) -> tuple[str, str | None]:
-    """The same for a link of which only `names` were loaded from `seen` and `state`: the rest stays."""
-    extra = msgspec.json.decode(state) if state else {}
-    doc = msgspec.json.decode(seen) | seen_doc(link, shape, names)
-    fields = {
-        path: parts for path, parts in extra.get("fields", {}).items() if path.partition("/")[0] not in names
-    }
+def dump_part(link: Link, shape: Shape, found: Kept, names: Collection[str]) -> tuple[str, str | None]:
+    """The same for a link of which only `names` were loaded from `found`: the rest stays."""
+    doc = found.doc | seen_doc(link, shape, names)
+    fields = {path: parts for path, parts in found.fields.items() if path.partition("/")[0] not in names}
     ordered = {name: doc[name] for name in (*shape.scalars, *shape.lists) if name in doc}
-    return _dumped(link, ordered, fields | _fields_to(link), extra.get("elements", {}) | link.elements)
+    return _dumped(link, ordered, fields | _fields_to(link), found.elements | link.elements)
 
 
 def _some(found: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:

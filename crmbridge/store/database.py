@@ -14,7 +14,6 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import fields
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -195,9 +194,9 @@ def _for_postgres(text: str) -> str:
     return _NAME.sub(r"%(\1)s", _AMONG.sub(r"= ANY(:\1)", text)).replace("?", "%s")
 
 
-def columns_of(row: type[Any], *, without: str = "") -> tuple[str, ...]:
+def columns_of(row: type[msgspec.Struct], *, without: str = "") -> tuple[str, ...]:
     """The fields of a row class in their order, which are columns of the same names."""
-    return tuple(field.name for field in fields(row) if field.name != without)
+    return tuple(name for name in row.__struct_fields__ if name != without)
 
 
 # Names are ours; values stand at the marks.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, replace
 from operator import attrgetter
 from typing import Any
+
+from msgspec.structs import asdict, replace
 
 from crmbridge.store.database import Database, columns_of, insert, matching, select, upsert
 from crmbridge.store.rows import ConflictRow, DeadLetterRow, NoteRow, RunRow, WriteRow

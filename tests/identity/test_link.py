@@ -19,7 +19,7 @@ from crmbridge.identity.link import (
     observe,
     wrote,
 )
-from crmbridge.identity.stored import dump, load, seen_doc
+from crmbridge.identity.stored import dump, kept, load, seen_doc
 from tests.identity.records import PARTY, copies, own, record, says
 
 PHONE = {"type": "phone", "value": "+49301234567"}
@@ -200,7 +200,7 @@ def test_a_document_is_flattened_with_the_ids_of_its_elements() -> None:
 def stored(link: Link) -> tuple[Link, dict[str, Any], dict[str, Any] | None]:
     seen, state = dump(link, PARTY)
     fresh = Link(link.record_id, link.system, link.stream, link.native_id)
-    return load(fresh, PARTY, seen, state), json.loads(seen), json.loads(state) if state else None
+    return load(fresh, PARTY, kept(seen, state)), json.loads(seen), json.loads(state) if state else None
 
 
 def test_of_an_untouched_record_only_the_document_is_stored() -> None:

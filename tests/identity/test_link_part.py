@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crmbridge.identity.link import Link, Reading, Stamp, Statement, observe
-from crmbridge.identity.stored import dump, dump_part, load
+from crmbridge.identity.stored import dump, dump_part, kept, load, load_part
 from tests.identity.records import PARTY, copies, record
 
 TEXT = st.sampled_from([None, "a", "b", "茶"])
@@ -44,18 +44,19 @@ def test_a_part_is_observed_as_the_whole_is(
         copies(link, "note", Statement("b", 20, 2), held="B")
     seen, state = dump(link, PARTY)
 
-    whole = load(fresh(), PARTY, seen, state)
+    whole = load(fresh(), PARTY, kept(seen, state))
     reading = Reading(PARTY, Stamp(30), versioned=False)
     observe(whole, last, reading)
 
     held = json.loads(seen)
     names = [name for name, value in last.items() if name not in held or held[name] != value]
-    part = load(fresh(), PARTY, seen, state, names)
+    found = kept(seen, state)
+    part = load_part(fresh(), PARTY, found, names)
     partly = Reading(PARTY, Stamp(30), versioned=False)
     observe(part, {name: last[name] for name in names}, partly)
 
-    together = load(fresh(), PARTY, *dump_part(part, PARTY, names, seen, state))
-    expected = load(fresh(), PARTY, *dump(whole, PARTY))
+    together = load(fresh(), PARTY, kept(*dump_part(part, PARTY, found, names)))
+    expected = load(fresh(), PARTY, kept(*dump(whole, PARTY)))
     assert (together.fields, together.elements) == (expected.fields, expected.elements)
     assert (partly.result.changed, partly.result.reverted) == (
         reading.result.changed,

@@ -8,12 +8,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace as altered
+from msgspec.structs import replace
 
 from crmbridge.sdk.errors import LockedError, RecordError
 from crmbridge.store import Store, open_store
@@ -45,7 +44,7 @@ def now() -> int:
 
 def record(native_id: str, **fields: object) -> RecordRow:
     row = RecordRow("shop", "customers", native_id, "party", raw_hash=native_id.encode(), mapped_by="m1")
-    return altered(row, **fields)  # type: ignore[arg-type]
+    return replace(row, **fields)  # type: ignore[arg-type]
 
 
 def intent(name: str, **fields: object) -> IntentRow:
@@ -398,7 +397,7 @@ class StoreSuite:
             former="a b",
         )
         (found,) = put(store, given)
-        assert found == altered(given, id=found.id)
+        assert found == replace(given, id=found.id)
         assert found.deleted_by_us is True
         assert found.unresolved is False
 
@@ -431,14 +430,14 @@ class StoreSuite:
         one, two = put(store, record("1"), record("2"))
         assert (one.id, two.id) == (1, 2)
         (found,) = put(store, record("1", id=claimed, seen='{"new": 1}'))
-        assert found == altered(one, seen='{"new": 1}')
+        assert found == replace(one, seen='{"new": 1}')
         assert stored(store, two) == two
         assert len(_all(store)) == 2
 
     def test_a_record_can_get_another_native_id(self, store: Store) -> None:
         (one,) = put(store, record("draft"))
-        (found,) = put(store, altered(one, native_id="final"))
-        assert found == altered(one, native_id="final")
+        (found,) = put(store, replace(one, native_id="final"))
+        assert found == replace(one, native_id="final")
         assert len(_all(store)) == 1
 
     def test_the_last_of_equal_records_in_one_call_stays(self, store: Store) -> None:
@@ -491,7 +490,7 @@ class StoreSuite:
         link(store, **{"1": "g1"})
         with store.transaction():
             store.clear_dirty(["g1"])
-            store.put_records([altered(stored(store, one), unresolved=True)])
+            store.put_records([replace(stored(store, one), unresolved=True)])
             store.mark_resolved([one.id])
         assert [row.id for row in store.unresolved("party", 0, 9)] == [two.id]
         assert (stored(store, one).golden_id, store.dirty_goldens("party", "", 9)) == ("g1", [])
@@ -529,14 +528,14 @@ class StoreSuite:
         assert found == {"g1": "2", "g3": "3", "g6": "6"}
         assert store.count_records("shop", "party") == 4
         with store.transaction():
-            store.put_records(altered(row, status="gone") for row in _all(store))
+            store.put_records(replace(row, status="gone") for row in _all(store))
         assert store.natives_of("shop", ["g1"])["g1"][""].native_id == "5"
         assert store.count_records("shop", "party") == 1
         with store.transaction():
-            store.put_records(altered(row, status="gone") for row in store.records("shop", "leads", ["5"]))
+            store.put_records(replace(row, status="gone") for row in store.records("shop", "leads", ["5"]))
         assert store.natives_of("shop", ["g1"])["g1"][""].native_id == "1"
         with store.transaction():
-            store.put_records(altered(r, status="out") for r in store.records("shop", "customers", ["2"]))
+            store.put_records(replace(r, status="out") for r in store.records("shop", "customers", ["2"]))
         assert store.natives_of("shop", ["g1"])["g1"][""].native_id == "2"
 
     def test_the_same_native_id_of_two_scopes_is_two_records(self, store: Store) -> None:
@@ -739,7 +738,7 @@ class StoreSuite:
         with store.transaction():
             store.set_links([(three, "g3")])
         assert store.open_pairs(None, None, 9) == [pair]
-        gone = [altered(row, status="gone") for row in store.records_by_id([three])]
+        gone = [replace(row, status="gone") for row in store.records_by_id([three])]
         with store.transaction():
             store.put_records(gone)
         assert store.open_pairs(None, None, 9) == []
@@ -776,7 +775,7 @@ class StoreSuite:
         with store.transaction():
             store.revoke_judgement(number, "Eve", "", 8)
         assert store.count_turned() == 1
-        gone = [altered(row, status="gone") for row in store.records_by_id([two])]
+        gone = [replace(row, status="gone") for row in store.records_by_id([two])]
         with store.transaction():
             store.put_records(gone)
         assert store.count_turned() == 0
@@ -786,7 +785,7 @@ class StoreSuite:
         link(store, **{"1": "g1"})
         with store.transaction():
             store.set_links([(three, "g3")])
-            store.put_records(altered(row, status="gone") for row in store.records_by_id([one]))
+            store.put_records(replace(row, status="gone") for row in store.records_by_id([one]))
             store.put_judgement(
                 JudgementRow("apart", "party", "g1", "g3", "", "Eve", "", at=5), [(one, three)]
             )
@@ -1324,7 +1323,7 @@ class StoreSuite:
         self, store: Store, text: str, field: str
     ) -> None:
         with pytest.raises(RecordError) as caught, store.transaction():
-            store.put_records([record("good"), altered(record("1"), **{field: text})])
+            store.put_records([record("good"), replace(record("1"), **{field: text})])
         assert "\n  hint: " in str(caught.value)
         assert _all(store) == []
         with pytest.raises(RecordError):
