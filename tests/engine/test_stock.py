@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from crmbridge.engine.stock import promised, stocks_of, take_off
 from crmbridge.identity.link import Statement

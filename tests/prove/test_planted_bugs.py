@@ -70,7 +70,7 @@ BUGS: dict[str, tuple[str, str, str]] = {
         HOLDER,
     ),
     "first contact by time": (
-        "crmbridge/engine/pull.py",
+        "crmbridge/engine/intake.py",
         "read_at=self.read_at,\n            )",
         IMPORT_DATE,
     ),
@@ -95,7 +95,7 @@ BUGS: dict[str, tuple[str, str, str]] = {
         "    if outcome.limit is not None:\n        _push_all(run)\n",
     ),
     "a dead letter that stops the page": (
-        "crmbridge/engine/pull.py",
+        "crmbridge/engine/intake.py",
         "        except (MappingError, ValueError, RecursionError) as error:\n",
         "        except ZeroDivisionError as error:\n",
     ),
