@@ -36,9 +36,9 @@ def waiting(run: Run, limit: int) -> tuple[int, list[str]]:
     return count, [one.text for one in doubtful_links(run, limit)] if count else []
 
 
-def doubtful_links(run: Run, limit: int = -1) -> Iterator[DoubtfulLink]:
+def doubtful_links(run: Run, limit: int | None = None) -> Iterator[DoubtfulLink]:
     """Those that wait, the oldest first; limit: so many at most."""
-    pairs = run.store.turned(limit if limit >= 0 else 2**62)
+    pairs = run.store.turned(2**62 if limit is None else limit)
     for start in range(0, len(pairs), CHUNK):
         some = pairs[start : start + CHUNK]
         rows = {

@@ -30,6 +30,7 @@ __all__ = [
     "OpenDoubt",
     "Side",
     "called",
+    "foremost",
     "generic_values",
     "kinds_differ",
     "open_doubts",
@@ -52,6 +53,11 @@ def called(row: RecordRow, doc: Mapping[str, Any] | None = None) -> str:
     """A record as people know it; doc: what it says, where that is at hand."""
     name = title_of(row.entity, doc or json.loads(row.seen))
     return f"{row.system} {row.native_id}" + (f" ({name})" if name else "")
+
+
+def foremost(rows: Sequence[RecordRow]) -> RecordRow:
+    """Of the records of a golden record the one that is shown for all of them."""
+    return min(rows, key=lambda row: (row.status != "live", row.part != "", row.id))
 
 
 def kinds_differ(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -109,9 +115,9 @@ class Doubts:
             held |= by_key
         wanted = {p for p in self.found if (golden[p[0]] == golden[p[1]]) == (p[2] == TURNED)}
         for key, crowd in self._crowds(wanted, golden, set(generic)).items():
-            wanted -= {pair for pair in wanted if pair[2] == key and crowd & set(pair[:2])}
+            wanted -= {pair for pair in wanted if pair[2] == key and not crowd.isdisjoint(_records([pair]))}
             held |= store.doubts_by(key, sorted(crowd))
-        held = {(min(pair[:2]), max(pair[:2]), pair[2]) for pair in held}
+        held = {(min(one, other), max(one, other), key) for one, other, key in held}
         wanted |= self._told_one(linked) | self._still_turned(held - wanted)
         if wanted != held:
             self._put(rows, wanted - held, held - wanted, golden, set(generic))
@@ -121,12 +127,12 @@ class Doubts:
         which of it the person had seen."""
         told = self.run.store.judged(records, "one") if records and self.linked else {}
         pairs = {(min(one, other), max(one, other)) for one, others in told.items() for other in others}
-        return {shared for shared in self.linked if shared[:2] in pairs}
+        return {(one, other, key) for one, other, key in self.linked if (one, other) in pairs}
 
     def _still_turned(self, held: Iterable[Pair]) -> set[Pair]:
         """Doubtful links that stay so, though the records share nothing any more."""
         turned = [pair for pair in held if pair[2] == TURNED]
-        rows = self.run.store.records_by_id(sorted({side for pair in turned for side in pair[:2]}))
+        rows = self.run.store.records_by_id(sorted(_records(turned)))
         golden = {row.id: row.golden_id for row in rows}
         docs = {row.id: self.docs.get(row.id) or json.loads(row.seen) for row in rows}
         return {
@@ -144,11 +150,11 @@ class Doubts:
         generic: set[str],
     ) -> None:
         store = self.run.store
-        sides = sorted({golden[side] for pair in new for side in pair[:2]})
+        sides = sorted({golden[side] for side in _records(new)})
         before = store.open_among(sides) if new else set()
         store.put_doubts(sorted(new), sorted(gone), self.run.now())
         if insights.is_wanted(self.run, self.flow.entity):
-            left = {golden[side] for pair in gone for side in pair[:2] if side in golden}
+            left = {golden[side] for side in _records(gone) if side in golden}
             store.mark_dirty(sorted(left.union(sides)))
         if new:
             self._tell_turned(rows, {pair for pair in new if pair[2] == TURNED}, golden)
@@ -229,9 +235,12 @@ class Doubts:
 
     def _other(self, golden_id: str) -> str:
         """A record of a golden record, as people know it."""
-        rows = self.run.store.records_of([golden_id]).get(golden_id, [])
-        shown = sorted(rows, key=lambda one: (one.status != "live", one.part != "", one.id))
-        return called(shown[0], self.docs.get(shown[0].id)) if shown else golden_id
+        shown = foremost(self.run.store.records_of([golden_id])[golden_id])
+        return called(shown, self.docs.get(shown.id))
+
+
+def _records(pairs: Iterable[Pair]) -> set[int]:
+    return {side for one, other, _ in pairs for side in (one, other)}
 
 
 # -- what waits for a person -------------------------------------------------------------------
@@ -290,10 +299,10 @@ def waiting(run: Run, limit: int) -> tuple[int, list[str]]:
 
 
 def open_doubts(
-    run: Run, entity: str | None = None, system: str | None = None, limit: int = -1
+    run: Run, entity: str | None = None, system: str | None = None, limit: int | None = None
 ) -> Iterator[OpenDoubt]:
     """The pairs that wait for a person, the oldest first; limit: so many at most."""
-    pairs = run.store.open_pairs(entity, system, limit if limit >= 0 else 2**62)
+    pairs = run.store.open_pairs(entity, system, 2**62 if limit is None else limit)
     for start in range(0, len(pairs), CHUNK):
         yield from _with_evidence(run, pairs[start : start + CHUNK])
 

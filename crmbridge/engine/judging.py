@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from crmbridge.engine.doubtful import doubtful_links
+from crmbridge.engine.doubts import foremost
 from crmbridge.engine.facts import current_id
 from crmbridge.engine.linking import Word, join_by_hand, move, place_of
 from crmbridge.engine.links import BY_HAND
@@ -158,12 +159,8 @@ def _sides(run: Run, one: str, other: str) -> tuple[str, str, dict[str, list[Rec
 def _said(
     verdict: Literal["one", "apart"], rows: dict[str, list[RecordRow]], one: str, other: str, word: Word
 ) -> JudgementRow:
-    places = " and ".join(place_of(_shown(rows[golden_id])) for golden_id in (one, other))
+    places = " and ".join(place_of(foremost(rows[golden_id])) for golden_id in (one, other))
     return JudgementRow(verdict, rows[one][0].entity, one, other, places, word.by, word.why)
-
-
-def _shown(rows: Sequence[RecordRow]) -> RecordRow:
-    return min(rows, key=lambda row: (row.status != "live", row.part != "", row.id))
 
 
 def _pairs(rows: dict[str, list[RecordRow]], one: str, other: str) -> list[tuple[int, int]]:

@@ -36,7 +36,7 @@ class Slot:
     """A truth value that says whether the element is there, for slots that have nothing else."""
     alike: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
     """Element field -> value -> the value that it counts as."""
-    read: Read = dataclasses.field(init=False, compare=False)
+    read: Read = dataclasses.field(init=False)
     """Native record -> the element, not yet validated; None: the slot is empty; UNSET: it doesn't say."""
 
     def __post_init__(self) -> None:
