@@ -203,9 +203,12 @@ def test_a_record_that_leaves_the_condition_while_we_write_is_out_and_left_alone
     assert made.live("erp")["e1"]["name"] == "Ann M. Lee"
 
 
-def test_what_we_delete_is_remembered_as_deleted_by_us() -> None:
+@pytest.mark.parametrize(("how", "status"), [("delete", "gone"), ("archive", "archived")])
+def test_what_we_delete_is_remembered_as_deleted_by_us(how: Any, status: str) -> None:
     made = linked()
-    made.policies = [Policy("party", ["shop", "erp"], deletes="delete")]
+    made.policies = [Policy("party", ["shop", "erp"], deletes=how)]
     made.memory["shop"].remove("customers", "s1")
+    began = made.run().now()
     made.sync()
-    assert (row(made).status, row(made).deleted_by_us, row(made).gone_at > 0) == ("gone", True, True)
+    assert (row(made).status, row(made).deleted_by_us, row(made).raw_hash) == (status, True, b"")
+    assert row(made).gone_at > began
