@@ -84,3 +84,19 @@ def test_a_recovery_lasts_until_every_system_could_be_written() -> None:
     with made.store.scratch() as copy:
         pipeline.plan(made.run(copy))
     assert made.store.setting(recovering("erp"))
+
+
+def test_what_is_old_is_forgotten_at_the_end_of_a_run_and_not_by_a_look_at_a_plan() -> None:
+    made = World({"erp": [CUSTOMERS], "crm": [CUSTOMERS]}, [Policy("party", ("erp", "crm"))])
+    add(made, "erp/E1", "Ann Lee", mail="ann@lee.example")
+    made.sync()
+    (first,) = [run.id for run in made.store.runs(9)]
+    assert made.store.writes(first, (-1, 0), 9)
+    for _ in range(2):
+        made.sync()
+    planned = made.plan()
+    with made.store.scratch() as copy:
+        pipeline.would_apply(made.run(copy, keep_details=1), planned, lambda _: None)
+        assert copy.writes(first, (-1, 0), 9)
+    made.sync(keep_details=1)
+    assert made.store.writes(first, (-1, 0), 9) == []

@@ -1,0 +1,131 @@
+"""How a run ends: what it says, what of a saved plan was true no more, what waits and for whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from crmbridge.connectors.memory import Behaviour
+from crmbridge.engine.golden import Summary
+from crmbridge.engine.sync import Outcome
+from crmbridge.identity.policy import Policy
+from crmbridge.sdk.errors import AuthError, FatalError, LimitError
+from tests.engine.test_lookup import FIELDS, empty, linked
+from tests.engine.world import World
+
+LIMIT = LimitError("too many", limit="limits.deletes", flag="--allow deletes")
+ORDERS = """
+stream: orders
+entity: sales_order
+fields:
+  number: number
+  issuer: issuer
+  note: note
+  party: {path: customer, ref: customers, required: true}
+"""
+PARTIES = """
+stream: customers
+entity: party
+fields: {display_name: name, note: note}
+"""
+
+
+@pytest.mark.parametrize(
+    ("ended", "code"),
+    [
+        ({}, 0),
+        ({"duplicates": 2, "doubtful": 1, "stale_count": 3}, 0),
+        ({"open_problems": 1}, 3),
+        ({"verdict": "approval", "open_problems": 1}, 4),
+        ({"failed": {"erp": FatalError("down")}, "verdict": "approval"}, 1),
+        ({"failed": {"erp": AuthError("denied"), "crm": FatalError("down")}}, AuthError.exit_code),
+        ({"failed": {"erp": AuthError("denied"), "crm": LIMIT}}, 5),
+        ({"limit": LIMIT, "verdict": "limit"}, 5),
+    ],
+)
+def test_the_exit_code_says_what_is_gravest(ended: dict[str, Any], code: int) -> None:
+    assert Outcome(Summary(), **ended).exit_code == code
+
+
+def planned_and_changed() -> tuple[World, list[Any]]:
+    """A plan with an update and a create, and an edit of what it updates."""
+    made = linked()
+    made.memory["shop"].edit("customers", "s1", note="b")
+    made.memory["shop"].add("customers", "s2", name="Bo Ek", mail="bo@ek.example")
+    planned = made.plan()
+    made.memory["shop"].edit("customers", "s1", note="c")
+    return made, planned
+
+
+def test_what_of_a_plan_is_true_no_more_is_listed_and_the_rest_is_sent() -> None:
+    made, planned = planned_and_changed()
+    outcome = made.apply(planned)
+    assert outcome.stale == ["no longer true: update Ann Lee in erp e1 (note)"]
+    assert (outcome.stale_count, outcome.verdict, outcome.exit_code) == (1, "done", 0)
+    assert sorted(row["name"] for row in made.live("erp").values()) == ["Ann Lee", "Bo Ek"]
+    assert made.live("erp")["e1"]["note"] == "a"
+
+
+def test_strictly_a_plan_is_sent_whole_or_not_at_all() -> None:
+    made, planned = planned_and_changed()
+    outcome = made.apply(planned, strict=True)
+    assert (outcome.verdict, outcome.reasons) == ("approval", ["the plan no longer fits (--strict)"])
+    assert made.memory["erp"].calls == []
+    again = made.plan()
+    assert made.apply(again, strict=True).exit_code == 0
+    assert (len(made.memory["erp"].calls), made.live("erp")["e1"]["note"]) == (2, "c")
+
+
+def test_a_plan_of_which_nothing_is_true_asks_for_a_new_one_where_there_is_something_to_do() -> None:
+    made, planned = planned_and_changed()
+    updates = [one for one in planned if one.kind == "update"]
+    outcome = made.apply(updates)
+    assert outcome.verdict == "approval"
+    assert outcome.reasons == ["nothing of this plan is still true, and other changes wait: make a new plan"]
+    made.memory["shop"].edit("customers", "s1", note="a")
+    made.memory["shop"].remove("customers", "s2")
+    outcome = made.apply(updates)
+    assert (outcome.verdict, outcome.stale_count) == ("done", 1)
+
+
+def test_a_create_is_told_by_the_name_of_whom_it_is_for() -> None:
+    made = empty()
+    made.memory["shop"].add("customers", "s1", **FIELDS)
+    made.sync()
+    made.memory["shop"].add("customers", "s2", name="Bo Ek")
+    planned = made.plan()
+    made.memory["shop"].remove("customers", "s2")
+    (line,) = made.apply(planned).stale
+    assert line == "no longer true: create Bo Ek in erp (display_name)"
+
+
+def ordered() -> World:
+    """An order of a customer whom the ERP refuses."""
+    mappings = {"shop": [PARTIES, ORDERS], "erp": [PARTIES, ORDERS]}
+    policies = [Policy("party", ["shop", "erp"]), Policy("sales_order", ["shop", "erp"])]
+    made = World(mappings, policies, {"erp": Behaviour()})
+    made.sync()
+    made.memory["shop"].add("customers", "s1", name="Ann Lee")
+    made.memory["shop"].add("orders", "o1", number="SO-1", issuer="shop", customer="s1")
+    made.memory["erp"].faults = ["reject"]
+    return made
+
+
+def test_an_order_waits_for_its_customer_and_is_told_when_that_takes_too_long() -> None:
+    made = ordered()
+    outcome = made.sync()
+    assert outcome.waiting == []
+    assert outcome.open_problems == 1  # the letter about the customer
+    assert made.live("erp", "orders") == {}
+    (row,) = made.store.records("shop", "customers", ["s1"])
+    (order,) = made.store.records("shop", "orders", ["o1"])
+    late = made.sync(patience=1)
+    (waiting,) = late.waiting
+    assert (waiting.golden_id, waiting.system, waiting.entity) == (order.golden_id, "erp", "sales_order")
+    assert waiting.detail == f"party refers to {row.golden_id}, which has no record here"
+    assert late.open_problems == 2
+    made.memory["shop"].edit("customers", "s1", note="now with a tax number")
+    done = made.sync(patience=1)
+    assert (done.waiting, done.open_problems) == ([], 0)
+    assert made.only("erp", "orders")["customer"] == next(iter(made.live("erp")))
