@@ -83,6 +83,25 @@ def test_null_stays_null_and_blank_text_is_null() -> None:
     }
 
 
+@pytest.mark.parametrize("blank", ["", "  ", "\t\n"])
+def test_blank_text_is_null_before_it_goes_through_several_steps(blank: str) -> None:
+    mapping = compiled("count: {path: a, as: [strip, integer]}")
+    assert mapping.read({"a": blank}) == {"count": None}
+    assert mapping.read({"a": " 7 "}) == {"count": 7}
+
+
+def test_a_constant_is_written_as_what_is_read_would_be() -> None:
+    mapping = compiled(
+        "born: {const: '2026-03-02'}\nrate: {const: 1.50}\n"
+        "price: {const: {amount: 5, currency: EUR, tax_included: true}}"
+    )
+    assert mapping.read({}) == {
+        "born": "2026-03-02",
+        "rate": "1.5",
+        "price": {"amount": "5", "currency": "EUR", "tax_included": True},
+    }
+
+
 def test_blank_text_is_kept_where_the_mapping_says_so() -> None:
     assert compiled("name: {path: a, blank: keep}").read({"a": " "}) == {"name": " "}
 
