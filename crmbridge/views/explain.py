@@ -191,7 +191,7 @@ class _Teller:
 
     def _why_lost(self, path: str, decision: Decision, system: str, said: Statement) -> str:
         won = decision.winner
-        if decision.rule in ("source", "manual", "consent") or decision.rule not in _BY_PRECEDENCE:
+        if decision.rule not in _BY_PRECEDENCE:
             return self._because(path, decision)
         policy, name = self.flow.policy, path.partition("/")[0]
         if decision.rule == "owner":

@@ -14,7 +14,7 @@ from crmbridge.connectors.memory import Behaviour
 from crmbridge.engine.run import Run
 from crmbridge.identity.policy import Policy
 from tests.engine.test_lookup import CUSTOMERS, linked
-from tests.engine.world import World
+from tests.engine.world import World, mapping
 
 WITH_EMPLOYER = """
 stream: customers
@@ -122,3 +122,20 @@ def test_one_system_that_is_read_as_its_companies_has_one_stream_of_each() -> No
     known = made.store.records("erp", "customers", ["7"])
     assert {row.scope for row in known} == {"de", "fr"}
     assert len({row.golden_id for row in known}) == 2
+
+
+def test_a_corrected_mapping_reads_every_record_once_more_and_no_more() -> None:
+    made = linked()
+    made.sync(full=True)
+
+    def read_at() -> int:
+        made.sync(full=True)
+        return int(rows(made, "erp", "e1")[""].read_at)
+
+    before = read_at()
+    assert read_at() == before
+    corrected = CUSTOMERS.replace("note: note", "note: {path: note, as: strip}")
+    made.compiled["erp"] = [mapping(corrected, "erp", Behaviour())]
+    after = read_at()
+    assert after > before
+    assert read_at() == after
