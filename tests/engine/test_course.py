@@ -6,6 +6,7 @@ from typing import Any
 
 from crmbridge.engine import repair
 from crmbridge.engine import sync as pipeline
+from crmbridge.engine.prune import forgotten as forgotten_until
 from crmbridge.engine.run import recovering
 from crmbridge.identity.policy import Policy
 from tests.engine.test_doubts import CUSTOMERS, add, world
@@ -95,8 +96,10 @@ def test_what_is_old_is_forgotten_at_the_end_of_a_run_and_not_by_a_look_at_a_pla
     for _ in range(2):
         made.sync()
     planned = made.plan()
+    assert forgotten_until(made.store) == 0
     with made.store.scratch() as copy:
         pipeline.would_apply(made.run(copy, keep_details=1), planned, lambda _: None)
         assert copy.writes(first, (-1, 0), 9)
     made.sync(keep_details=1)
     assert made.store.writes(first, (-1, 0), 9) == []
+    assert forgotten_until(made.store) > first

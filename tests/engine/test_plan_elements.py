@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from crmbridge.engine.planinput import RefState
 from crmbridge.identity.link import Statement, wrote
 from crmbridge.sdk.connector import Capabilities
@@ -19,6 +21,8 @@ from tests.engine.test_plan import (
     record,
     says,
 )
+
+MANUAL: dict[str, Any] = {"survivorship": {"note": "manual", "contact_points": "manual"}}
 
 
 def test_a_create_after_a_record_that_was_lost_is_another_intent() -> None:
@@ -105,3 +109,24 @@ def test_a_reference_that_cannot_be_sent_is_told_with_what_it_refers_to() -> Non
     assert (found, note.path) == ([], "party")
     assert note.text == "refers to p1, which has no record here"
     assert note.stream == "orders"
+
+
+def test_under_manual_what_two_changed_is_written_to_neither() -> None:
+    shop, erp = record(1, display_name="A", note="a"), record(2, display_name="A", note="a")
+    assert changes(only(planned([says(shop, 5, note="b"), erp], **MANUAL))) == {"note": ("a", "b")}
+    says(erp, 6, note="c")
+    assert planned([shop, erp], **MANUAL) == ([], [])
+
+
+def test_under_manual_an_element_that_one_edits_and_another_removes_stays_where_it_is() -> None:
+    theirs = [{"id": "1", **PHONE}, {"id": "2", **MAIL}]
+    shop, erp = (
+        record(1, display_name="A", contact_points=theirs),
+        record(2, display_name="A", contact_points=theirs),
+    )
+    planned([shop, erp])
+    says(erp, 5, contact_points=[{"id": "1", **PHONE, "value": "+49305555555"}, {"id": "2", **MAIL}])
+    says(shop, 6, contact_points=[])
+    mail = f"contact_points/{shop.elements['contact_points']['2']}"
+    assert changes(only(planned([shop, erp], **MANUAL))) == {mail: (True, None)}
+    assert len(changes(only(planned([shop, erp])))) == 2  # else the later word counts
