@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crmbridge.connectors.memory import Behaviour
-from crmbridge.engine.native import Outward, Settled, adopt, to_operation
+from crmbridge.engine.native import Outward, Settled, adopt, placed, to_operation
 from crmbridge.engine.operations import Planned
 from crmbridge.identity.link import Link, Reading, Stamp, observe
 from crmbridge.identity.shape import shape_of
@@ -192,3 +192,39 @@ def test_a_slot_shows_what_it_was_given_and_forgets_what_it_showed_before() -> N
     assert erp.holds(f"contact_points/{new}/value") == "b@example.org"
     assert f"contact_points/{old}" not in {p for p, state in erp.fields.items() if state.seen is True}
     assert read(erp, contact_points=[{"id": "slot:email", **SECOND}]) == ([], [])
+
+
+# -- of unknown outcome
+
+
+LABELLED = PARTY.replace("value: value}", "value: value, label: label}")
+
+
+@pytest.mark.parametrize(
+    ("shown", "is_there"),
+    [([MAIL], True), ([{**MAIL, "label": "work"}], True), ([SECOND], False), ([], False)],
+)
+def test_an_added_element_arrived_whole_where_the_record_shows_one_of_its_key(
+    shown: list[dict[str, str]], is_there: bool
+) -> None:
+    theirs = points(("1", PHONE))
+    operation, erp = with_points(points(("1", PHONE), ("2", {**MAIL, "label": "work"})), theirs, LABELLED)
+    assert len(operation.changes) == 4
+    compiled = mapping(LABELLED, "erp", Behaviour(child_ids={"points": "key"}))
+    held = {"display_name": "A", "contact_points": [*theirs, *({"id": "7", **one} for one in shown)]}
+    part = placed(operation, erp, held, SHAPE, compiled)
+    assert part.changes == (operation.changes if is_there else [])
+
+
+def test_an_element_without_an_id_stays_the_same_one_under_its_new_key() -> None:
+    shop = record(1, display_name="A", contact_points=points(("1", PHONE), ("2", MAIL)))
+    erp = record(2, display_name="A", contact_points=[PHONE, MAIL])
+    planned([shop, erp])
+    before = set(erp.elements["contact_points"].values())
+    changed = {**PHONE, "value": "+49309999999"}
+    says(shop, 5, contact_points=points(("1", changed), ("2", MAIL)))
+    held = {"display_name": "A", "contact_points": [MAIL, changed]}
+    assert settled(only(planned([shop, erp])), erp, held) == Settled([], [])
+    assert set(erp.elements["contact_points"].values()) == before
+    assert read(erp, **held) == ([], [])
+    assert planned([shop, erp]) == ([], [])

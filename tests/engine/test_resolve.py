@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from crmbridge.connectors.memory import Behaviour, MemorySystem
 from crmbridge.identity.policy import Policy
 from tests.engine.world import World
@@ -180,3 +182,22 @@ def test_a_pair_is_told_once_however_many_copies_are_written() -> None:
         "erp E2 (Bea Ek) shares email but differs in name or kind from erp E1 (Ann Lee)"
     ]
     assert made.store.count_open_pairs() == 1
+
+
+@pytest.mark.parametrize("deletes", ["archive", "delete"])
+def test_who_comes_again_is_not_deleted_by_the_delete_of_before(deletes: Any) -> None:
+    made = World({"erp": [CUSTOMERS], "crm": [CUSTOMERS]}, [Policy("party", ("erp", "crm"), deletes=deletes)])
+    for system, native_id in (("erp", "E1"), ("crm", "C1")):
+        made.memory[system].add("customers", native_id, name="Ann Lee", mail="ann@example.org")
+    made.sync()
+    made.memory["erp"].remove("customers", "E1")
+    made.sync()
+    assert made.live("crm") == {}
+    made.clock.sleep(60)
+    made.memory["erp"].add("customers", "E2", name="Ann Lee", mail="ann@example.org")
+    for _ in range(2):
+        made.sync()
+    assert made.live("erp").keys() == {"E2"}
+    assert golden(made, "erp", "E2") == golden(made, "crm", "C1")
+    (rows,) = made.store.records_of([golden(made, "erp", "E2") or ""]).values()
+    assert {row.gone_at for row in rows} == {0}

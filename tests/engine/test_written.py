@@ -133,9 +133,12 @@ def test_a_record_is_read_again_for_its_letter_and_no_other() -> None:
 def test_who_edits_while_we_write_keeps_the_edit_and_ours_comes_in_the_same_run() -> None:
     made = linked()
     made.memory["shop"].edit("customers", "s1", note="b")
-    at_push(made, lambda: made.memory["erp"].edit("customers", "e1", name="Ann M. Lee"))
+    edit = {"name": "Ann M. Lee", "mail": "am@lee.example"}
+    at_push(made, lambda: made.memory["erp"].edit("customers", "e1", **edit))
     made.sync()
-    assert made.live("erp")["e1"] == {"name": "Ann M. Lee", "mail": "ann@lee.example", "note": "b"}
+    assert made.live("erp")["e1"] == {**edit, "note": "b"}
+    key = "email:am@lee.example"
+    assert (row(made).id, row(made).golden_id) in made.store.records_with_keys("party", [key])[key]
     kinds = [what for what, *_ in made.memory["erp"].calls]
     assert kinds == ["update", "update"]
     made.sync()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crmbridge.mapping.paths import UNSET, parse_path
+from crmbridge.mapping.paths import UNSET, native_text, parse_path
 
 
 @pytest.mark.parametrize(
@@ -124,3 +124,20 @@ def test_paths_into_one_object_or_one_filtered_element_come_together() -> None:
     for text, value in [("a.x", 1), ("a.y", 2), ("l[t=w].v", 3), ("l[t=w].u", 4), ("l[t=h].v", 5)]:
         parse_path(text).put(native, value)
     assert native == {"a": {"x": 1, "y": 2}, "l": [{"t": "w", "v": 3, "u": 4}, {"t": "h", "v": 5}]}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("茶", "'茶'"),
+        (None, "null"),
+        (True, "true"),
+        (12, "12"),
+        ([1], "a list"),
+        ({"a": 1}, "an object"),
+        ("x" * 58, "'" + "x" * 58 + "'"),
+        ("x" * 59, "'" + "x" * 56 + "..."),
+    ],
+)
+def test_a_value_is_told_on_one_line_of_a_message(value: Any, text: str) -> None:
+    assert native_text(value) == text
