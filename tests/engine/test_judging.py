@@ -93,6 +93,24 @@ def test_that_two_are_two_is_kept_and_taken_back() -> None:
     assert made.store.count_open_pairs() == 1
 
 
+def test_who_were_told_apart_stay_two_however_alike_they_become_until_that_is_taken_back() -> None:
+    made = sisters()
+    one, other = golden(made, "crm/C1"), golden(made, "erp/E1")
+    said = say(made, judging.apart, one, other)
+    made.memory["crm"].edit("customers", "C1", name="Ann Lee", phone="030 1234567")
+    made.memory["erp"].edit("customers", "E1", phone="030 1234567")
+    made.sync()
+    assert (golden(made, "crm/C1"), golden(made, "erp/E1")) == (one, other)
+    assert made.store.count_open_pairs() == 0
+    add(made, "crm/C2", "Ann Lee", mail="lee@lee.example", phone="030 1234567")
+    made.sync()
+    assert golden(made, "crm/C2") in (one, other)
+    assert made.store.count_open_pairs() == 0
+    say(made, judging.undo, said.id)
+    made.sync()
+    assert golden(made, "crm/C1") == golden(made, "erp/E1")
+
+
 def test_that_a_doubtful_link_is_right_moves_nothing_and_stands_in_the_journal() -> None:
     made = world(FIRMS)
     add(made, "erp/E1", "Ann Lee", mail="ann@lee.example")
