@@ -129,3 +129,43 @@ def test_an_order_waits_for_its_customer_and_is_told_when_that_takes_too_long() 
     done = made.sync(patience=1)
     assert (done.waiting, done.open_problems) == ([], 0)
     assert made.only("erp", "orders")["customer"] == next(iter(made.live("erp")))
+
+
+CHILDREN = """
+stream: customers
+entity: party
+fields:
+  display_name: name
+  parent: {path: parent, ref: customers, required: true}
+  contact_points: [{slot: email, const: {type: email}, fields: {value: mail}}]
+"""
+
+
+def test_a_branch_of_a_company_that_people_deleted_there_is_a_dead_letter_at_once() -> None:
+    plain = CHILDREN.replace(", required: true", "")
+    made = World({"shop": [plain], "erp": [CHILDREN]}, [Policy("party", ["shop", "erp"])])
+    for system in made.memory:
+        made.memory[system].add("customers", f"{system}1", name="Lee & Co", mail="lee@lee.example")
+    made.sync()
+    made.memory["erp"].remove("customers", "erp1")
+    made.sync()
+    made.memory["shop"].add("customers", "shop2", name="Lee South", parent="shop1")
+    outcome = made.sync()
+    (letter,) = made.store.dead_letters("open")
+    assert (letter.kind, letter.system) == ("operation", "erp")
+    assert "which has no record here" in letter.error
+    assert (outcome.open_problems, outcome.waiting) == (1, [])
+
+
+def test_a_system_that_failed_gets_what_it_lacks_with_the_next_run() -> None:
+    made = linked()
+    made.memory["shop"].edit("customers", "s1", note="b")
+    made.memory["erp"].behaviour.odd = {"pull": "raises"}
+    outcome = made.sync()
+    assert (list(outcome.failed), outcome.exit_code) == (["erp"], 1)
+    assert "erp/customers: the connector failed" in str(outcome.failed["erp"])
+    assert made.live("erp")["e1"]["note"] == "a"
+    made.memory["erp"].behaviour.odd = {}
+    assert made.sync().exit_code == 0
+    assert made.live("erp")["e1"]["note"] == "b"
+    assert made.sync().summary.total == 0
