@@ -43,7 +43,7 @@ def ruled(made: World, how: Callable[[Run], Ruled]) -> Ruled:
 def refused(made: World, how: Callable[[Run], object]) -> str:
     with pytest.raises(ConfigError) as caught:
         how(made.run())
-    return f"{caught.value} | {caught.value.hint}"
+    return str(caught.value)
 
 
 def told(made: World, golden_id: str) -> list[tuple[str, str]]:
