@@ -39,6 +39,8 @@ HEAD = "stream: rows\nentity: thing\nfields:\n"
         ("name: {each: a, fields: {}}", "4:3", "name is no list of elements"),
         ("name: {fields: {amount: a}}", "4:10", "name has no parts"),
         ("price: {fields: {amont: a}}", "4:20", "Money has no field 'amont'; did you mean 'amount'?"),
+        ("price: {fields: {amount: a}, const: {currency: euro}}", "4:50", "currency cannot be 'euro'"),
+        ("price: {fields: {amount: a}, const: {currncy: EUR}}", "4:40", "did you mean 'currency'?"),
         ("points: mechanisms", "4:3", "points is a list of elements"),
         ("points: {each: m, fields: {typ: t}}", "4:30", "Point has no field 'typ'; did you mean 'type'?"),
         ("points: {each: m, fields: {id: t}}", "4:30", "Point has no field 'id'"),
