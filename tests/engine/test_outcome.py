@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from crmbridge.connectors.memory import Behaviour
+from crmbridge.engine import sync as pipeline
 from crmbridge.engine.golden import Summary
 from crmbridge.engine.sync import Outcome
 from crmbridge.identity.policy import Policy
@@ -169,3 +170,38 @@ def test_a_system_that_failed_gets_what_it_lacks_with_the_next_run() -> None:
     assert made.sync().exit_code == 0
     assert made.live("erp")["e1"]["note"] == "b"
     assert made.sync().summary.total == 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "shown"), [("live", 1), ("shadow", 1), ("read-only", 0)], ids=["live", "shadow", "read-only"]
+)
+def test_only_a_live_system_is_written_and_one_in_shadow_is_planned_for(mode: Any, shown: int) -> None:
+    made = linked()
+    made.memory["shop"].edit("customers", "s1", note="b")
+    made.clock.sleep(60)
+    run = made.run()
+    run.systems["erp"].mode = mode
+    outcome = pipeline.sync(run)
+    assert outcome.exit_code == 0
+    assert outcome.summary.total == shown
+    assert len(made.memory["erp"].calls) == (1 if mode == "live" else 0)
+    made.sync()  # it is live from now on, and gets what it lacks
+    assert made.live("erp")["e1"]["note"] == "b"
+    assert len(made.memory["erp"].calls) == 1
+
+
+def test_to_link_only_is_to_read_and_match_and_to_write_and_agree_to_nothing() -> None:
+    made = empty()
+    for system in made.memory:
+        made.memory[system].add("customers", system, **FIELDS)
+    made.memory["shop"].add("customers", "s2", name="Bo Ek")
+    outcome = pipeline.link(made.run())
+    assert outcome.exit_code == 0
+    (ours,) = made.store.records("shop", "customers", ["shop"])
+    (theirs,) = made.store.records("erp", "customers", ["erp"])
+    assert ours.golden_id == theirs.golden_id
+    assert made.memory["erp"].calls == []
+    assert made.store.setting("config:party:erp") is None
+    assert made.store.setting("approved:party:erp") is None
+    made.sync()
+    assert len(made.live("erp")) == 2
