@@ -158,11 +158,10 @@ def test_an_element_that_the_system_keeps_though_it_was_to_go_is_altered() -> No
 
 
 def test_what_the_record_says_besides_our_write_is_news() -> None:
-    shop, erp = record(1, display_name="A", note="x"), record(2, display_name="A", owner="li")
-    operation = only(planned([record(1, display_name="A", note="x", owner="li"), erp]))
-    assert shop.alive
-    found = settled(operation, erp, {"display_name": "A", "note": "x", "owner": "zhao"})
-    assert found == Settled([], ["owner"])
+    shop = record(1, display_name="A", note="x", owner="li")
+    erp = record(2, display_name="A", owner="li")
+    held = {"display_name": "A", "note": "x", "owner": "zhao"}
+    assert settled(only(planned([shop, erp])), erp, held) == Settled([], ["owner"])
 
 
 def test_what_differs_from_our_write_of_long_ago_is_an_edit() -> None:

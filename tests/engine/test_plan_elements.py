@@ -78,8 +78,8 @@ def test_a_list_that_may_not_be_empty_keeps_its_last_element() -> None:
     says(shop, 7, contact_points=[{"id": "3", **SECOND}])  # all are exchanged, so it is never empty
     exchanged = changes(only(planned([shop, erp], capabilities=needs)))
     assert {path: new for path, (_, new) in exchanged.items() if path.count("/") == 1} == {
-        phone: (None),
-        mail: (None),
+        phone: None,
+        mail: None,
         f"contact_points/{shop.elements['contact_points']['3']}": True,
     }
 
