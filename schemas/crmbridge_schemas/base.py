@@ -10,6 +10,9 @@ trailing zeros, so that equal numbers are equal text. Instants are aware; they a
 with the offset that the source gave (UTC as `Z`), and compared after `normal_form`. Business dates stay
 dates. Text is Unicode NFC and otherwise untouched. A number where text is wanted is its digits.
 
+Sources. The description of a field ends with the standard that it comes from, or with the field of a
+widespread system where no standard has it, or with "no standard".
+
 Inside a `Value` there are two states only: absent and null are the same, and `canonical` leaves both out.
 """
 
@@ -215,18 +218,19 @@ class Money(Value):
     """An amount in a currency (UBL Amount)."""
 
     amount: Exact
-    """How much, in whole units of the currency (12.5, not 1250 cents)."""
+    """How much, in whole units of the currency: 12.5, not 1250 cents (UBL `Amount`)."""
     currency: CurrencyCode
     """ISO 4217 (UBL `currencyID`)."""
     tax_included: bool | None = None
-    """Whether tax is inside the amount; None where the question does not arise (a payment)."""
+    """Whether tax is inside the amount; None where the question does not arise, as in a payment
+    (schema.org `valueAddedTaxIncluded`)."""
 
 
 class Quantity(Value):
     """A number of units (UBL Quantity)."""
 
     value: Exact
-    """How many or how much."""
+    """How many or how much, in `unit` (UBL `Quantity`)."""
     unit: Text = "C62"
     """UN/ECE Recommendation 20 code (C62: piece) or the system's own unit symbol."""
 
@@ -239,11 +243,12 @@ class Ref(Value):
     """
 
     entity: str
-    """The canonical type that is referred to: `party`, `product` ..."""
+    """The canonical type that is referred to: `party`, `product` ... (no standard)."""
     stream: str | None = None
-    """The stream of the same system in which `id` is a native id; None: the entity's only stream."""
+    """The stream of the same system in which `id` is a native id; None: the entity's only stream (no
+    standard)."""
     id: NativeId
-    """The native id, or in the hub the golden id."""
+    """The native id, or in the hub the golden id (no standard)."""
 
 
 # -- elements of set-lists ---------------------------------------------------------------------
@@ -259,18 +264,20 @@ class Element(BaseModel):
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, defer_build=True)
 
     id: NativeId | None = None
-    """The native id of the child, or the name of the slot that shows it (`slot:phone`)."""
+    """The native id of the child, or the name of the slot that shows it (`slot:phone`; no standard)."""
 
 
 class Identifier(Element):
     """A number or code by which somebody knows the thing (UBL PartyIdentification, ItemIdentification)."""
 
     scheme: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$"), Meta(merge_key=True)]
-    """`vat`, `cn.uscc`, `duns`, `gln`, `gtin`, `sku`, `email-login`, `shop-customer-no` ..."""
+    """Which kind of number: `vat`, `cn.uscc`, `duns`, `gln`, `gtin`, `sku`, `email-login`,
+    `shop-customer-no` ... (UBL `ID/@schemeID`)."""
     value: Annotated[Text, Meta(merge_key=True, identity="identifier", personal="government-id")]
     """The number or code, as its issuer writes it (UBL `ID`)."""
     issuer: Annotated[Text | None, Meta(merge_key=True)] = None
-    """Who gave it, where the scheme alone does not say: a country, a system, a register."""
+    """Who gave it, where the scheme alone does not say: a country, a system, a register (UBL
+    `ID/@schemeAgencyID`)."""
 
 
 # -- entities ----------------------------------------------------------------------------------

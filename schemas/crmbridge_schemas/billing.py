@@ -26,7 +26,7 @@ class InvoiceOrder(Element):
     """An order that an invoice bills (UBL `OrderReference`; EN 16931 BT-13)."""
 
     order: Annotated[Ref, Meta(refers_to="sales_order", merge_key=True)]
-    """The order."""
+    """The order (EN 16931 BT-13)."""
 
 
 class InvoiceLine(Element):
@@ -60,7 +60,7 @@ class Invoice(Entity):
     issuer: Text | None = None
     """The company of ours whose number it is: code or tax id (EN 16931 BG-4)."""
     identifiers: list[Identifier] | None = None
-    """Its numbers elsewhere: 发票号码, the shop's."""
+    """Its numbers elsewhere: 发票号码, the shop's (UBL `AdditionalDocumentReference`)."""
     kind: Literal["invoice", "credit_note"] | None = None
     """UBL `Invoice` or `CreditNote`; amounts of both are positive."""
     party: Annotated[Ref | None, Meta(refers_to="party", required=True)] = None
@@ -82,7 +82,8 @@ class Invoice(Entity):
     status: Annotated[
         Literal["draft", "validated", "open", "paid", "cancelled"] | None, Meta(status=True)
     ] = None
-    """`validated`: complete, not posted; `open`: posted, not wholly paid; `paid`; `cancelled`."""
+    """`validated`: complete, not posted; `open`: posted, not wholly paid; `paid`; `cancelled` (Tryton
+    `account.invoice.state`)."""
     lines: list[InvoiceLine] | None = None
     """What is billed (EN 16931 BG-25)."""
     net_total: Annotated[Money | None, Meta(computed=True)] = None
@@ -99,9 +100,9 @@ class PaymentAllocation(Element):
     """What of a payment settles which invoice (UBL `RemittanceAdviceLine`)."""
 
     invoice: Annotated[Ref, Meta(refers_to="invoice", merge_key=True)]
-    """The invoice."""
+    """The invoice (UBL `BillingReference/InvoiceDocumentReference`)."""
     amount: Money | None = None
-    """How much of the payment."""
+    """How much of the payment (UBL `RemittanceAdviceLine/CreditLineAmount`)."""
 
 
 class Payment(Entity):
@@ -114,13 +115,13 @@ class Payment(Entity):
     number: Text | None = None
     """Number of the payment (UBL `Payment/ID`)."""
     issuer: Text | None = None
-    """Whose number it is: the company, bank or payment provider."""
+    """Whose number it is: the company, bank or payment provider (no standard)."""
     party: Annotated[Ref | None, Meta(refers_to="party")] = None
-    """Who paid, or was paid."""
+    """Who paid, or was paid (UBL `RemittanceAdvice/AccountingCustomerParty`)."""
     order: Annotated[Ref | None, Meta(refers_to="sales_order")] = None
-    """The order, where it was paid before an invoice."""
+    """The order, where it was paid before an invoice (schema.org `referencesOrder`)."""
     direction: Literal["incoming", "outgoing"] | None = None
-    """To us, or from us."""
+    """To us, or from us (ISO 20022 `CreditDebitIndicator`)."""
     amount: Annotated[Money | None, Meta(required=True, personal="financial")] = None
     """How much (UBL `PaidAmount`)."""
     paid_on: Day | None = None
@@ -130,7 +131,7 @@ class Payment(Entity):
     reference: Annotated[Text | None, Meta(personal="financial")] = None
     """What the payer wrote, or the provider's id (UBL `InstructionID`)."""
     allocations: list[PaymentAllocation] | None = None
-    """The invoices that it settles."""
+    """The invoices that it settles (UBL `RemittanceAdviceLine`)."""
     status: Annotated[
         Literal["pending", "authorized", "completed", "failed", "refunded", "cancelled"] | None,
         Meta(status=True),

@@ -15,13 +15,13 @@ class ShipmentLine(Element):
     """What of an order line is in the shipment (UBL `DespatchLine`)."""
 
     product: Annotated[Ref | None, Meta(refers_to="product", merge_key=True)] = None
-    """What is shipped."""
+    """What is shipped (UBL `Item`)."""
     order: Annotated[Ref | None, Meta(refers_to="sales_order")] = None
     """The order, where the shipment serves several (UBL `OrderLineReference/OrderReference`)."""
     order_line: Text | None = None
     """The order line's id in the same system (UBL `OrderLineReference/LineID`)."""
     sku: Text | None = None
-    """The article number as the delivery note shows it."""
+    """The article number as the delivery note shows it (UBL `SellersItemIdentification`)."""
     quantity: Quantity | None = None
     """How many (UBL `DeliveredQuantity`)."""
     lot: Text | None = None
@@ -67,11 +67,11 @@ class Shipment(Entity):
     number: Text | None = None
     """Number of the delivery note (UBL `DespatchAdvice/ID`)."""
     issuer: Text | None = None
-    """Whose number it is: the company or warehouse that ships."""
+    """Whose number it is: the company or warehouse that ships (UBL `DespatchSupplierParty`)."""
     identifiers: list[Identifier] | None = None
-    """Its numbers elsewhere: SSCC, the shop's fulfilment number."""
+    """Its numbers elsewhere: the parcel's (GS1 SSCC), the shop's fulfilment number."""
     direction: Literal["outgoing", "return"] | None = None
-    """To the customer, or back from it."""
+    """To the customer, or back from it (Tryton `stock.shipment.out` and `stock.shipment.out.return`)."""
     order: Annotated[Ref | None, Meta(refers_to="sales_order")] = None
     """The order that it serves (UBL `OrderReference`)."""
     party: Annotated[Ref | None, Meta(refers_to="party")] = None
@@ -105,4 +105,4 @@ class Shipment(Entity):
     lines: list[ShipmentLine] | None = None
     """What is in it (UBL `DespatchLine`)."""
     events: list[ShipmentEvent] | None = None
-    """What happened on the way."""
+    """What happened on the way (EPCIS `ObjectEvent`; UBL `TransportEvent`)."""

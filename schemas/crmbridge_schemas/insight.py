@@ -17,11 +17,11 @@ class Insight(Entity):
     values."""
 
     party: Annotated[Ref | None, Meta(refers_to="party", required=True)] = None
-    """About whom."""
+    """About whom (no standard)."""
     version: Text | None = None
-    """Version of the rules or model that computed it."""
+    """Version of the rules or model that computed it (no standard)."""
     computed_at: Instant | None = None
-    """When it was computed."""
+    """When it was computed (W3C PROV-O `generatedAtTime`)."""
 
 
 class CustomerSummary(Insight):
@@ -31,28 +31,30 @@ class CustomerSummary(Insight):
     natural_key: ClassVar[tuple[str, ...]] = ("party",)
 
     display_name: Annotated[Text | None, Meta(personal="name")] = None
-    """Name of the party."""
+    """Name of the party (no standard; `party.display_name`)."""
     owner: Annotated[Text | None, Meta(personal="contact")] = None
-    """Our person in charge."""
+    """Our person in charge (no standard; `party.owner`)."""
     last_contact_at: Instant | None = None
-    """When somebody was last in touch, by the interactions of all systems."""
+    """When somebody was last in touch, by the interactions of all systems (no standard; the latest
+    `interaction.occurred_at`)."""
     last_contact_channel: Text | None = None
-    """How: the interaction's channel."""
+    """How: the interaction's channel (no standard; `interaction.channel`)."""
     last_contact_by: Annotated[Text | None, Meta(personal="contact")] = None
-    """Who of us."""
+    """Who of us (no standard; `interaction.actor`)."""
     last_contact_outcome: Annotated[Text | None, Meta(personal="content")] = None
-    """What came of it."""
+    """What came of it (no standard; `interaction.outcome`)."""
     last_order_number: Text | None = None
-    """Number of the latest order."""
+    """Number of the latest order (no standard; `sales_order.number`)."""
     last_order_at: Instant | None = None
-    """When it was placed."""
+    """When it was placed (no standard; `sales_order.ordered_at`)."""
     last_order_total: Annotated[Money | None, Meta(personal="financial")] = None
-    """What it came to, tax included."""
+    """What it came to, tax included (no standard; `sales_order.gross_total`)."""
     open_invoices: Annotated[int, Field(ge=0)] | None = None
-    """How many invoices are not wholly paid."""
+    """How many invoices are not wholly paid (no standard; a count)."""
     open_amount: Annotated[Money | None, Meta(personal="financial")] = None
-    """What is to be paid on them, where they are in one currency."""
+    """What is to be paid on them, where they are in one currency (no standard; the sum of
+    `invoice.open_amount`)."""
     open_cases: Annotated[int, Field(ge=0)] | None = None
-    """How many cases are not resolved."""
+    """How many cases are not resolved (no standard; a count)."""
     probable_duplicate: Annotated[Ref | None, Meta(refers_to="party")] = None
-    """Another party that may be the same; a person has to look."""
+    """Another party that may be the same; a person has to look (no standard)."""

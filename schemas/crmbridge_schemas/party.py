@@ -65,19 +65,20 @@ class PartyRole(Element):
         Meta(merge_key=True),
     ]
     """`customer` has bought or may buy, `prospect` is being won, `supplier` sells to us, `distributor`
-    resells,
-    `partner` works with us, `employee` works for us, `household` groups people, `competitor` is watched."""
+    resells, `partner` works with us, `employee` works for us, `household` groups people, `competitor` is
+    watched (SAP business partner role)."""
 
 
 class Consent(Value):
     """Whether one may write or call for advertising, and how we know (GDPR Art. 7; PIPL Art. 14)."""
 
     state: Literal["granted", "denied", "withdrawn"]
-    """`granted`: opted in; `denied`: was asked and said no; `withdrawn`: had opted in and took it back."""
+    """`granted`: opted in; `denied`: was asked and said no; `withdrawn`: had opted in and took it back
+    (GDPR Art. 4(11) and 7(3))."""
     at: Instant | None = None
-    """When it was said."""
+    """When it was said (GDPR Art. 7(1))."""
     source: Text | None = None
-    """Where it was said: the form, call or document that proves it."""
+    """Where it was said: the form, call or document that proves it (GDPR Art. 7(1))."""
 
 
 class ContactPoint(Element):
@@ -120,16 +121,16 @@ class ContactPoint(Element):
     purpose: Literal["work", "private", "billing", "shipping", "support", "other"] | None = None
     """What it is for (schema.org `contactType`)."""
     label: Annotated[Text | None, Meta(personal="content")] = None
-    """What people call it: "reception", "direct line"."""
+    """What people call it: "reception", "direct line" (no standard; `X-ABLabel` in vCards of Apple)."""
     preferred: bool | None = None
     """The one to use first of its type (vCard 4 `PREF`, RFC 6350)."""
     verified: bool | None = None
     """The party proved that it is theirs (OpenID Connect `email_verified`, `phone_number_verified`)."""
     masked: bool | None = None
     """The system shows only part of it (`138****1234`, a marketplace's relay address): never evidence of
-    identity."""
+    identity (no standard)."""
     consent: Annotated[Consent | None, Meta(survivorship="consent")] = None
-    """Whether it may be used for advertising."""
+    """Whether it may be used for advertising (GDPR Art. 6(1)(a))."""
 
 
 class AddressParts(BaseModel):
@@ -201,7 +202,7 @@ class Party(Entity):
     kind: Literal["person", "organization"] | None = None
     """Whether it is a natural person or an organization (UBL `Person` against `PartyLegalEntity`)."""
     roles: list[PartyRole] | None = None
-    """What it is to us; each role comes and goes by itself."""
+    """What it is to us; each role comes and goes by itself (SAP business partner roles)."""
     display_name: Annotated[Text | None, Meta(identity="name", personal="name")] = None
     """The whole name as its bearer writes it, in its own order and script (schema.org `name`, UBL
     `PartyName`)."""
@@ -222,21 +223,23 @@ class Party(Entity):
     parent: Annotated[Ref | None, Meta(refers_to="party")] = None
     """The organization or household of which it is a part (schema.org `parentOrganization`)."""
     lifecycle_stage: Text | None = None
-    """How far the relation has come, in the words of the CRM (`lead`, `qualified`, `customer` ...)."""
+    """How far the relation has come, in the words of the CRM: `lead`, `qualified`, `customer` ...
+    (HubSpot `lifecyclestage`)."""
     owner: Annotated[Text | None, Meta(personal="contact")] = None
-    """Our person in charge: login or e-mail address."""
+    """Our person in charge: login or e-mail address (Salesforce `Account.OwnerId`)."""
     locale: Locale | None = None
     """The language to write in (UBL `Language/LocaleCode`)."""
     birth_date: Annotated[Day | None, Meta(identity="birth", personal="birth")] = None
     """Date of birth of a person (schema.org `birthDate`)."""
     credit_limit: Annotated[Money | None, Meta(personal="financial")] = None
-    """How much it may owe us; said by the ERP."""
+    """How much it may owe us, with its currency; said by the ERP (Odoo `res.partner.credit_limit`)."""
     open_balance: Annotated[Money | None, Meta(personal="financial")] = None
-    """What it owes us now, by the ERP's books; negative: we owe."""
+    """What it owes us now, by the ERP's books; negative: we owe (Tryton `party.receivable`)."""
     payment_terms: Annotated[Text | None, Meta(personal="financial")] = None
     """When it must pay: the ERP's code or words, `net 30` (UBL `PaymentTerms`)."""
     price_list: Text | None = None
-    """Code of the price list that it buys by; the `price_list` of prices."""
+    """Code of the price list that it buys by; the `price_list` of prices (Odoo
+    `property_product_pricelist`)."""
     note: Annotated[Text | None, Meta(personal="content")] = None
     """What people wrote about it (vCard 4 `NOTE`)."""
 
@@ -249,19 +252,20 @@ class PartyRelation(Entity):
     natural_key: ClassVar[tuple[str, ...]] = ("from_party", "to_party", "type")
 
     from_party: Annotated[Ref | None, Meta(refers_to="party", required=True)] = None
-    """The one who is something: the contact person, the subsidiary, the agent."""
+    """The one who is something: the contact person, the subsidiary, the agent (one partner of an SAP
+    business partner relationship)."""
     to_party: Annotated[Ref | None, Meta(refers_to="party", required=True)] = None
-    """The one to whom it is that."""
+    """The one to whom it is that (the other partner of an SAP business partner relationship)."""
     type: Annotated[
         Literal["contact_of", "subsidiary_of", "household_of", "distributor_of", "agent_of"] | None,
         Meta(required=True),
     ] = None
-    """What `from_party` is to `to_party`."""
+    """What `from_party` is to `to_party` (SAP `RelationshipCategory`)."""
     job_title: Annotated[Text | None, Meta(personal="content")] = None
     """What a contact person does there (schema.org `jobTitle`)."""
     department: Text | None = None
     """Where in the organization (vCard 4 `ORG`)."""
     valid_from: Day | None = None
-    """First day of the relation."""
+    """First day of the relation (SAP `ValidityStartDate`)."""
     valid_to: Day | None = None
-    """Last day of the relation."""
+    """Last day of the relation (SAP `ValidityEndDate`)."""

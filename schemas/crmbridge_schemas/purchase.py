@@ -24,7 +24,7 @@ class PurchaseOrderLine(Element):
     """One line of a purchase order (UBL `LineItem`)."""
 
     product: Annotated[Ref | None, Meta(refers_to="product", merge_key=True)] = None
-    """What we order."""
+    """What we order (UBL `Item`)."""
     supplier_sku: Text | None = None
     """The supplier's article number (UBL `SellersItemIdentification`)."""
     description: Text | None = None
@@ -49,7 +49,7 @@ class PurchaseOrder(Entity):
     number: Text | None = None
     """Our number, which the supplier quotes (UBL `Order/ID`)."""
     issuer: Text | None = None
-    """The company of ours whose number it is."""
+    """The company of ours whose number it is (UBL `BuyerCustomerParty`)."""
     identifiers: list[Identifier] | None = None
     """Its numbers elsewhere: the supplier's order number (UBL `SalesOrderID`)."""
     supplier: Annotated[Ref | None, Meta(refers_to="party")] = None
@@ -68,8 +68,8 @@ class PurchaseOrder(Entity):
         Literal["draft", "requested", "confirmed", "partial", "received", "completed", "cancelled"] | None,
         Meta(status=True),
     ] = None
-    """`requested`: sent to the supplier; `confirmed`: by the supplier; `partial`, `received`: of the goods;
-    `completed`: billed and paid, too."""
+    """`requested`: sent to the supplier; `confirmed`: by the supplier; `partial`, `received`: of the
+    goods; `completed`: billed and paid, too (UBL `OrderResponse`, then `ReceiptAdvice`)."""
     lines: list[PurchaseOrderLine] | None = None
     """What we order (UBL `OrderLine`)."""
     net_total: Annotated[Money | None, Meta(computed=True)] = None

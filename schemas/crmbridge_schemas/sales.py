@@ -73,12 +73,12 @@ class SalesOrder(Entity):
     """The number that buyer and seller use, given where the order was taken (UBL `Order/ID`)."""
     issuer: Text | None = None
     """Whose number it is: the shop, company or channel that took the order. Numbers of two issuers may
-    collide."""
+    collide (UBL `SellerSupplierParty`)."""
     identifiers: list[Identifier] | None = None
     """Its numbers elsewhere: the buyer's purchase order number, the ERP's own (UBL `CustomerReference`,
     `SalesOrderID`)."""
     channel: Text | None = None
-    """How it came: `web`, `marketplace`, `phone`, `store` ..."""
+    """How it came: `web`, `marketplace`, `phone`, `store` ... (Shopify `source_name`)."""
     party: Annotated[Ref | None, Meta(refers_to="party")] = None
     """Who buys and is billed; empty for a cash sale (UBL `BuyerCustomerParty`)."""
     ship_to_party: Annotated[Ref | None, Meta(refers_to="party")] = None
@@ -120,11 +120,11 @@ class SalesOrder(Entity):
     `processing`: being shipped and billed; `completed`; `on_hold`; `cancelled`; `rejected`: refused by us
     (schema.org `OrderStatus`, UBL `OrderResponse`)."""
     fulfilment_status: Literal["none", "waiting", "partial", "shipped", "exception"] | None = None
-    """How far the goods are, as the system says that ships them."""
+    """How far the goods are, as the system says that ships them (Shopify `fulfillment_status`)."""
     payment_status: (
         Literal["none", "pending", "authorized", "partial", "paid", "refunded", "exception"] | None
     ) = None
-    """How far the money is, as the system says that collects it."""
+    """How far the money is, as the system says that collects it (Shopify `financial_status`)."""
     lines: list[OrderLine] | None = None
     """What is ordered (UBL `OrderLine`)."""
     net_total: Annotated[Money | None, Meta(computed=True)] = None
@@ -141,26 +141,26 @@ class Opportunity(Entity):
     entity_name: ClassVar[str] = "opportunity"
 
     name: Annotated[Text | None, Meta(required=True)] = None
-    """What it is about."""
+    """What it is about (Salesforce `Opportunity.Name`)."""
     party: Annotated[Ref | None, Meta(refers_to="party")] = None
-    """Who may buy."""
+    """Who may buy (Salesforce `Opportunity.AccountId`)."""
     stage: Text | None = None
-    """How far it is, in the words of the CRM's pipeline."""
+    """How far it is, in the words of the CRM's pipeline (Salesforce `Opportunity.StageName`)."""
     status: Literal["open", "won", "lost"] | None = None
-    """Whether it is still to be decided."""
+    """Whether it is still to be decided (Salesforce `IsClosed` and `IsWon`)."""
     amount: Money | None = None
-    """What it would bring."""
+    """What it would bring (Salesforce `Opportunity.Amount`)."""
     probability: Percent | None = None
-    """How likely it is, in percent."""
+    """How likely it is, in percent: 0 to 100 (Salesforce `Opportunity.Probability`)."""
     expected_close_date: Day | None = None
-    """When it should be decided."""
+    """When it should be decided (Dynamics 365 `estimatedclosedate`)."""
     closed_on: Day | None = None
-    """When it was decided."""
+    """When it was decided (Dynamics 365 `actualclosedate`)."""
     lost_reason: Text | None = None
-    """Why it was lost."""
+    """Why it was lost (Odoo `crm.lead.lost_reason_id`)."""
     source: Text | None = None
-    """Where it came from: a campaign, a fair, a recommendation."""
+    """Where it came from: a campaign, a fair, a recommendation (Salesforce `LeadSource`)."""
     owner: Annotated[Text | None, Meta(personal="contact")] = None
-    """Our person in charge: login or e-mail address."""
+    """Our person in charge: login or e-mail address (Salesforce `Opportunity.OwnerId`)."""
     description: Annotated[Text | None, Meta(personal="content")] = None
-    """What people wrote about it."""
+    """What people wrote about it (Salesforce `Opportunity.Description`)."""

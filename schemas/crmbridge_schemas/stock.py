@@ -17,17 +17,18 @@ class Location(Entity):
     natural_key: ClassVar[tuple[str, ...]] = ("gln",)
 
     code: Text | None = None
-    """Short name in its system; other systems may use the same one for another place."""
+    """Short name in its system; other systems may use the same one for another place (UBL
+    `Location/ID`)."""
     name: Annotated[Text | None, Meta(required=True)] = None
-    """What people call it."""
+    """What people call it (UBL `Location/Name`)."""
     type: Literal["warehouse", "store", "bin", "supplier", "customer", "transit", "virtual"] | None = None
-    """What sort of place it is."""
+    """What sort of place it is (UBL `LocationTypeCode`)."""
     gln: Text | None = None
     """GS1 Global Location Number, 13 digits: the one number that all systems share."""
     address: PostalAddress | None = None
-    """Where it is."""
+    """Where it is (UBL `Location/Address`)."""
     parent: Annotated[Ref | None, Meta(refers_to="location")] = None
-    """The place of which it is a part."""
+    """The place of which it is a part (UBL `SubsidiaryLocation`, seen from below)."""
 
 
 class StockLevel(Entity):
@@ -38,14 +39,15 @@ class StockLevel(Entity):
     natural_key: ClassVar[tuple[str, ...]] = ("product", "location")
 
     product: Annotated[Ref | None, Meta(refers_to="product", required=True)] = None
-    """Of what."""
+    """Of what (UBL `InventoryReportLine/Item`)."""
     location: Annotated[Ref | None, Meta(refers_to="location", required=True)] = None
-    """Where."""
+    """Where (UBL `InventoryLocation`)."""
     on_hand: Quantity | None = None
     """What is physically there (UBL `Quantity`)."""
     reserved: Quantity | None = None
-    """What of it is promised to orders already."""
+    """What of it is promised to orders already (Odoo `stock.quant.reserved_quantity`)."""
     available: Quantity | None = None
-    """What may still be promised: on hand less reserved, by the rules of the system that says it."""
+    """What may still be promised: on hand less reserved, by the rules of the system that says it (Odoo
+    `stock.quant.available_quantity`)."""
     as_of: Instant | None = None
-    """When it was counted or computed."""
+    """When it was counted or computed (UBL `InventoryReport/IssueDate` and `IssueTime`)."""
