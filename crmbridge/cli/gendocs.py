@@ -32,6 +32,7 @@ from crmbridge.mapping.functions import FUNCTIONS
 from crmbridge.mapping.jsonschema import json_schemas
 from crmbridge.mapping.transforms import builtin_codecs
 from crmbridge.sdk import errors, hookspecs
+from crmbridge_schemas.custom import CustomEntity, CustomField
 from crmbridge_schemas.docstrings import field_docs
 
 __all__ = ["files", "main", "stale"]
@@ -147,6 +148,8 @@ def _configuration() -> Iterator[str]:
         ("`limits:`", Limits),
         ("`limits: first:`", FirstLimits),
         ("`keep:`", config_model.Keep),
+        ("`custom_fields: ENTITY: FIELD:`", CustomField),
+        ("`custom_entities: NAME:`", CustomEntity),
         ("`insights: NAME:`", config_model.Insight),
         ("`log:`", config_model.LogSettings),
     )

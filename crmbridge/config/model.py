@@ -264,9 +264,9 @@ class Settings(_Part):
     mappings: list[Path] = [Path("mappings")]
     """Folders of mapping files that add to the connectors' own or override single lines of them."""
     custom_fields: dict[str, dict[str, CustomField]] = {}
-    """Entity: further fields: their types."""
+    """Entity: its further fields, each by its type or a table of `custom_fields: ENTITY: FIELD:` below."""
     custom_entities: dict[str, CustomEntity] = {}
-    """Further entities."""
+    """Entities that the canonical model lacks, by name."""
     insights: dict[str, Insight] = {}
     """Insight (customer_summary): where it is written."""
     country: Country | None = None

@@ -202,7 +202,8 @@ class Intake:
         model = flow.shape.model
         before, now = json.loads(main.seen), mapping.read(record.data)
         if model.matched:
-            keys = (set(identity_keys(doc, region=self.run.region)) for doc in (before, now))
+            fields = flow.shape.evidence
+            keys = (set(identity_keys(doc, region=self.run.region, fields=fields)) for doc in (before, now))
             return are_two(before, now, *keys)
         pairs = [(before.get(name), now.get(name)) for name in model.natural_key]
         return any(None not in pair and pair[0] != pair[1] for pair in pairs)

@@ -49,7 +49,7 @@ class OpenLetters:
     def _keys(self, flow: Flow, doc: Mapping[str, Any]) -> Iterable[str]:
         model = flow.shape.model
         if model.matched:
-            return set(identity_keys(doc, region=self.run.region))
+            return set(identity_keys(doc, region=self.run.region, fields=flow.shape.evidence))
         parts = [doc.get(name) for name in model.natural_key]
         plain = parts and all(part and not isinstance(part, dict) for part in parts)
         return ["\x1f".join(map(str, parts))] if plain else []

@@ -137,10 +137,12 @@ class _Batch:
         for row in self.rows:
             self.docs[row.id] = json.loads(row.seen)
         parents = {} if model.matched else self._parents(model.natural_key)
+        fields = self.flow.shape.evidence
         for row in self.rows:
             doc = self.docs[row.id]
             if model.matched:
-                self.keys[row.id] = sorted(set(identity_keys(doc, region=self.run.region)))
+                keys = identity_keys(doc, region=self.run.region, fields=fields)
+                self.keys[row.id] = sorted(set(keys))
             else:
                 parts = {n: _key_part(row, doc.get(n), parents) for n in model.natural_key}
                 if any(parts[n] is None and self._is_to_come(row, doc.get(n)) for n in parts):

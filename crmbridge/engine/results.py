@@ -13,7 +13,7 @@ from crmbridge.engine.native import Settled, adopt
 from crmbridge.engine.operations import Planned
 from crmbridge.engine.run import Flow, Run, System, micros
 from crmbridge.identity.link import Reading, Stamp, observe
-from crmbridge.identity.normalize import KEY_FIELDS
+from crmbridge.identity.normalize import KEY_LISTS
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.errors import MappingError
 from crmbridge.sdk.connector import Capabilities, Record, Result
@@ -175,8 +175,8 @@ class Results:
         follow(saved, record.version, raw_hash(record) if held else b"")
         saved.mapped_by, saved.read_at = self.mapping.fingerprint, self.run.now()
         saved.status = "live" if self._admits(record) else "out"
-        model = self.flow.shape.model
-        evidence = KEY_FIELDS if model.matched else frozenset(model.natural_key)
+        shape = self.flow.shape
+        evidence = {*KEY_LISTS, *shape.evidence} if shape.model.matched else {*shape.model.natural_key}
         wrote_keys = any(change.path.partition("/")[0] in evidence for change in planned.changes)
         saved.unresolved = saved.unresolved or bool(settled.news) or wrote_keys
         self.books.records.append(save_link(link, saved, self.flow.shape))

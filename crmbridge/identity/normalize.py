@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # it takes its time to load, and not every run meets a number
     from phonenumbers import PhoneNumber
 
 __all__ = [
-    "KEY_FIELDS",
+    "KEY_LISTS",
     "VERSION",
     "are_other_phones",
     "email_form",
@@ -36,8 +36,10 @@ PLACEHOLDER_MAILS = frozenset(
     {"na@na.com", "none@none.com", "test@test.com", "noemail@noemail.com", "a@a.com"}
 )
 PLACEHOLDER_TEXT = frozenset({"", "-", "n/a", "na", "none", "null", "unknown", "无", "暂无", "没有"})
-KEY_FIELDS = frozenset({"addresses", "contact_points", "identifiers", "sku", "gtin"})
-"""Where `identity_keys` come from."""
+KEY_LISTS = frozenset({"addresses", "contact_points", "identifiers"})
+"""The lists that `identity_keys` come from."""
+NUMBERS: Mapping[str, str] = {"sku": "identifier", "gtin": "identifier"}
+"""The fields beside them, unless a deployment has further ones."""
 FOLDED = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th", "ħ": "h"}
 )
@@ -127,11 +129,14 @@ def is_placeholder(value: str) -> bool:
     )
 
 
-def identity_keys(doc: Mapping[str, Any], *, region: str | None = None) -> Iterator[str]:
+def identity_keys(
+    doc: Mapping[str, Any], *, region: str | None = None, fields: Mapping[str, str] = NUMBERS
+) -> Iterator[str]:
     """The exact keys of a party or product: checked e-mail, E.164 phone, tax id, declared identifiers.
 
     A key is `KIND:VALUE`. A phone number that does not say its country is from that of the party's own
-    address, else from `region`. Placeholders and masked values yield none, nor does a contact point that the
+    address, else from `region`. `fields`: the fields beside the lists, and the kind of evidence that each
+    is, as `Shape.evidence` says. Placeholders and masked values yield none, nor does a contact point that the
     source marks as masked.
     """
     regions = (country_of(doc), region)
@@ -142,10 +147,14 @@ def identity_keys(doc: Mapping[str, Any], *, region: str | None = None) -> Itera
         if value and not is_placeholder(value):
             form = "".join(value.split()).upper()
             yield f"id:{scheme}:{identifier.get('issuer') or ''}:{form}"
-    for name in ("sku", "gtin"):
+    for name, kind in fields.items():
         value = doc.get(name)
-        if isinstance(value, str) and not is_placeholder(value):
-            yield f"id:{name}::{value.strip().upper()}"
+        if value is None:
+            continue
+        if kind in ("email", "phone"):
+            yield from _contact_keys({"type": kind, "value": value}, regions)
+        elif not is_placeholder(str(value)):
+            yield f"id:{name}::{str(value).strip().upper()}"
 
 
 def _contact_keys(point: Mapping[str, Any], regions: Sequence[str | None]) -> Iterator[str]:

@@ -31,6 +31,8 @@ __all__ = ["FieldShape", "ListShape", "Shape", "element_path", "shape_of"]
 
 Normal = Callable[[Any], Any]
 
+EXACT_EVIDENCE = frozenset({"email", "phone", "tax-id", "identifier"})
+
 
 @dataclass(frozen=True, slots=True)
 class FieldShape:
@@ -115,6 +117,12 @@ class Shape:
     region: str | None = None
     """Where phone numbers are from that say no country, unless the party is from elsewhere."""
     _abroad: dict[str, Shape] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """The fields that are an exact key by themselves, with its kind: sku, a custom loyalty number."""
+        kinds = {name: one.meta.identity or "" for name, one in self.scalars.items()}
+        return {name: kind for name, kind in kinds.items() if kind in EXACT_EVIDENCE}
 
     def in_country(self, country: str | None) -> Shape:
         """The same for a party of this country."""

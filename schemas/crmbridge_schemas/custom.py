@@ -56,20 +56,23 @@ class CustomSchemaError(ValueError):
 
 
 class CustomField(BaseModel):
-    """A declared field; in YAML its type alone (`nickname: text`) or a table with what follows."""
+    """A declared field: its type alone (`nickname: text`) or a table with what follows. Mappings name it
+    like any other field."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     type: FieldType
-    """What it holds; `text_list` is one value, set and compared as a whole."""
+    """What it holds: `text`, `integer`, `decimal`, `boolean`, `date`, `instant`, `money`, `quantity`,
+    `ref`, or `text_list`, which is one value, set and compared as a whole."""
     entity: str | None = None
     """For `ref`: the entity that it refers to."""
     description: str = ""
     """What it means."""
-    identity: Literal["email", "phone", "name", "tax-id", "identifier", "birth"] | None = None
-    """The kind of evidence that it is in matching."""
+    identity: Literal["email", "phone", "tax-id", "identifier"] | None = None
+    """For text and integers of a party or product: records that agree on it are one, as they are by an e-mail
+    address, a phone number (both: if the names agree) or a number that speaks for itself."""
     personal: PersonalData = "none"
-    """Class of personal data, for erase, export and redaction."""
+    """Class of personal data: none, name, contact, location, birth, government-id, financial or content."""
     computed: bool = False
     """One system computes it: compared and reported, never merged by time."""
     required: bool = False
@@ -81,6 +84,12 @@ class CustomField(BaseModel):
         return {"type": declared} if isinstance(declared, str) else declared
 
     @model_validator(mode="after")
+    def _evidence_is_text(self) -> CustomField:
+        if self.identity and self.type not in ("text", "integer"):
+            raise ValueError(f"`identity` is for text and integers, not for {self.type}")
+        return self
+
+    @model_validator(mode="after")
     def _ref_has_entity(self) -> CustomField:
         if (self.type == "ref") != (self.entity is not None):
             raise ValueError("`entity` names what a `ref` refers to: give both or neither")
@@ -88,16 +97,17 @@ class CustomField(BaseModel):
 
 
 class CustomEntity(BaseModel):
-    """A declared entity."""
+    """An entity that the canonical model lacks. `sync:` and mappings name it like any other."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     fields: dict[str, CustomField] = Field(min_length=1)
-    """Its fields by name."""
+    """Its fields by name, as in `custom_fields`."""
     description: str = ""
     """What one record of it is."""
     natural_key: tuple[str, ...] = ()
-    """Fields that together name the thing in every system."""
+    """The field, or fields, that together name the thing in every system. Without it nothing is matched: each
+    record stays one of the system that made it."""
 
     @field_validator("natural_key", mode="before")
     @classmethod

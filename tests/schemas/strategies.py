@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+from annotated_types import Gt
 from hypothesis import strategies as st
 from pydantic import AwareDatetime, BaseModel
 
@@ -62,5 +63,8 @@ def _one(part: Any, marks: list[Any]) -> st.SearchStrategy[Any]:
     pattern = next((mark.pattern for mark in marks if getattr(mark, "pattern", None)), None)
     if pattern is not None:
         return st.from_regex(pattern, fullmatch=True).filter(lambda text: text.isprintable())
+    limits = [limit for mark in marks for limit in getattr(mark, "metadata", [])]
+    if any(isinstance(limit, Gt) for limit in limits):
+        return SCALARS[part].filter(lambda value: value > 0)
     least = max((getattr(mark, "min_length", None) or 0 for mark in marks), default=0)
     return SCALARS[part].filter(lambda value: len(value) >= least) if least else SCALARS[part]

@@ -107,7 +107,12 @@ def test_a_cycle_of_references_still_gives_an_order() -> None:
 def test_custom_fields_of_every_type_behave_like_built_in_ones() -> None:
     declared = fields(
         {
-            "nickname": {"type": "text", "identity": "name", "personal": "name", "description": "Spitzname"},
+            "nickname": {
+                "type": "text",
+                "identity": "identifier",
+                "personal": "name",
+                "description": "Spitzname",
+            },
             "points": "integer",
             "rate": "decimal",
             "vip": "boolean",
@@ -143,7 +148,7 @@ def test_custom_fields_of_every_type_behave_like_built_in_ones() -> None:
     }
     assert normal_form(party, record)["seen_at"] == "2026-01-31T00:00:00Z"
     assert canonical(party.model_validate({})) == {}
-    assert field_meta(party, "nickname").identity == "name"
+    assert field_meta(party, "nickname").identity == "identifier"
     assert field_meta(party, "nickname").personal == "name"
     assert field_meta(party, "referrer").refers_to == "party"
     assert list_element(party, "tags") is None
@@ -244,7 +249,14 @@ def test_what_cannot_be_declared_is_named(
 
 
 @pytest.mark.parametrize(
-    "declared", ["string", {"type": "ref"}, {"type": "text", "entity": "party"}, {"kind": "text"}]
+    "declared",
+    [
+        "string",
+        {"type": "ref"},
+        {"type": "text", "entity": "party"},
+        {"kind": "text"},
+        {"type": "money", "identity": "phone"},
+    ],
 )
 def test_a_declaration_that_means_nothing_is_refused(declared: Any) -> None:
     with pytest.raises(ValidationError):
