@@ -13,8 +13,10 @@ Schema = Mapping[str, Any]
 _LOWER_BOUNDS = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _UPPER_BOUNDS = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 _EXACT = ("pattern", "format", "const", "multipleOf", "uniqueItems")
-_META = ("merge_key", "merge_as", "refers_to")
+_META = ("merge_key", "merge_as", "refers_to", "computed", "status")
 """What of `x-crmbridge` decides how stored data are read: it must not change."""
+_KEPT = ("identity", "personal")
+"""What of `x-crmbridge` may be added, and stays: what met by it would part, what was personal be shown."""
 
 
 def incompatibilities(old: Schema, new: Schema) -> list[str]:
@@ -109,10 +111,15 @@ def _resolved(schema: Schema, definitions: Schema) -> Schema:
 def _meta(place: str, old: Schema, new: Schema) -> Iterable[str]:
     if not place:
         return
+    if "default" in old and old["default"] != new.get("default"):
+        yield f"{place}: the default was {_json(old['default'])} and is now {_json(new.get('default'))}"
     before, after = old.get("x-crmbridge", {}), new.get("x-crmbridge", {})
     for key in _META:
         if before.get(key) != after.get(key):
             yield f"{place}: {key} was {_json(before.get(key))} and is now {_json(after.get(key))}"
+    for key in _KEPT:
+        if key in before and before[key] != after.get(key):
+            yield f"{place}: {key} was {_json(before[key])} and is now {_json(after.get(key))}"
     if after.get("required") and not before.get("required"):
         yield f"{place}: is now required"
 
