@@ -153,12 +153,34 @@ def _configuration() -> Iterator[str]:
         ("`insights: NAME:`", config_model.Insight),
         ("`log:`", config_model.LogSettings),
     )
+    yield from _custom()
     yield "A limit is a share and a floor, `max(20%, 200)`: the larger of both; or `2%`, `50`, `unlimited`.\n"
     yield "What `connector: files` and `connector: sql` want below their systems: [lists and"
     yield "databases](lists-and-databases.md). That of others is in their own documentation;"
     yield "`crmbridge schema CONNECTOR` prints it for each that is installed,"
     yield "and `crmbridge init` asks for what it cannot do without. After a plugin was installed,"
     yield "`crmbridge schema config > crmbridge.schema.json` lets editors complete its settings, too.\n"
+
+
+def _custom() -> Iterator[str]:
+    yield "## Fields and entities of your own\n"
+    yield "What the canonical model lacks is declared here, and then named in mappings like all else:\n"
+    yield "```yaml"
+    yield "custom_fields:"
+    yield "  party:"
+    yield "    nickname: {type: text, personal: name}"
+    yield "    loyalty_number: {type: text, identity: identifier}"
+    yield "    points: integer"
+    yield "custom_entities:"
+    yield "  vehicle:"
+    yield "    description: A car that we service."
+    yield "    natural_key: plate"
+    yield "    fields:"
+    yield "      plate: {type: text, required: true}"
+    yield "      keeper: {type: ref, entity: party}"
+    yield "      mileage: quantity"
+    yield "```\n"
+    yield "`crmbridge schema party` and `crmbridge schema vehicle` then show them.\n"
 
 
 def _connectors() -> Iterator[str]:
