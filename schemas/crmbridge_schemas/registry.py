@@ -67,17 +67,23 @@ def build(
                 f"there is no entity `{name}`; there are {', '.join(sorted(entities))}",
             )
         entities[name] = with_fields(entities[name], fields)
-    _check_references(entities)
+    _check_references(entities, custom_fields or {})
     return entities
 
 
-def _check_references(entities: Mapping[str, type[Entity]]) -> None:
+def _check_references(
+    entities: Mapping[str, type[Entity]], custom_fields: Mapping[str, Mapping[str, CustomField]]
+) -> None:
     for name, entity in entities.items():
         for field in entity.model_fields:
             target = field_meta(entity, field).refers_to
             if target is not None and target not in entities:
-                section = ("custom_fields", name) if name in ENTITIES else ("custom_entities", name, "fields")
-                raise CustomSchemaError((*section, field), f"refers to `{target}`, which is no entity")
+                added = field in custom_fields.get(name, {})
+                section = ("custom_fields", name) if added else ("custom_entities", name, "fields")
+                raise CustomSchemaError(
+                    (*section, field),
+                    f"refers to `{target}`, which is no entity; there are {', '.join(sorted(entities))}",
+                )
 
 
 def references(entity: type[Entity]) -> frozenset[str]:

@@ -218,6 +218,12 @@ def test_custom_fields_extend_custom_entities_and_those_of_plugins() -> None:
             "custom_fields.party.x",
             "`car`, which is no entity",
         ),
+        (
+            {"car": {"y": {"type": "ref", "entity": "lorry"}}},
+            {"car": {"fields": {"x": "text"}}},
+            "custom_fields.car.y",
+            "no entity; there are car, case, ",
+        ),
         ({}, {"party": {"fields": {"x": "text"}}}, "custom_entities.party", "exists already"),
         ({}, {"a-b": {"fields": {"x": "text"}}}, "custom_entities.a-b", "no name"),
         ({}, {"car": {"fields": {"_x": "text"}}}, "custom_entities.car.fields._x", "no name"),
