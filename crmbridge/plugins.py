@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,11 +16,14 @@ import pluggy
 
 from crmbridge.sdk.connector import Connector
 from crmbridge.sdk.errors import ConfigError
-from crmbridge.sdk.hookspecs import PROJECT, Codec, Hooks, RunEvent, SurvivorshipRule
+from crmbridge.sdk.hookspecs import PROJECT, Candidate, Codec, Hooks, RunEvent
+from crmbridge_schemas.base import Entity
 
 __all__ = ["Failure", "PluginInfo", "Plugins"]
 
 GROUP = "crmbridge"
+RAISED = (Exception, SystemExit)
+"""Whatever a foreign plugin does wrong, the others go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class Plugins:
 
     found: list[PluginInfo] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    ours: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Hook -> names that are crmbridge's own, and no plugin's to offer."""
     _manager: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager(PROJECT))
 
     def __post_init__(self) -> None:
@@ -55,12 +61,18 @@ class Plugins:
 
     def add(self, plugin: object, name: str, source: str) -> None:
         """Register a plugin that is at hand."""
-        if self._manager.has_plugin(name):
+        same = next((info for info in self.found if info.name == name), None)
+        if same is not None:
+            if same.source != source:
+                text = f"there is a plugin of that name already, from {same.source}: uninstall or rename one"
+                self.failures.append(Failure(name, source, text))
             return
         try:
             self._manager.register(plugin, name)
             self._manager.check_pending()
-        except Exception as error:  # noqa: BLE001 - whatever a foreign plugin does wrong, the others go on
+            if not self._manager.get_hookcallers(plugin):
+                raise TypeError("it hooks nothing: mark its functions with @hookimpl")
+        except RAISED as error:
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
             self.failures.append(Failure(name, source, _told(error)))
@@ -73,14 +85,16 @@ class Plugins:
             source = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
             try:
                 plugin = point.load()
-            except Exception as error:  # noqa: BLE001 - see `add`
+            except RAISED as error:
                 self.failures.append(Failure(point.name, source, _told(error)))
                 continue
             self.add(plugin, point.name, source)
 
     def add_file(self, path: Path) -> None:
         """Load a one-file plugin that the config names."""
-        name = path.stem
+        if any(info.source == str(path) for info in self.found):
+            return
+        name = str(path) if self._manager.has_plugin(path.stem) else path.stem
         spec = importlib.util.spec_from_file_location(f"crmbridge_plugin_{name}", path)
         if spec is None or spec.loader is None or not path.is_file():
             self.failures.append(Failure(name, str(path), "there is no such Python file"))
@@ -89,7 +103,7 @@ class Plugins:
         sys.modules[spec.name] = module
         try:
             spec.loader.exec_module(module)
-        except Exception as error:  # noqa: BLE001 - see `add`
+        except RAISED as error:
             del sys.modules[spec.name]
             self.failures.append(Failure(name, str(path), _told(error)))
             return
@@ -103,16 +117,16 @@ class Plugins:
 
     def offers(self) -> dict[str, list[str]]:
         """Plugin -> the connectors that it offers."""
-        self.connectors()
-        broken = {failure.plugin for failure in self.failures}
-        able = self._implementations("crmbridge_connectors")
-        return {name: sorted(call()) for name, call in able if name not in broken}
+        offers: dict[str, list[str]] = {}
+        for plugin, name, _ in sorted(self._taken("crmbridge_connectors"), key=lambda taken: taken[:2]):
+            offers.setdefault(plugin, []).append(name)
+        return offers
 
     def connector(self, name: str) -> type[Connector]:
         """The connector of that name; no other one is imported. Raises ConfigError naming those that there
         are."""
         for plugin, offered in self._offered("crmbridge_connectors"):
-            if name in offered and (kind := self._taken(plugin, offered, name)):
+            if name in offered and (kind := self._take(plugin, "crmbridge_connectors", offered, name)):
                 found: type[Connector] = kind
                 return found
         known = self.connectors()
@@ -124,15 +138,17 @@ class Plugins:
 
     def codecs(self) -> dict[str, Codec]:
         """Name -> codec."""
-        return self._merged("crmbridge_codecs")
+        codecs = self._merged("crmbridge_codecs")
+        return {name: Codec(*map(_that_stays, codec)) for name, codec in codecs.items()}
 
     def functions(self) -> dict[str, Callable[..., Any]]:
         """Name -> function of `read:` and `when:` expressions."""
-        return self._merged("crmbridge_functions")
+        return {name: _that_stays(one) for name, one in self._merged("crmbridge_functions").items()}
 
-    def survivorship(self) -> dict[str, SurvivorshipRule]:
-        """Name -> survivorship rule."""
-        return self._merged("crmbridge_survivorship")
+    def survivorship(self) -> dict[str, Callable[[Sequence[Candidate]], int | None]]:
+        """Name -> survivorship rule; one that raises or names no candidate is reported and answers None."""
+        taken = self._taken("crmbridge_survivorship")
+        return {name: self._careful(plugin, name, rule) for plugin, name, rule in taken}
 
     def schemas(self) -> dict[str, Any]:
         """Name -> entity."""
@@ -140,45 +156,81 @@ class Plugins:
 
     def emit(self, event: RunEvent) -> None:
         """Tell every plugin; one that raises is reported once and not told again."""
-        silent = {failure.plugin for failure in self.failures}
-        for name, call in list(self._implementations("crmbridge_run_event")):
+        hook = "crmbridge_run_event"
+        silent = {failure.plugin for failure in self.failures if failure.source == hook}
+        for name, call in list(self._implementations(hook)):
             if name in silent:
                 continue
             try:
                 call(event=event)
-            except Exception as error:  # noqa: BLE001 - see `add`
-                self.failures.append(Failure(name, "crmbridge_run_event", _told(error)))
+            except RAISED as error:
+                self._fail(name, hook, _told(error))
 
     def _merged(self, hook: str) -> dict[str, Any]:
-        merged: dict[str, Any] = {}
-        for plugin, offered in self._offered(hook):
-            for key in offered:
-                if key not in merged and (value := self._taken(plugin, offered, key)):
-                    merged[key] = value
-        return merged
+        return {name: value for _, name, value in self._taken(hook)}
 
-    def _taken(self, plugin: str, offered: Mapping[str, Any], key: str) -> Any:
-        """What is offered by that name; None, and reported, where it cannot be imported."""
+    def _taken(self, hook: str) -> list[tuple[str, str, Any]]:
+        """Plugin, name and what it offers by that name: each name once, of the first that offers it."""
+        taken: dict[str, tuple[str, str, Any]] = {}
+        ours = self.ours.get(hook, ())
+        for plugin, offered in self._offered(hook):
+            for name in offered:
+                if name in taken or name in ours:
+                    holder = taken[name][0] if name in taken else "crmbridge"
+                    text = f"{name!r} is offered by {holder} already: give it another name"
+                    self._fail(plugin, hook, text)
+                elif value := self._take(plugin, hook, offered, name):
+                    taken[name] = plugin, name, value
+        return list(taken.values())
+
+    def _take(self, plugin: str, hook: str, offered: Mapping[str, Any], name: str) -> Any:
+        """What is offered by that name; None, and reported, where it fails or is no such thing."""
         try:
-            return offered[key]
-        except Exception as error:  # noqa: BLE001 - see `add`
-            self._fail(plugin, key, error)
+            value = offered[name]
+        except RAISED as error:
+            self._fail(plugin, name, _told(error))
+            return None
+        fits, what = _WANTED[hook]
+        if fits(value):
+            return value
+        self._fail(plugin, hook, f"it gave {value!r} for {name!r}, which is no {what}")
+        return None
+
+    def _careful(
+        self, plugin: str, name: str, rule: Callable[[Sequence[Candidate]], object]
+    ) -> Callable[[Sequence[Candidate]], int | None]:
+        @functools.wraps(rule)
+        def careful(candidates: Sequence[Candidate]) -> int | None:
+            try:
+                index = rule(candidates)
+            except RAISED as error:
+                self._fail(plugin, f"survivorship rule {name}", _told(error))
+                return None
+            if type(index) is int and 0 <= index < len(candidates):
+                return index
+            text = f"it answered {index!r}, which is no index of {len(candidates)} candidates"
+            self._fail(plugin, f"survivorship rule {name}", text)
             return None
 
-    def _fail(self, plugin: str, source: str, error: Exception) -> None:
-        failure = Failure(plugin, source, _told(error))
-        if failure not in self.failures:
-            self.failures.append(failure)
+        return careful
+
+    def _fail(self, plugin: str, source: str, text: str) -> None:
+        """Reported once, however often and for however many records it fails."""
+        if not any((one.plugin, one.source) == (plugin, source) for one in self.failures):
+            self.failures.append(Failure(plugin, source, text))
 
     def _offered(self, hook: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Plugin and what it offers; one that raises is reported, and the others go on."""
-        for name, call in self._implementations(hook):
+        """Plugin and what it offers; one that raises or gives no names is reported, and the others go on."""
+        for plugin, call in self._implementations(hook):
             try:
-                offered: Mapping[str, Any] = call()
-            except Exception as error:  # noqa: BLE001 - see `add`
-                self._fail(name, hook, error)
+                offered: Any = call()
+            except RAISED as error:
+                self._fail(plugin, hook, _told(error))
+                continue
+            if isinstance(offered, Mapping) and all(isinstance(name, str) and name for name in offered):
+                yield plugin, offered
             else:
-                yield name, offered
+                self._fail(plugin, hook, f"it gave {offered!r}, which is no mapping of names")
 
     def _implementations(self, hook: str) -> Iterator[tuple[str, Callable[..., Any]]]:
         """In the order in which the plugins were added: the first to offer a name keeps it."""
@@ -189,5 +241,36 @@ class Plugins:
             yield one.plugin_name, one.function
 
 
-def _told(error: Exception) -> str:
+def _is_codec(value: object) -> bool:
+    return isinstance(value, Codec) and all(map(callable, value))
+
+
+def _is_kind(value: object, of: type) -> bool:
+    return isinstance(value, type) and issubclass(value, of)
+
+
+_WANTED: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "crmbridge_connectors": (lambda value: _is_kind(value, Connector), "subclass of Connector"),
+    "crmbridge_codecs": (_is_codec, "Codec"),
+    "crmbridge_functions": (callable, "function"),
+    "crmbridge_survivorship": (callable, "function"),
+    "crmbridge_schemas": (lambda value: _is_kind(value, Entity), "subclass of Entity"),
+}
+"""Hook -> what it has to offer, by name."""
+
+
+def _that_stays(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Asked for a value, it does not end the process: that is an error like any other."""
+
+    @functools.wraps(function)
+    def staying(*args: Any) -> Any:
+        try:
+            return function(*args)
+        except SystemExit as error:
+            raise RuntimeError(_told(error)) from error
+
+    return staying
+
+
+def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"

@@ -25,8 +25,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
-import crmbridge.connectors
 from crmbridge.bridge.guard import guard_state
+from crmbridge.bridge.loading import load_plugins
 from crmbridge.config import Config, Secrets, check_survivorship, load_config, meant, raise_all
 from crmbridge.engine import repair, steward
 from crmbridge.engine import sync as pipeline
@@ -47,7 +47,7 @@ from crmbridge.store.rows import ConflictRow, RunRow
 from crmbridge.store.sql import open_store
 from crmbridge_schemas.base import Entity
 
-__all__ = ["Bridge", "Options", "load_plugins", "settings_models"]
+__all__ = ["Bridge", "Options", "settings_models"]
 
 _IDENTITY = "identity"
 _DAY = 24 * 3600 * 1_000_000
@@ -67,16 +67,6 @@ class Options:
     """A changed mapping or policy needs no approval of its own."""
     link_only: bool = False
     """Read and match, and write nothing."""
-
-
-def load_plugins(files: tuple[Path, ...] = ()) -> Plugins:
-    """Built-in, installed and one-file plugins."""
-    plugins = Plugins()
-    plugins.add(crmbridge.connectors, "built-in", "built in")
-    plugins.add_installed()
-    for path in files:
-        plugins.add_file(path)
-    return plugins
 
 
 @dataclass(slots=True)

@@ -43,6 +43,7 @@ class Session:
         self.output = Output(self.redact, json=options.json, quiet=options.quiet, no_color=options.no_color)
         self._bridge: Bridge | None = None
         self._exit = ExitStack()
+        self._told_failures = 0
 
     def redact(self, text: str) -> str:
         """The text without secrets, as far as they are known yet."""
@@ -94,9 +95,17 @@ class Session:
             self._exit.enter_context(raising())
             self._exit.callback(self._bridge.close)
             self._exit.enter_context(log_to(self._bridge, self.options.verbose))
-            for failure in self._bridge.plugins.failures:
-                self.output.warn(f"the plugin {failure.plugin} ({failure.source}) failed: {failure.error}")
+            self._tell_failures()
+            self._exit.callback(self._tell_failures)
         return self._bridge
+
+    def _tell_failures(self) -> None:
+        """Of plugins: when they are loaded, and what came of them since when the command ends."""
+        assert self._bridge is not None
+        failures = self._bridge.plugins.failures
+        for failure in failures[self._told_failures :]:
+            self.output.warn(f"the plugin {failure.plugin} ({failure.source}) failed: {failure.error}")
+        self._told_failures = len(failures)
 
     def zone(self) -> tzinfo:
         """The time zone in which times are shown to people; JSON has them in UTC."""

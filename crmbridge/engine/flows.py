@@ -12,11 +12,10 @@ from typing import Any
 from crmbridge.config import Config, EntitySync
 from crmbridge.engine import insights
 from crmbridge.engine.run import Flow
-from crmbridge.identity.policy import Owner, Policy
+from crmbridge.identity.policy import Owner, Policy, Rule
 from crmbridge.identity.shape import shape_of
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.load import Mappings
-from crmbridge.sdk.hookspecs import SurvivorshipRule
 from crmbridge_schemas.base import Entity
 from crmbridge_schemas.registry import write_order
 
@@ -33,7 +32,7 @@ class FlowMaker:
     """The mappings as they were written."""
     mappings: Mappings
     """The same, as far as they are bound to what the systems can do."""
-    rules: Mapping[str, SurvivorshipRule]
+    rules: Mapping[str, Rule]
 
     def flows(self, only_into: str | None = None) -> list[Flow]:
         """All flows; with `only_into` they write to that system only."""
@@ -93,7 +92,7 @@ def _policy(
     entity: str,
     sync: EntitySync,
     model: type[Entity],
-    rules: Mapping[str, SurvivorshipRule],
+    rules: Mapping[str, Rule],
     mappings: Iterable[StreamMapping],
 ) -> Policy:
     named = {name: rules.get(rule, rule) for name, rule in sync.survivorship.items()}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from crmbridge.sdk.hookspecs import SurvivorshipRule
+from crmbridge.sdk.hookspecs import Candidate
 
-__all__ = ["HUB", "Owner", "Place", "Policy"]
+__all__ = ["HUB", "Owner", "Place", "Policy", "Rule"]
 
 HUB = "hub"
 """The pseudo-system of the stewards' values. It outranks every system."""
 
+
+Rule = Callable[[Sequence[Candidate]], int | None]
+"""A plugin's survivorship rule. None: it failed, and a person has to decide, as with `manual`."""
 
 Place = tuple[str, str, str]
 """(field, native child id, field of the element); the latter two are empty for a scalar."""
@@ -38,7 +41,7 @@ class Policy:
     """In `from/to` flows the one system whose statements count."""
     authority: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Field -> systems, the first decides. Ranked by where a value originated."""
-    survivorship: Mapping[str, str | SurvivorshipRule] = field(default_factory=dict)
+    survivorship: Mapping[str, str | Rule] = field(default_factory=dict)
     """Field -> `latest` (default), `manual`, or a plugin's rule."""
     ignore_clear: frozenset[str] = frozenset()
     """Fields in which an emptied value says nothing (`clear: ignore`)."""

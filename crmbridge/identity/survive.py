@@ -323,6 +323,8 @@ class _View:
             return consent(ranked), "consent"
         if callable(rule):
             index = rule([Candidate(self._system(s), s.value, _moment(s.time)) for s in ranked])
+            if index is None:
+                return ranked[0], "manual"
             return ranked[index], getattr(rule, "__name__", "plugin")
         return ranked[0], ""
 

@@ -2,7 +2,8 @@
 
 A plugin is a module or object with functions marked `@hookimpl`. It is found by the entry
 point group `crmbridge`, or named in the config: `plugins: [./acme.py]`. A plugin that fails to
-import or raises is reported by `crmbridge plugins` and does not stop the others.
+import or raises is reported by `crmbridge plugins` and does not stop the others. What it offers has a
+name that is neither ours nor another plugin's; else the first one keeps it, and the second is reported.
 """
 
 from __future__ import annotations
@@ -88,7 +89,10 @@ class Hooks:
 
     @hookspec
     def crmbridge_survivorship(self) -> Mapping[str, SurvivorshipRule]:  # type: ignore[empty-body]
-        """Survivorship rules by the name that `sync: ENTITY: survivorship:` uses."""
+        """Survivorship rules by the name that `sync: ENTITY: survivorship:` uses.
+
+        Where one fails, the field is treated as `manual`: nothing is written over until a person decides.
+        """
 
     @hookspec
     def crmbridge_schemas(self) -> Mapping[str, type[BaseModel]]:  # type: ignore[empty-body]
