@@ -57,7 +57,9 @@ class Rejects:
         letter.scope = scope
         letter.first_at = letter.last_at = now
         letter.run = self.run.id
-        if self.run.store.put_dead_letter(letter):
+        letter.id = self.run.store.put_dead_letter(letter)
+        if letter.id and letter.id not in self.run.refused:
+            self.run.refused.add(letter.id)
             self.run.count(self.system.name, self.entity, "dead letter")
 
     def heal(self, keys: Iterable[tuple[str, str]]) -> None:

@@ -122,6 +122,8 @@ class Run:
     changed_config: frozenset[str] = frozenset()
     """Entities whose policy, mapping or connectors are others than in the run before."""
     counts: Counts = field(default_factory=Counts)
+    refused: set[int] = field(default_factory=set)
+    """Dead letters of records that are counted already: a record may be read twice in a run."""
     planned: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(system, entity) -> operations that shall be sent in this run: for showing how far it is."""
 

@@ -302,6 +302,9 @@ def test_a_dead_letter_is_shown_whole_and_settled_once_its_cause_is_gone(agreed:
     again = agreed.run("dead-letters", "replay", str(letter["id"]))
     assert again.code == 3
     assert "0 of 1 dead letters are settled" in again.err
+    assert agreed.run("dead-letters", "list", "--json").lines[0]["attempts"] == 2, "once more"
+    again = agreed.run("dead-letters", "replay", str(letter["id"]), "--json")
+    assert again.of("summary")[0]["counts"] == {"sales/party/dead letter": 1}
     agreed.customers(CUSTOMERS)
     done = agreed.run("retry")
     assert (done.code, "1 of 1 dead letters are settled" in done.err) == (0, True)

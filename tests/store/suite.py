@@ -1055,6 +1055,7 @@ class StoreSuite:
     def test_a_repeated_dead_letter_counts_its_attempts(self, store: Store) -> None:
         with store.transaction():
             first = store.put_dead_letter(letter("1", last_at=5, run=1))
+            assert store.put_dead_letter(letter("1", error="worse", raw="[3]", last_at=8, run=2)) == first
             assert store.put_dead_letter(letter("1", error="worse", raw="[2]", last_at=9, run=2)) == first
             second = store.put_dead_letter(letter("1", kind="operation"))
         found, other = store.dead_letters()
@@ -1118,7 +1119,7 @@ class StoreSuite:
     def test_a_dead_letter_takes_what_no_record_may_have(self, store: Store) -> None:
         with store.transaction():
             store.put_dead_letter(letter("a\0b\ud800", raw="\ud83d\0", error="\udcff"))
-            store.put_dead_letter(letter("a\0b\ud800"))
+            store.put_dead_letter(letter("a\0b\ud800", run=2))
         (found,) = store.dead_letters()
         assert (found.native_id, found.attempts) == ("a\\x00b\\ud800", 2)
         with store.transaction():

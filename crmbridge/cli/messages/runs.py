@@ -275,7 +275,7 @@ class DeadLetterMessage(Message):
     error: str
     """What is wrong."""
     attempts: int
-    """How often it was tried."""
+    """In how many runs it was tried."""
     first_at: str
     """When it failed first."""
     last_at: str
