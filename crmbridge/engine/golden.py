@@ -216,6 +216,7 @@ class _Batch:
         conflicts: list[ConflictRow] = []
         terms: dict[str, Iterable[str]] = {}
         references: dict[str, Iterable[str]] = {}
+        searched = self.flow.policy.source != HUB
         summarized = insights.is_wanted(self.run, self.flow.entity)
         former = [msgspec.json.decode(r.doc) for r in store.goldens(self.ids).values()] if summarized else []
         for golden_id in self.ids:
@@ -229,7 +230,8 @@ class _Batch:
             doc = golden.doc(shape)
             self.docs[golden_id] = doc
             saved.append(GoldenRow(golden_id, self.flow.entity, _json(doc), updated_at=self.run.now()))
-            terms[golden_id] = () if self.flow.policy.source == HUB else search_terms(doc, self.run.region)
+            said = self.links[golden_id]
+            terms[golden_id] = search_terms(doc, self.run.region, said) if searched else ()
             references[golden_id] = sorted(golden_refs(doc) | _awaited(golden))
             conflicts.extend(self._conflict(golden_id, conflict) for conflict in golden.conflicts)
             if golden.relabelled:

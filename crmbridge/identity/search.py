@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from crmbridge.identity.link import Link
 from crmbridge.identity.normalize import email_form, is_han, phone_form, plain
 from crmbridge_schemas.party import country_of
 
@@ -15,19 +16,30 @@ NAME_FIELDS = ("display_name", "legal_name", "full_name", "given_name", "family_
 CODE_FIELDS = ("number", "sku", "gtin", "tracking_number", "reference")
 
 
-def search_terms(doc: Mapping[str, Any], region: str | None = None) -> list[str]:
-    """All terms of a canonical document, sorted."""
-    return sorted(set(_terms(doc, region)))
+def search_terms(doc: Mapping[str, Any], region: str | None = None, links: Iterable[Link] = ()) -> list[str]:
+    """All terms of a canonical document, sorted; of its records also the names and numbers that did not win:
+    they are what people see in that system."""
+    terms = set(_terms(doc, region))
+    for link in links:
+        for field in (*NAME_FIELDS, *CODE_FIELDS):
+            said = link.holds(field)
+            if isinstance(said, str) and said != doc.get(field):
+                terms.update(_named(field, said))
+    return sorted(terms)
+
+
+def _named(field: str, value: str) -> Iterator[str]:
+    if field in CODE_FIELDS:
+        yield _folded(value).strip()
+    else:
+        yield from words(value)
+        yield from words(value, spelled_out=True)
 
 
 def _terms(doc: Mapping[str, Any], region: str | None) -> Iterator[str]:
-    for field in NAME_FIELDS:
+    for field in (*NAME_FIELDS, *CODE_FIELDS):
         if isinstance(doc.get(field), str):
-            yield from words(doc[field])
-            yield from words(doc[field], spelled_out=True)
-    for field in CODE_FIELDS:
-        if isinstance(doc.get(field), str):
-            yield _folded(doc[field]).strip()
+            yield from _named(field, doc[field])
     for identifier in doc.get("identifiers") or ():
         if identifier.get("value"):
             yield _folded(identifier["value"]).strip()

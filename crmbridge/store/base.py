@@ -354,8 +354,9 @@ class Store(Protocol):
 
     # what people look at
     def put_dead_letter(self, row: DeadLetterRow) -> int:
-        """One open letter for each (kind, system, stream, scope, native id): every run that
-        repeats it counts as an attempt. Its id; 0 where a person dropped a letter of this very record, which has not changed."""
+        """One open letter for each (kind, system, stream, scope, native id): every run that repeats
+        it counts as an attempt. Its id; 0 where a person dropped a letter of this very record, which has not
+        changed."""
         ...
 
     def dead_letters(self, status: str | None = "open", system: str | None = None) -> list[DeadLetterRow]: ...

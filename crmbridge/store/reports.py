@@ -33,8 +33,8 @@ _MINE = f"{_LETTERS} WHERE {_OF} AND {_ONE}"
 _GIVEN_UP = f"SELECT id FROM dead_letters WHERE status = 'dropped' AND {_PLACE} AND {_ONE} AND raw = :raw"
 _GIVE_UP = f"UPDATE dead_letters SET status = 'dropped' WHERE {_OF} AND {_ONE}"
 _REPEATED = """
-    UPDATE dead_letters SET attempts = attempts + CASE WHEN run = :run THEN 0 ELSE 1 END, error = :error, raw = :raw, entity = :entity,
-        golden_id = :golden_id, last_at = :last_at, run = :run
+    UPDATE dead_letters SET attempts = attempts + CASE WHEN run = :run THEN 0 ELSE 1 END, error = :error,
+        raw = :raw, entity = :entity, golden_id = :golden_id, last_at = :last_at, run = :run
     WHERE id = :id
 """
 _LAST_LETTER = "SELECT max(id) FROM dead_letters"

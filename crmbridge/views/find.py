@@ -59,6 +59,7 @@ def find(
     an order, invoice or customer, or a golden id. region: where numbers without a country code are from.
     streams: (system, stream) in which `text` may also be the id of a record, where it is nothing else.
     """
+    text = "".join(char for char in text if char != "\0" and not "\ud800" <= char <= "\udfff")
     ways = query_terms(text, region)
     rows = _candidates(store, text.strip(), ways)
     docs = {golden_id: msgspec.json.decode(row.doc) for golden_id, row in rows.items()}
@@ -87,10 +88,12 @@ def find(
 
 
 def _by_native_id(store: Store, text: str, streams: Iterable[tuple[str, str]]) -> dict[str, GoldenRow]:
-    """The golden records of those that a system knows under this id."""
+    """The golden records of those that a system knows under this id; it may be written as messages write it:
+    SYSTEM/STREAM/ID or SYSTEM ID."""
     ids: dict[str, None] = {}
     for system, stream in streams:
-        found = store.records(system, stream, [text]) if text else []
+        written = {text.removeprefix(place) for place in (f"{system}/{stream}/", f"{system} ")} | {text}
+        found = store.records(system, stream, sorted(written)) if text else []
         ids.update((current_id(store, row.golden_id), None) for row in found if row.golden_id)
     return dict(store.goldens(list(ids)))
 

@@ -507,7 +507,9 @@ def test_discover_lists_streams_and_fields_even_before_there_are_mappings(place:
     assert place.run("discover", "nowhere").code == 2
 
 
-@pytest.mark.parametrize("text", ["王小明", "wang@x.example", "小明"])
+@pytest.mark.parametrize(
+    "text", ["王小明", "wang@x.example", "小明", "002", "sales/customers/002", "sales 002"]
+)
 def test_find_show_and_explain_take_what_people_know(agreed: Place, text: str) -> None:
     (found,) = agreed.run("find", text, "--json").lines
     assert found["label"] == "王小明"
@@ -519,7 +521,8 @@ def test_find_show_and_explain_take_what_people_know(agreed: Place, text: str) -
 
 
 def test_what_names_several_records_is_asked_about(agreed: Place) -> None:
-    assert agreed.run("find", "nobody at all").out == "Nothing was found.\n"
+    for text in ("nobody at all", "\udcff", "zz\0", ""):
+        assert agreed.run("find", text).out == "Nothing was found.\n"
     assert agreed.run("show", "nobody at all").code == 2
     agreed.customers(CUSTOMERS + "005,Ann Lee,other@x.example,,\n")
     assert agreed.run("sync").code == 0

@@ -155,6 +155,18 @@ def test_what_people_look_for_most_comes_first() -> None:
     assert [one.entity for one in find(store, "K-77")] == entities
 
 
+def test_a_record_is_found_by_what_its_own_system_calls_it() -> None:
+    policy = Policy("party", ["crm", "erp"], authority={"display_name": ["crm"]})
+    world = World({"crm": [CUSTOMERS], "erp": [CUSTOMERS]}, [policy], targets={"party": ["crm"]})
+    add(world, "crm", "customers", "c1", name="Lehmann Holding", mail="ann@example.org")
+    add(world, "erp", "customers", "e1", name="Lehmann Holding", mail="ann@example.org")
+    world.sync()
+    world.memory["erp"].edit("customers", "e1", name="Lehmann & Töchter")
+    world.sync()
+    assert titles(find(world.store, "töchter")) == ["Lehmann Holding"]
+    assert titles(find(world.store, "holding")) == ["Lehmann Holding"]
+
+
 def test_the_best_hit_is_not_lost_behind_many_others() -> None:
     world = World({"a": [CUSTOMERS]}, [Policy("party", ["a"])])
     for number in range(300):
