@@ -10,7 +10,6 @@ import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -20,7 +19,7 @@ from crmbridge.engine.facts import golden_refs
 from crmbridge.engine.links import awaited, link_of, save_link
 from crmbridge.engine.openletters import OpenLetters
 from crmbridge.engine.operations import Planned, decode, encode, signature
-from crmbridge.engine.plan import OSCILLATION, plan
+from crmbridge.engine.plan import plan
 from crmbridge.engine.planinput import Note, PlanInput, RefState, Target
 from crmbridge.engine.run import Flow, Run, System
 from crmbridge.identity.link import Link
@@ -447,7 +446,7 @@ class _Batch:
         for note in notes:
             if note.kind in ("parked", "held"):
                 self._owe(golden_id, note.system, note.kind, f"{note.path} {note.text}")
-            if note.kind == "held" and self._is_told(golden_id, note):
+            if note.since and self._is_told(golden_id, note):
                 continue
             self.summary.notes[note.kind] += 1
             self.run.note(note.kind, note.system, self.flow.entity, golden_id, note.path, note.text)
@@ -455,10 +454,9 @@ class _Batch:
                 self._dead_letter(golden_id, note)
 
     def _is_told(self, golden_id: str, note: Note) -> bool:
-        """A field that is held is planned anew in each run until it calms down: it is told once."""
-        since = self.run.now() - OSCILLATION // timedelta(microseconds=1)
-        told = self.run.store.notes(None, golden_id, 1000)
-        return any((n.kind, n.system, n.path, n.text) == note[:4] and n.at > since for n in told)
+        """It is found whenever the golden record is planned: it is told once."""
+        told = self.run.store.notes(None, golden_id, 1000, note.kind)
+        return any((n.system, n.path, n.text) == note[1:4] and n.at >= note.since for n in told)
 
     def _dead_letter(self, golden_id: str, note: Note) -> None:
         now = self.run.now()

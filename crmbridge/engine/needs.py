@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from crmbridge.engine.planinput import Target
 from crmbridge.mapping.list_rules import ListRule
 
-__all__ = ["insists", "insists_on_elements", "lacking"]
+__all__ = ["insists", "insists_on_elements", "lacking", "lacking_to_create"]
 
 
 def insists(target: Target, path: str, local: str = "") -> bool:
@@ -38,6 +38,27 @@ def lacking(target: Target, rule: ListRule, element: Mapping[str, Any], local: s
     natives = _kept(target) if local else target.capabilities.required
     missing = sorted(inner for inner in rule.element_fields if element.get(inner) is None)
     return [inner for inner in missing if _needs(rule, inner, local, natives)]
+
+
+def lacking_to_create(
+    target: Target, given: Collection[str], slots: Mapping[str, Mapping[str, str | None]]
+) -> Iterator[str]:
+    """The fields without which it creates no record, and which are not given.
+
+    given: the fields that have a value. slots: list -> slot -> the element that it will show.
+    """
+    mapping, required = target.mapping, target.capabilities.required
+    written = {native for name in mapping.fields.keys() & given for native in mapping.fields[name].native}
+    for name, field in mapping.fields.items():
+        needed = field.required or not (required - written).isdisjoint(field.native)
+        if needed and name not in given and mapping.writes(name):
+            yield name
+    for name, rule in mapping.lists.items():
+        empty = [slot for slot in rule.slots if slot.name not in slots.get(name, {})]
+        needed = any(_needs(rule, one, slot.id, required) for slot in empty for one in slot.rules.fields())
+        whole = not rule.slots and (rule.required or rule.native in required)
+        if rule.writable and (needed or (whole and name not in given)):
+            yield name
 
 
 def _kept(target: Target) -> set[str]:

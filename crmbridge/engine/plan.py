@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from crmbridge.engine.needs import insists, insists_on_elements, lacking
+from crmbridge.engine.needs import insists, insists_on_elements, lacking, lacking_to_create
 from crmbridge.engine.operations import Change, Kind, Planned
 from crmbridge.engine.planinput import Note, PlanInput, Target
 from crmbridge.engine.repeats import (
@@ -49,7 +49,10 @@ every summer is none."""
 
 def plan(given: PlanInput) -> tuple[list[Planned], list[Note]]:
     """The operations that make every target hold what the golden record says."""
-    notes = [Note("overruled", s, path, f"{said.value!r} lost") for path, s, said in given.golden.overruled]
+    overruled = given.golden.overruled
+    notes = [
+        Note("overruled", s, path, f"{said.value!r} lost", since=said.time) for path, s, said in overruled
+    ]
     operations: list[Planned] = []
     there = [link for link in given.links if link.status != "lost"]
     chosen = {(link.system, link.scope): link for link in primaries(there)}
@@ -100,7 +103,14 @@ class _Step:
         changes = [c for c in self._changes() if c.new is not None]
         if not changes or self.blocked:
             return
-        yield self._planned("create", changes)
+        given = {change.path.partition("/")[0] for change in changes}
+        missing = list(lacking_to_create(self.target, given, self.slots))
+        if missing:
+            self._note(
+                "unwritable", ", ".join(missing), "no value, and this system creates no record without"
+            )
+        else:
+            yield self._planned("create", changes)
 
     def update(self) -> Iterator[Planned]:
         changes = list(self._changes())
@@ -138,7 +148,8 @@ class _Step:
             return
         own = state.own if state else None
         if own is not None and own.time > decision.winner.time:
-            self._note("request", name, f"asks for {own.value!r}, which {decision.system} has to decide")
+            text = f"asks for {own.value!r}, which {decision.system} has to decide"
+            self._note("request", name, text, since=own.time)
             return
         order = self.given.shape.status_order
         if held not in order or order.index(wanted) > order.index(held):
@@ -308,7 +319,7 @@ class _Step:
         if (self.link.record_id or not slot) and not self._is_whole(path, rule, element, slot):
             return []
         if state and self._oscillates(state.writes, desired=True):
-            self._note("held", path, "keeps coming and going; it is not added again")
+            self._hold(path, "keeps coming and going; it is not added again")
             return []
         old = self.link.element(name, instead) if instead else {}
         changes = list(self._whole(name, element_id, rule, old))
@@ -402,9 +413,7 @@ class _Step:
         if desired is None and not self._may_clear(path, self._local(path)):
             return
         if state and self._oscillates(state.writes, desired):
-            self._note(
-                "held", path, f"keeps changing among the same values; {desired!r} is not written again"
-            )
+            self._hold(path, f"keeps changing among the same values; {desired!r} is not written again")
             return
         yield Change(path, None if held is UNSET else held, desired, decision.winner, decision.system)
 
@@ -435,9 +444,15 @@ class _Step:
         return not missing
 
     def _oscillates(self, writes: Sequence[tuple[str, int]], desired: Any) -> bool:
-        since = self.given.now - OSCILLATION // timedelta(microseconds=1)
-        recent = [value for value, at in writes if at > since]
+        recent = [value for value, at in writes if at > self._lately()]
         return len(recent) >= 3 and recent.count(digest(desired)) >= 2
+
+    def _lately(self) -> int:
+        return self.given.now - OSCILLATION // timedelta(microseconds=1)
+
+    def _hold(self, path: str, text: str) -> None:
+        """It is planned anew in each run until it calms down."""
+        self._note("held", path, text, since=self._lately())
 
     def _reference(self, path: str, golden_ref: Any) -> Any:
         """The native reference; the golden one where it is still to come; UNSET where it can't be sent."""
@@ -508,5 +523,5 @@ class _Step:
             parts.extend([c.path, c.old, c.new, c.statement.time, c.statement.origin] for c in changes)
         return hashlib.blake2b(msgspec.json.encode(parts, order="sorted"), digest_size=10).hexdigest()
 
-    def _note(self, kind: str, path: str, text: str) -> None:
-        self.notes.append(Note(kind, self.target.system, path, text, self.target.mapping.stream))
+    def _note(self, kind: str, path: str, text: str, since: int = 0) -> None:
+        self.notes.append(Note(kind, self.target.system, path, text, self.target.mapping.stream, since))

@@ -48,6 +48,8 @@ class Note(NamedTuple):
     text: str
     stream: str = ""
     """Where the operation would end; empty for what is about the golden record itself."""
+    since: int = 0
+    """Microseconds: what was told later than this is not told again. 0: it is told whenever it is found."""
 
 
 @dataclass(frozen=True, slots=True)

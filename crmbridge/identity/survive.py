@@ -308,6 +308,8 @@ class _View:
         return self._authority(name, system), -time, self.policy.rank(system), said.origin
 
     def _authority(self, name: str, system: str) -> int:
+        if system == HUB:
+            return -1
         if self.policy.owner and name not in self.policy.authority:
             return 0 if system == self._owner() else 1
         return self.policy.authority_rank(name, system)

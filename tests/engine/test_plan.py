@@ -237,7 +237,7 @@ def test_a_lost_edit_is_told() -> None:
     says(erp, 6, note="c")
     (operation,), notes = planned([shop, erp], authority={"note": ["shop"]})
     assert changes(operation) == {"note": ("c", "b")}
-    assert notes == [Note("overruled", "erp", "note", "'c' lost")]
+    assert notes == [Note("overruled", "erp", "note", "'c' lost", since=6)]
 
 
 # -- deleting

@@ -516,7 +516,7 @@ def behaviour(spec: dict[str, Any]) -> Behaviour:
     for name in ("clock_skew", "time_resolution", "search_lag", "overlap", "cursor_life"):
         if name in parts:
             parts[name] = timedelta(seconds=parts[name])
-    for name in ("operations", "required", "cannot_clear", "shared", "keeps_children"):
+    for name in ("operations", "required", "insists_untold", "cannot_clear", "shared", "keeps_children"):
         if name in parts:
             parts[name] = frozenset(parts[name])
     for name in ("search_keys", "scopes"):

@@ -55,6 +55,8 @@ class Behaviour:
     """Leaves keys without a value out of its answers."""
     operations: frozenset[str] = EVERYTHING
     required: frozenset[str] = frozenset()
+    insists_untold: frozenset[str] = frozenset()
+    """Required to create a record as well, and no schema of it says so."""
     cannot_clear: frozenset[str] = frozenset()
     max_lengths: dict[str, int] = field(default_factory=dict)
     """Longer text is cut, silently."""
@@ -311,7 +313,8 @@ class MemorySystem:
                 raise RecordError(f"{missing} must not be empty")
 
     def _missing(self, operation: Operation) -> str:
-        names = self.behaviour.required if operation.kind == "create" else ()
+        b = self.behaviour
+        names = b.required | b.insists_untold if operation.kind == "create" else ()
         return ", ".join(sorted(name for name in names if not operation.data.get(name)))
 
     def _create(self, stream: str, operation: Operation) -> Result:
