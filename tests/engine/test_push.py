@@ -24,7 +24,7 @@ def three(**behaviour: Any) -> World:
 @pytest.mark.parametrize("answers", ["item", "whole"])
 @pytest.mark.parametrize("size", [1, 2, 50])
 def test_one_that_is_refused_keeps_no_other_back(answers: Any, size: int) -> None:
-    made = three(batch_answers=answers, batch_size=size, required=frozenset({"note"}))
+    made = three(batch_answers=answers, batch_size=size, insists_untold=frozenset({"note"}))
     made.events.clear()
     outcome = made.sync()
     assert sorted(row["name"] for row in made.live("erp").values()) == ["Ann 1", "Ann 3"]
