@@ -236,10 +236,10 @@ class Bridge:
         with self.store.lock("plan"):
             self._identify()
             with self.store.scratch() as copy:
-                run = self._run("plan", copy, options)
-                guard_state(run, self.config)
-                outcome = pipeline.plan(run)
-                self._save(run, path)
+                with self._told("plan", copy, options) as run:
+                    outcome = pipeline.plan(run)
+                    self._save(run, path)
+                    self._tell_end(run, outcome.exit_code)
                 return outcome, load_plan(path)
 
     def apply(self, path: Path, options: Options = Options(), *, strict: bool = False) -> pipeline.Outcome:
@@ -258,16 +258,31 @@ class Bridge:
 
     @contextmanager
     def _running(self, command: str, store: Store, options: Options) -> Iterator[Run]:
-        with store.lock(" ".join([command, *sys.argv[2:]])):
-            run = self._run(command, store, options)
-            guard_state(run, self.config)
-            self._put_history(run)
-            run.event("run-started", text=command)
-            try:
-                yield run
-            except BaseException as error:
-                self._cut_off(run, getattr(error, "exit_code", 1))
-                raise
+        with (
+            store.lock(" ".join([command, *sys.argv[2:]])),
+            self._told(command, store, options, begun=self._put_history) as run,
+        ):
+            yield run
+
+    @contextmanager
+    def _told(
+        self, command: str, store: Store, options: Options, begun: Callable[[Run], None] = lambda _: None
+    ) -> Iterator[Run]:
+        """A run that listeners hear of, whatever ends it."""
+        run = self._run(command, store, options)
+        guard_state(run, self.config)
+        begun(run)
+        run.event("run-started", text=command)
+        try:
+            yield run
+        except BaseException as error:
+            exit_code = getattr(error, "exit_code", 1)
+            self._cut_off(run, exit_code)
+            self._tell_end(run, exit_code, text=str(error) if isinstance(error, Exception) else "stopped")
+            raise
+
+    def _tell_end(self, run: Run, exit_code: int, text: str = "") -> None:
+        run.event("run-ended", count=exit_code, text=text, details=_account(run))
 
     def _run(self, command: str, store: Store, options: Options) -> Run:
         systems, failed = self._open_all()
@@ -301,14 +316,12 @@ class Bridge:
 
     def _cut_off(self, run: Run, exit_code: int) -> None:
         """Keep how far a run came that did not get to its end; what ended it is told by whoever called."""
-        counts = {"/".join(key): count for key, count in sorted(run.counts.items())}
-        row = RunRow(run.id, "", 0, run.now(), exit_code, json.dumps(counts))
-        with suppress(CrmbridgeError), self.store.transaction():
-            self.store.end_run(row)
+        row = RunRow(run.id, "", 0, run.now(), exit_code, json.dumps(_account(run)))
+        with suppress(CrmbridgeError), run.store.transaction():
+            run.store.end_run(row)
 
     def _ended(self, run: Run, outcome: pipeline.Outcome) -> pipeline.Outcome:
-        counts = {"/".join(key): count for key, count in sorted(run.counts.items())}
-        row = RunRow(run.id, "", 0, run.now(), outcome.exit_code, json.dumps(counts))
+        row = RunRow(run.id, "", 0, run.now(), outcome.exit_code, json.dumps(_account(run)))
         self._put_history(run)
         with self.store.transaction():
             self.store.end_run(row)
@@ -317,7 +330,7 @@ class Bridge:
                 if known is not None:
                     known.last_success = run.now()
                     self.store.put_system(known)
-        run.event("run-ended", count=outcome.exit_code, details=counts)
+        self._tell_end(run, outcome.exit_code)
         return outcome
 
     def _save(self, run: Run, path: Path) -> None:
@@ -371,14 +384,14 @@ class Bridge:
         self._require_details(undone)
         guard_place(out)
         with self.store.lock("runs undo"), self.store.scratch() as copy:
-            run = self._run("runs undo", copy, Options())
-            guard_state(run, self.config)
-            at = run.now()
-            undo = repair.Undo()
-            outcome = pipeline.plan(run, lambda run: repair.say_again(run, undone, at, undo))
-            operations = repair.of_undone(run, pipeline.operations(run))
-            more = {"state": self._identify(), "undo": [undone, at]}
-            save_plan(out, self.clock(), titled(operations, copy), more)
+            with self._told("runs undo", copy, Options()) as run:
+                at = run.now()
+                undo = repair.Undo()
+                outcome = pipeline.plan(run, lambda run: repair.say_again(run, undone, at, undo))
+                operations = repair.of_undone(run, pipeline.operations(run))
+                more = {"state": self._identify(), "undo": [undone, at]}
+                save_plan(out, self.clock(), titled(operations, copy), more)
+                self._tell_end(run, outcome.exit_code)
             return outcome, load_plan(out), undo
 
     def _apply_undo(self, saved: SavedPlan, options: Options, *, strict: bool) -> pipeline.Outcome:
@@ -438,6 +451,10 @@ class Bridge:
         """What makes them."""
         rules = self.plugins.survivorship()
         return FlowMaker(self.config, self.entities, self.written, self.mappings, rules)
+
+
+def _account(run: Run) -> dict[str, int]:
+    return {"/".join(key): count for key, count in sorted(run.counts.items())}
 
 
 def _look_at_systems(config: Config, plugins: Plugins) -> tuple[dict[str, Path | None], list[ConfigError]]:

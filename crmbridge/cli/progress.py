@@ -60,7 +60,8 @@ class _Bars:
             self._tasks[title] = self._shown.add_task(title, total=None, rate="")
         task = self._shown.tasks[self._shown.task_ids.index(self._tasks[title])]
         if event.kind == "stage-ended":
-            self._shown.update(task.id, completed=event.count, total=event.count)
+            done = task.completed if event.stage in _SUMMED else event.count
+            self._shown.update(task.id, completed=done, total=done)
             return
         done = task.completed + event.count if event.stage in _SUMMED else event.count
         rate = f"{done / task.elapsed:,.0f}/s" if task.elapsed and task.elapsed > 1 else ""

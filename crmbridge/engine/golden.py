@@ -65,12 +65,12 @@ def plan_dirty(run: Run) -> Summary:
     position, letters = 0, OpenLetters(run)
     for flow in run.flows:
         after = ""
-        run.event("stage-started", entity=flow.entity, stage="plan")
-        while ids := run.store.dirty_goldens(flow.entity, after, CHUNK):
-            after = ids[-1]
-            with run.store.transaction():
-                position = _Batch(run, flow, ids, summary, letters, position).plan()
-            run.event("progress", entity=flow.entity, stage="plan", count=len(ids))
+        with run.stage("plan", entity=flow.entity) as progress:
+            while ids := run.store.dirty_goldens(flow.entity, after, CHUNK):
+                after = ids[-1]
+                with run.store.transaction():
+                    position = _Batch(run, flow, ids, summary, letters, position).plan()
+                progress(len(ids))
     return summary
 
 

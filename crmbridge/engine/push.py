@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -32,37 +32,32 @@ SAVE_EVERY = 50_000
 
 def push(run: Run, system: System, flow: Flow) -> None:
     """Send what this run planned for one entity in one system; the parents' operations were sent before."""
-    after = 0
-    run.event("stage-started", system=system.name, entity=flow.entity, stage="push")
-    while system.failure is None and (
-        rows := run.store.intents(run.id, system.name, ["planned"], after, CHUNK)
-    ):
-        after = rows[-1].position
-        mine = [row for row in rows if row.entity == flow.entity]
-        for (stream, kind), group in groupby(mine, key=lambda row: (row.stream, row.kind)):
-            if system.failure is None:
-                with run.guard(system, stream):
-                    _Push(run, system, flow, stream, kind).send_all(list(group))
+    after, total = 0, run.planned[system.name, flow.entity]
+    with run.stage("push", system=system.name, entity=flow.entity) as progress:
+        while system.failure is None and (
+            rows := run.store.intents(run.id, system.name, ["planned"], after, CHUNK)
+        ):
+            after = rows[-1].position
+            mine = [row for row in rows if row.entity == flow.entity]
+            for (stream, kind), group in groupby(mine, key=lambda row: (row.stream, row.kind)):
+                if system.failure is None:
+                    with run.guard(system, stream):
+                        sending = _Push(run, system, flow, stream, kind)
+                        for sent in sending.send_all(list(group)):
+                            progress(sent, total)
 
 
 @dataclass(slots=True)
 class _Push(Results):
     """Sends operations of one kind to one stream."""
 
-    def send_all(self, rows: Sequence[IntentRow]) -> None:
-        size, entity = max(1, self.capabilities.batch_size), self.flow.entity
-        total = self.run.planned[self.system.name, entity]
+    def send_all(self, rows: Sequence[IntentRow]) -> Iterator[int]:
+        """Batch by batch: how many were sent."""
+        size = max(1, self.capabilities.batch_size)
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
             self._send(batch)
-            self.run.event(
-                "progress",
-                system=self.system.name,
-                entity=entity,
-                stage="push",
-                count=len(batch),
-                total=total,
-            )
+            yield len(batch)
 
     def _send(self, rows: Sequence[IntentRow]) -> None:
         ready = self._prepare(rows)

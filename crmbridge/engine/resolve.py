@@ -39,16 +39,16 @@ def resolve(run: Run, flow: Flow) -> None:
     """Give every unresolved record of one entity its golden record."""
     after = 0
     doubtful = _doubtful_streams(run, flow)
-    run.event("stage-started", entity=flow.entity, stage="resolve")
     waiting: Counter[str] = Counter()
-    while rows := run.store.unresolved(flow.entity, after, CHUNK):
-        after = rows[-1].id
-        ready = [row for row in rows if row.golden_id or not _is_doubtful(run, row, doubtful)]
-        with run.store.transaction():
-            batch = _Batch(run, flow, ready)
-            batch.resolve()
-        waiting.update(batch.waiting)
-        run.event("progress", entity=flow.entity, stage="resolve", count=len(rows))
+    with run.stage("resolve", entity=flow.entity) as progress:
+        while rows := run.store.unresolved(flow.entity, after, CHUNK):
+            after = rows[-1].id
+            ready = [row for row in rows if row.golden_id or not _is_doubtful(run, row, doubtful)]
+            with run.store.transaction():
+                batch = _Batch(run, flow, ready)
+                batch.resolve()
+            waiting.update(batch.waiting)
+            progress(len(rows))
     _tell_waiting(run, flow, waiting)
 
 

@@ -151,6 +151,20 @@ class Run:
         """Tell whoever listens."""
         self.emit(RunEvent(kind, str(self.id), self.clock(), **parts))
 
+    @contextmanager
+    def stage(self, stage: str, **parts: Any) -> Iterator[Callable[..., None]]:
+        """Tell its beginning, how far it is each time that is said, and its end with the count of it all."""
+        done = 0
+
+        def progress(count: int, total: int | None = None) -> None:
+            nonlocal done
+            done += count
+            self.event("progress", stage=stage, count=count, total=total, **parts)
+
+        self.event("stage-started", stage=stage, **parts)
+        yield progress
+        self.event("stage-ended", stage=stage, count=done, **parts)
+
     def fail(self, system: System, error: CrmbridgeError) -> None:
         """This system is out of the rest of the run; the others go on."""
         system.failure = error

@@ -61,15 +61,20 @@ class RunEvent:
 
     kind: Literal["run-started", "run-ended", "stage-started", "stage-ended", "progress", "finding"]
     run: str
+    """Its id. A plan changes nothing, so the next run has the same one."""
     time: datetime
     system: str = ""
     entity: str = ""
     stage: str = ""
     """pull, resolve, plan, push"""
     text: str = ""
+    """The command of a run that starts, what cut off one that ends, the stream that is read, a finding."""
     count: int = 0
+    """Records or operations: since the last progress (when reading, in all), of a whole stage at its end.
+    Of a run that ends, its exit code."""
     total: int | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    """Of a run that ends, its account: `system/entity/what` -> how many."""
 
 
 class Hooks:

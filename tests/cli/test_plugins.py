@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
+from crmbridge.bridge import Bridge
+from crmbridge.sdk import RunEvent
 from tests.cli.conftest import CONFIG, CUSTOMERS, MAPPINGS, Place
 
 MINE = """
@@ -87,6 +92,66 @@ def test_a_listener_that_raises_is_told_once_and_the_run_goes_on(agreed: Place) 
     assert agreed.shop()[0][0] == "Anne Lee"
     assert done.err.count("crmbridge_run_event") == 1
     assert "the plugin mine (crmbridge_run_event) failed: ZeroDivisionError" in done.err
+
+
+HEAR = """
+import json, pathlib
+@hookimpl
+def crmbridge_run_event(event):
+    heard = [event.kind, event.stage, event.text if event.kind[:3] == "run" else event.system, event.count]
+    with pathlib.Path("heard").open("a") as file:
+        print(json.dumps(heard), file=file)
+"""
+
+
+def heard(place: Place) -> list[list[Any]]:
+    """What a listener heard since it was asked last, but for how far a stage is."""
+    lines = (place.folder / "heard").read_text(encoding="utf-8").splitlines()
+    (place.folder / "heard").unlink()
+    return [event for line in lines if (event := json.loads(line))[0] not in ("progress", "stage-started")]
+
+
+READ = [
+    ["stage-ended", "pull", "sales", 3],
+    ["stage-ended", "pull", "shop", 0],
+    ["stage-ended", "resolve", "", 3],
+]
+PLANNED = ["stage-ended", "plan", "", 3]
+
+
+def test_a_listener_hears_of_all_stages_of_a_plan_and_of_a_run(place: Place) -> None:
+    mine(place, more=HEAR)
+    assert place.run("plan", "--out", "first.plan").code == 0
+    assert heard(place) == [["run-started", "", "plan", 0], *READ, PLANNED, ["run-ended", "", "", 4]]
+    assert place.run("apply", "first.plan").code == 0
+    assert heard(place) == [
+        ["run-started", "", "apply", 0],
+        *READ,
+        PLANNED,
+        ["stage-ended", "push", "sales", 0],
+        ["stage-ended", "push", "shop", 3],
+        ["run-ended", "", "", 0],
+    ]
+    place.customers(CUSTOMERS.replace("Ann Lee", "Anne Lee"))
+    assert place.run("sync").code == 0
+    heard(place)
+    assert place.run("runs", "undo", "2", "--out", "undo.plan").code == 0
+    first, *_, last = heard(place)
+    assert (first[:3], last[0]) == (["run-started", "", "runs undo"], "run-ended")
+
+
+@pytest.mark.parametrize("command", ["plan", "sync"])
+def test_a_listener_hears_of_the_end_of_a_run_that_is_cut_off(place: Place, command: str) -> None:
+    def stop(event: RunEvent) -> None:
+        if event.stage == "plan":
+            raise KeyboardInterrupt
+
+    mine(place, more=HEAR)
+    with Bridge.open(place.folder / "crmbridge.yaml") as bridge:
+        bridge.listeners.append(stop)
+        with pytest.raises(KeyboardInterrupt):
+            getattr(bridge, command)()
+    assert heard(place) == [["run-started", "", command, 0], *READ, ["run-ended", "", "stopped", 1]]
 
 
 @pytest.mark.parametrize(

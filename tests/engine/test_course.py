@@ -19,11 +19,26 @@ def told(made: World) -> list[tuple[Any, ...]]:
     return [(e.kind, e.stage, e.system or e.entity, e.count) for e in events if e.kind != "stage-ended"]
 
 
+def ends(made: World) -> list[tuple[Any, ...]]:
+    """The stages that ended, with what was done in each."""
+    return [(e.stage, e.system or e.entity, e.count) for e in made.events if e.kind == "stage-ended"]
+
+
 def test_each_stage_is_told_once_with_how_far_it_is() -> None:
     made = World({"erp": [CUSTOMERS], "crm": [CUSTOMERS]}, [Policy("party", ("erp", "crm"))])
     add(made, "erp/E1", "Ann Lee", mail="ann@lee.example")
     add(made, "erp/E2", "Bo Ek", mail="bo@ek.example")
     made.sync()
+    assert ends(made) == [
+        ("pull", "erp", 2),
+        ("pull", "crm", 0),
+        ("resolve", "party", 2),
+        ("plan", "party", 2),
+        ("push", "erp", 0),
+        ("push", "crm", 2),
+        ("resolve", "party", 2),
+        ("plan", "party", 0),
+    ]
     assert told(made) == [
         ("stage-started", "pull", "erp", 0),
         ("progress", "pull", "erp", 2),
