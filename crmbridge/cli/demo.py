@@ -71,7 +71,7 @@ def _run(session: Session, step: Step, place: Path) -> None:
     before = signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the other process, too: it tells
     try:
         done = subprocess.run(  # noqa: S603 - our own command
-            [sys.executable, "-m", "crmbridge", *step.command],
+            [sys.executable, "-m", "crmbridge", *step.command, *(["--json"] if session.output.json else [])],
             cwd=place,
             env={**os.environ, "COLUMNS": str(session.output.width), **colours},
             check=False,

@@ -47,6 +47,7 @@ def ending(ctx: Any) -> Iterator[None]:
         raise typer.Exit(BROKEN_PIPE) from None
     except Exception as error:
         if hasattr(error, "show"):  # a mistake on the command line: typer shows it with the usage
+            _emit_usage(_session(ctx), error)
             raise
         raise typer.Exit(_report(_session(ctx), error)) from None
     finally:
@@ -55,7 +56,17 @@ def ending(ctx: Any) -> Iterator[None]:
 
 
 def _session(ctx: Any) -> Session:
-    return ctx.obj if isinstance(ctx.obj, Session) else Session(GlobalOptions())
+    return (
+        ctx.obj if isinstance(ctx.obj, Session) else Session(GlobalOptions(json=bool(ctx.params.get("json"))))
+    )
+
+
+def _emit_usage(session: Session, error: Any) -> None:
+    if session.options.json:
+        from crmbridge.cli.messages.base import ErrorMessage
+
+        text = error.format_message()
+        session.output.emit(ErrorMessage(error="UsageError", message=text, exit_code=error.exit_code))
 
 
 def _report(session: Session, error: Exception) -> int:

@@ -192,7 +192,7 @@ def merge(
     from crmbridge.engine.judging import merge as join
 
     session: Session = ctx.obj
-    word, ours, theirs = _word(by, why), _golden(session, one), _golden(session, other)
+    word, ours, theirs = _word(session, by, why), _golden(session, one), _golden(session, other)
     with session.bridge().ruling("identity merge") as run:
         said = join(run, ours, theirs, word)
     told = f"{said.places} are one" if said.one == said.other else f"{said.one} is {said.other} now"
@@ -207,7 +207,7 @@ def apart(
     from crmbridge.engine.judging import apart as tell_apart
 
     session: Session = ctx.obj
-    word, ours, theirs = _word(by, why), _golden(session, one), _golden(session, other)
+    word, ours, theirs = _word(session, by, why), _golden(session, one), _golden(session, other)
     with session.bridge().ruling("identity apart") as run:
         said = tell_apart(run, ours, theirs, word)
     _tell(session, said, f"{said.one} and {said.other} stay two")
@@ -219,7 +219,7 @@ def undo(ctx: typer.Context, judgement: int = JUDGEMENT, why: str | None = WHY, 
     from crmbridge.engine.judging import undo as take_back
 
     session: Session = ctx.obj
-    word = _word(by, why)
+    word = _word(session, by, why)
     with session.bridge().ruling("identity undo") as run:
         said = take_back(run, judgement, word)
     session.output.emit(_message(said))
@@ -246,13 +246,14 @@ def judgements(ctx: typer.Context) -> None:
         output.print("Nobody has said anything about who is who yet.")
 
 
-def _word(by: str | None, why: str | None) -> Word:
+def _word(session: Session, by: str | None, why: str | None) -> Word:
     """Who and why; who is at a terminal is asked."""
     from crmbridge.engine.linking import Word
     from crmbridge.sdk.errors import ConfigError
 
     if why is None and sys.stdin.isatty():
-        why = typer.prompt("Why", err=True)
+        with session.output.asking():
+            why = typer.prompt("Why", err=True)
     if why is None:
         raise ConfigError("--why is missing", hint="say why, for whoever asks later: --why TEXT")
     return Word(by or getpass.getuser(), why)

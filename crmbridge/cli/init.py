@@ -57,7 +57,7 @@ def init(
         raise ConfigError(f"{path} exists already", hint="edit it, or pass --force to write over it")
     connectors = {name: kind for name, kind in load_plugins().connectors().items() if name not in FOR_TESTS}
     try:
-        with raising():
+        with raising(), output.asking():
             answers = _ask(connectors, folder)
     except (typer.Abort, Interrupted) as stopped:  # the end of what is typed, or Ctrl-C behind a question
         typer.echo(err=True)

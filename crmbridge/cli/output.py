@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -49,6 +50,10 @@ class Output:
         if self.json:
             sys.stdout.write(self._redact(message.model_dump_json(exclude_none=True)) + "\n")
             sys.stdout.flush()
+
+    def asking(self) -> AbstractContextManager[object]:
+        """Questions that are asked inside leave standard output to the messages."""
+        return redirect_stdout(sys.stderr) if self.json else nullcontext()
 
     # for people
 

@@ -26,15 +26,21 @@ def schema(
     settings of a connector."""
     import json
 
+    from crmbridge.cli.messages.systems import SchemaMessage
     from crmbridge.cli.schemas import FILES, entities, find
 
     session: Session = ctx.obj
     output = session.output
     if name is not None:
-        print(json.dumps(find(session, name), indent=2, ensure_ascii=False))
+        found = find(session, name)
+        output.emit(SchemaMessage(name=name, definition=found))
+        if not output.json:
+            print(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    rows = [(entity, _first_sentence(model.__doc__ or "")) for entity, model in entities(session).items()]
-    output.print(output.table(("Schema", "Of"), [*rows, *FILES.items()]))
+    known = {one: _first_sentence(model.__doc__ or "") for one, model in entities(session).items()} | FILES
+    for one, of in known.items():
+        output.emit(SchemaMessage(name=one, of=of))
+    output.print(output.table(("Schema", "Of"), list(known.items())))
 
 
 def _first_sentence(text: str) -> str:

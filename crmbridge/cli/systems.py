@@ -137,7 +137,7 @@ def remove(ctx: typer.Context, name: str = NAME, yes: bool = YES) -> None:
     from crmbridge.bridge import upkeep
 
     session: Session = ctx.obj
-    _confirm(f"Forget all links of {name}? Its values leave the golden records.", yes)
+    _confirm(session, f"Forget all links of {name}? Its values leave the golden records.", yes)
     upkeep.remove_system(session.bridge(), name)
     session.output.say(f"{name} is forgotten.")
     if name in session.bridge().config.systems:
@@ -150,7 +150,8 @@ def rebind(ctx: typer.Context, name: str = NAME, yes: bool = YES) -> None:
     from crmbridge.bridge import upkeep
 
     session: Session = ctx.obj
-    _confirm(f"Is {name} meant to be another instance than before, with the same records in it?", yes)
+    question = f"Is {name} meant to be another instance than before, with the same records in it?"
+    _confirm(session, question, yes)
     mark = upkeep.rebind_system(session.bridge(), name)
     session.output.say(f"{name} is {mark or 'accepted'} from now on.")
 
@@ -169,7 +170,7 @@ def recover(
 
     session: Session = ctx.obj
     what = f"Was {name}" if name else "Was the state of crmbridge"
-    _confirm(f"{what} set back to an older backup?", yes)
+    _confirm(session, f"{what} set back to an older backup?", yes)
     upkeep.recover(session.bridge(), name)
     told = f"What {name} lost is created there again" if name else "What was created since is found"
     session.output.say(f"{told} once a plan was applied: look at it with {session.command('plan')}.")
@@ -195,6 +196,7 @@ def resume(ctx: typer.Context, name: str = NAME) -> None:
     session.output.say(f"{name} takes part again.")
 
 
-def _confirm(question: str, yes: bool) -> None:
+def _confirm(session: Session, question: str, yes: bool) -> None:
     if not yes:
-        typer.confirm(question, abort=True, err=True)
+        with session.output.asking():
+            typer.confirm(question, abort=True, err=True)

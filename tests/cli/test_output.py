@@ -211,6 +211,46 @@ def test_version_and_help_load_little(place: Place) -> None:
     assert not modules("--help") & heavy
 
 
+ANY = [
+    "check", "discover sales", "map preview sales customers", "plan", "plan --out p.plan", "sync",
+    "find Ann", "show 001", "show 001 --html x.html", "explain 001", "conflicts list",
+    "identity duplicates", "identity judgements", "links list 001", "dead-letters list", "runs list",
+    "runs show 2", "runs undo 2", "uncertain list", "systems list", "systems pause shop",
+    "systems resume shop", "systems agreement shop", "plugins", "schema", "schema party", "schema config",
+    "schema output", "retry", "demo play", "find", "plan --nonsense", "nonsense", "runs show x",
+    "dead-letters show 7", "apply gone.plan",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ANY)
+def test_each_line_of_json_is_a_message_of_the_documented_schema(agreed: Place, command: str) -> None:
+    done = agreed.run(*command.split(), "--json")
+    told = [line["exit_code"] for line in done.lines if line["type"] == "error"]
+    assert told == ([done.code] if done.code else [])
+
+
+@pytest.mark.parametrize(
+    ("command", "typed"),
+    [
+        ("init new", "erp\nfiles\nsales\n\n"),
+        ("systems rebind shop", "y\n"),
+        ("systems remove shop", "n\n"),
+        ("systems recover", "n\n"),
+    ],
+)
+def test_questions_leave_standard_output_to_json(agreed: Place, command: str, typed: str) -> None:
+    done = agreed.run(*command.split(), "--json", typed=typed)
+    assert done.out == ""
+    assert done.err
+
+
+def test_the_schema_of_a_schema_line_is_the_one_that_is_printed(place: Place) -> None:
+    listed = [line["name"] for line in place.run("schema", "--json").of("schema")]
+    assert {"party", "config", "mapping", "output"} <= set(listed)
+    (line,) = place.run("schema", "party", "--json").of("schema")
+    assert line["definition"] == json.loads(place.run("schema", "party").out)
+
+
 def test_a_run_without_workbooks_loads_nothing_for_them(place: Place) -> None:
     code = (
         "import sys; from pathlib import Path; from crmbridge.bridge import Bridge\n"

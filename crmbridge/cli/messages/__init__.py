@@ -31,6 +31,7 @@ from crmbridge.cli.messages.systems import (
     FindingMessage,
     PluginMessage,
     PreviewMessage,
+    SchemaMessage,
     SystemMessage,
 )
 
@@ -58,6 +59,7 @@ MESSAGES: tuple[type[Message], ...] = (
     DeadLetterMessage,
     SystemMessage,
     AgreementMessage,
+    SchemaMessage,
     PluginMessage,
     FoundMessage,
     RecordMessage,

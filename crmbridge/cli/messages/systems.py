@@ -141,6 +141,18 @@ class AgreementMessage(Message):
     """What happens -> the first record of it: its native id, what it holds, what stands against that."""
 
 
+class SchemaMessage(Message):
+    """One JSON Schema that `schema` prints."""
+
+    type: Literal["schema"] = "schema"
+    name: str
+    """What `schema NAME` takes."""
+    of: str | None = None
+    """What it describes; in the list only."""
+    definition: Any = None
+    """The JSON Schema itself; left out in the list."""
+
+
 class PluginMessage(Message):
     """One plugin."""
 
