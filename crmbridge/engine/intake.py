@@ -6,6 +6,7 @@ What is unchanged by hash is not even mapped. Everything else becomes a base (se
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ from crmbridge.store.rows import KnownRecord, RecordRow, StreamRow
 from crmbridge_schemas.party import country_of
 
 __all__ = ["Intake"]
+
+_BROKEN = re.compile("[\0\ud800-\udfff]").search
+"""What no id can be kept with: no database takes NUL, and no JSON half of a surrogate pair."""
 
 OLD_COPY = (
     "the value from before our last write came back, as from an old copy, and is written over; if somebody "
@@ -82,7 +86,9 @@ class Intake:
         store, name = self.run.store, self.system.name
         self._measure_clock(page)
         self.read_at = self.run.now()
-        known = store.known(name, self.stream, [record.native_id for record in page.records])
+        known = store.known(
+            name, self.stream, [r.native_id for r in page.records if not _BROKEN(r.native_id)]
+        )
         befores = [known.get((record.scope, record.native_id)) for record in page.records]
         if sweeping:
             store.sweep_saw(name, self.stream, [before.id for before in befores if before])
@@ -119,12 +125,11 @@ class Intake:
         told = self.capabilities.deletes not in ("sweep", "never")
         for record, before in pairs:
             try:
-                if "\x00" in record.native_id + record.scope:
-                    raise ValueError("its id holds the character NUL")
+                if _BROKEN(record.native_id + record.scope):
+                    raise ValueError("its id holds the character NUL or a lone surrogate")
                 digest = raw_hash(record)
             except ValueError as error:
-                key = _printable(record.scope), _printable(record.native_id)
-                self.rejects.add(key, str(error), repr(record.data))
+                self.rejects.add((record.scope, record.native_id), str(error), repr(record.data))
                 continue
             if (
                 before is None
@@ -370,7 +375,3 @@ def _part(also: AlsoMapping, record: Record) -> str | None:
     """What tells a further record from the others of the same native one; None: there is no such record."""
     key = also.key(record.data) if also.admits(record.data) else None
     return None if key is None else f"{also.name}:{key}"
-
-
-def _printable(native_id: str) -> str:
-    return native_id.encode("unicode_escape", "backslashreplace").decode()
