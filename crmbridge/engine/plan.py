@@ -23,6 +23,7 @@ from typing import Any
 
 import msgspec
 
+from crmbridge.engine.findings import findings
 from crmbridge.engine.needs import insists, insists_on_elements, lacking, lacking_to_create
 from crmbridge.engine.operations import Change, Kind, Planned
 from crmbridge.engine.planinput import Note, PlanInput, Target
@@ -49,10 +50,7 @@ every summer is none."""
 
 def plan(given: PlanInput) -> tuple[list[Planned], list[Note]]:
     """The operations that make every target hold what the golden record says."""
-    overruled = given.golden.overruled
-    notes = [
-        Note("overruled", s, path, f"{said.value!r} lost", since=said.time) for path, s, said in overruled
-    ]
+    notes = list(findings(given.golden, given.links))
     operations: list[Planned] = []
     there = [link for link in given.links if link.status != "lost"]
     chosen = {(link.system, link.scope): link for link in primaries(there)}
@@ -418,9 +416,9 @@ class _Step:
         yield Change(path, None if held is UNSET else held, desired, decision.winner, decision.system)
 
     def _keeps_its_own(self, path: str, decision: Decision) -> bool:
-        """A person has to decide between this record's word and that of another."""
-        state = self.link.fields.get(path)
-        return decision.waits and state is not None and state.speaks
+        """A person has to decide between this record's word and that of another, or the document's owner."""
+        state, asks = self.link.fields.get(path), self.link.record_id in decision.asked
+        return (decision.waits or asks) and state is not None and state.speaks
 
     def _local(self, path: str) -> str:
         name, _, rest = path.partition("/")

@@ -18,7 +18,8 @@ For one field:
 6.  The winner is the first by authority (of the system where the value *originated*), then by time, then
     by the configured order of systems, then by record. At first contact no time is known, so that
     authority and order decide.
-7.  Whatever differs from the winner and was said without knowledge of it is a conflict: recorded.
+7.  Once a document is accepted, its owner's copy counts (`crmbridge.identity.documents`).
+8.  Whatever differs from the winner and was said without knowledge of it is a conflict: recorded.
 
 A set-list is decided element by element: whether an element is there is one field, each part of it another.
 An edit of a part is a word for the element's presence at the same time.
@@ -32,6 +33,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from crmbridge.identity.agreed import agreed, stands_apart
+from crmbridge.identity.documents import accepted_by, is_carried, owner_of, travelling_delete
 from crmbridge.identity.elements import unify_elements
 from crmbridge.identity.link import FieldState, Link, Statement
 from crmbridge.identity.policy import HUB, Policy
@@ -51,11 +53,14 @@ class Decision:
     winner: Statement
     system: str
     rule: str
-    """first contact, latest, authority, manual, decided, source, owner, only, last resort, a plugin's name"""
+    """first contact, latest, authority, manual, decided, source, owner, accepted, only, last resort, fills a
+    gap, consent, a plugin's name"""
     lost: tuple[tuple[str, Statement], ...] = ()
     """(system, statement) of each different value that lost."""
     waits: bool = False
     """A person has to decide: until then every record keeps its own word."""
+    asked: tuple[int, ...] = ()
+    """Records whose own word asks the owner of the document for something: they keep it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,8 @@ class Golden:
     conflicts: list[Conflict] = field(default_factory=list)
     overruled: list[tuple[str, str, Statement]] = field(default_factory=list)
     """(path, system, statement) of edits that lost against a higher authority."""
+    requests: list[tuple[str, str, Statement]] = field(default_factory=list)
+    """(path, system, statement) of what the owner of the document is asked for; no path: to delete it."""
     delete: tuple[str, int] | None = None
     """(system, stamp) of a delete that travels."""
     relabelled: bool = False
@@ -152,10 +159,12 @@ def merge(
     shape = shape.in_country(next((country for one in chosen if (country := one.country)), None))
     golden = Golden(relabelled=unify_elements(shape, chosen))
     dead = {one.record_id: one for one in links if not one.alive}
-    view = _View(shape, policy, {one.record_id: one for one in chosen}, canonical_ref, golden, dead)
+    accepted = accepted_by(shape, policy, chosen)
+    view = _View(shape, policy, {one.record_id: one for one in chosen}, canonical_ref, golden, dead, accepted)
     for path in _paths(chosen):
         view.decide(path)
-    golden.delete = _travelling_delete(shape, policy, chosen)
+    golden.delete, asked = travelling_delete(shape, policy, chosen)
+    golden.requests.extend(("", system, said) for system, said in asked)
     return golden
 
 
@@ -176,13 +185,19 @@ class _View:
     golden: Golden
     dead: Mapping[int, Link]
     """Also those beside a living record of their system, one that they were merged into say."""
+    accepted: Link | None
+    """The record in which the owner of a document accepted it."""
 
     def decide(self, path: str) -> None:
         statements, rule = self._statements(path)
-        if not statements:
-            return
         name = path.partition("/")[0]
         ranked = sorted(statements, key=lambda s: self._precedence(name, s))
+        asked: list[Statement] = []
+        if self.accepted is not None and self._is_edited(path):
+            ranked, asked, rule = self._as_accepted(self.accepted, path, ranked, rule)
+            self.golden.requests.extend((path, self._system(said), said) for said in asked)
+        if not ranked:
+            return
         winner, named = self._winner(path, ranked)
         rule = named or rule or self._rule(name, ranked, winner)
         different = [s for s in ranked if s is not winner and not self._equal(path, s.value, winner.value)]
@@ -199,8 +214,32 @@ class _View:
             winner = winner if self._decided(winner) else self._agreed(path) or NO_VALUE
         else:
             self._record_overruled(path, name, winner, contested)
-        lost = tuple((self._system(s), s) for s in different)
-        self.golden.decisions[path] = Decision(winner, self._system(winner), rule, lost, waits)
+        lost = tuple((self._system(s), s) for s in [*different, *asked])
+        by = tuple(said.origin for said in asked)
+        self.golden.decisions[path] = Decision(winner, self._system(winner), rule, lost, waits, by)
+
+    def _as_accepted(
+        self, accepted: Link, path: str, ranked: list[Statement], rule: str
+    ) -> tuple[list[Statement], list[Statement], str]:
+        """What counts once a document was accepted, the owner's copy first; what others ask for; the rule."""
+        state = accepted.fields.get(path)
+        word = self._canonical(accepted, path, state.current() if state else None)
+        if any(self._system(s) == HUB for s in ranked) or (word is not None and not self._is_rooted(word)):
+            return ranked, [], rule
+        if word is None or (word.value is None and not word.time):
+            if not is_carried(accepted, path):
+                return ranked, [], rule
+            asked = [s for s in ranked if s.time and s.origin != accepted.record_id]
+            return [s for s in ranked if s not in asked], asked, rule
+        others = [s for s in ranked if s[1:3] != word[1:3] and s.origin != accepted.record_id]
+        differ = [s for s in others if not self._equal(path, s.value, word.value)]
+        asked = [s for s in differ if s.time > word.time and not self._state(path, s).sent]
+        left = [s for s in others if s not in asked and s.time <= word.time]
+        return [word, *left], asked, "accepted" if left or asked else rule
+
+    def _is_rooted(self, word: Statement) -> bool:
+        """Whether the record that said it is still one of these, and no decision that was taken back."""
+        return (word.origin in self.links or word.origin in self.dead) and self._system(word) != HUB
 
     # candidates
 
@@ -311,7 +350,7 @@ class _View:
         if system == HUB:
             return -1
         if self.policy.owner and name not in self.policy.authority:
-            return 0 if system == self._owner() else 1
+            return 0 if system == owner_of(self.policy, self.accepted) else 1
         return self.policy.authority_rank(name, system)
 
     def _winner(self, path: str, ranked: Sequence[Statement]) -> tuple[Statement, str]:
@@ -340,17 +379,6 @@ class _View:
         if any(self._authority(name, self._system(s)) > mine for s in others):
             return "owner" if self.policy.owner and name not in self.policy.authority else "authority"
         return "latest" if winner.time else "first contact"
-
-    def _owner(self) -> str:
-        owner = self.policy.owner
-        assert owner is not None
-        field_name, statuses = self.shape.status_field or "", list(self.shape.status_order)
-        for link in self.links.values():
-            held = link.holds(field_name)
-            reached = held in statuses and statuses.index(held) >= statuses.index(owner.until)
-            if reached and link.alive and link.system == owner.then:
-                return owner.then
-        return owner.first
 
     def _equal(self, path: str, one: Any, other: Any) -> bool:
         name, _, rest = path.partition("/")
@@ -486,19 +514,3 @@ def _is(one: Statement, other: Statement) -> bool:
 
 def _moment(time: int) -> datetime | None:
     return datetime.fromtimestamp(time / 1_000_000, UTC) if time else None
-
-
-def _travelling_delete(shape: Shape, policy: Policy, links: Sequence[Link]) -> tuple[str, int] | None:
-    """The delete that the others should follow: one that no living record was edited after. A customer who is
-    no longer named by an order or a colleague is not deleted; a relation that is no longer named is."""
-    if policy.deletes == "keep":
-        return None
-    gone = [x for x in links if not x.alive and not x.deleted_by_us and x.gone_at]
-    if shape.model.matched:
-        gone = [x for x in gone if not x.further]
-    if policy.source is not None:
-        gone = [link for link in gone if link.system == policy.source]
-    latest = max(gone, key=lambda link: link.gone_at, default=None)
-    if latest is None or any(link.last_edit() > latest.gone_at for link in links if link.alive):
-        return None
-    return latest.system, latest.gone_at

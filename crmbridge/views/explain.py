@@ -171,6 +171,7 @@ class _Teller:
             "latest": f"{system} changed it last",
             "authority": f"{system} decides about {name}",
             "owner": f"{system} owns this document now",
+            "accepted": "the document was accepted so, and its owner decides about changes",
             "source": f"the config takes it from {system} alone",
             "manual": "a person has to decide; until then the agreed value stays",
             "consent": "a withdrawal wins over a grant, unless there is a later opt-in with its source",
