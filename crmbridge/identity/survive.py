@@ -193,7 +193,7 @@ class _View:
         name = path.partition("/")[0]
         ranked = sorted(statements, key=lambda s: self._precedence(name, s))
         asked: list[Statement] = []
-        if self.accepted is not None and self._is_edited(path):
+        if self.accepted is not None and self._owner_decides(name) and self._is_edited(path):
             ranked, asked, rule = self._as_accepted(self.accepted, path, ranked, rule)
             self.golden.requests.extend((path, self._system(said), said) for said in asked)
         if not ranked:
@@ -349,9 +349,13 @@ class _View:
     def _authority(self, name: str, system: str) -> int:
         if system == HUB:
             return -1
-        if self.policy.owner and name not in self.policy.authority:
+        if self._owner_decides(name):
             return 0 if system == owner_of(self.policy, self.accepted) else 1
         return self.policy.authority_rank(name, system)
+
+    def _owner_decides(self, name: str) -> bool:
+        """Whether that is for who owns the document: a field may have an authority of its own."""
+        return self.policy.owner is not None and name not in self.policy.authority
 
     def _winner(self, path: str, ranked: Sequence[Statement]) -> tuple[Statement, str]:
         name = path.partition("/")[0]
@@ -377,7 +381,7 @@ class _View:
             return "only"
         mine = self._authority(name, self._system(winner))
         if any(self._authority(name, self._system(s)) > mine for s in others):
-            return "owner" if self.policy.owner and name not in self.policy.authority else "authority"
+            return "owner" if self._owner_decides(name) else "authority"
         return "latest" if winner.time else "first contact"
 
     def _equal(self, path: str, one: Any, other: Any) -> bool:
