@@ -11,7 +11,7 @@ EXIT_CODES = {
     3: "Done, but some records are dead letters, parked or uncertain.",
     4: "Changes wait for approval: the plan is saved, and the command that applies it is printed. "
     "Also `plan --detailed-exitcode` with something to write.",
-    5: "A safety limit stopped it before the first write.",
+    5: "A safety limit stopped it before the first write; a source that lost its records stops alone.",
     11: "Another run holds the lock.",
     12: "A system refuses the credentials.",
     13: "The state cannot be used: damaged, newer, or made with other systems.",
