@@ -83,8 +83,9 @@ def test_a_seed_chooses_the_same_mutants_and_some_of_every_file() -> None:
 
 
 def test_the_engine_and_the_mappings_are_mutated_or_one_folder_that_is_asked_for() -> None:
-    assert {file.split("/")[1] for file in suites_of(ROOT)} <= {"engine", "mapping", "views"}
-    assert {"crmbridge/engine/plan.py", "crmbridge/mapping/apply.py"} <= suites_of(ROOT).keys()
+    assert {file.split("/")[1] for file in suites_of(ROOT)} == {"engine", "identity", "mapping"}
+    wanted = {"engine/plan.py", "identity/survive.py", "identity/match.py", "mapping/apply.py"}
+    assert {f"crmbridge/{file}" for file in wanted} <= suites_of(ROOT).keys()
     assert {file.split("/")[1] for file in suites_of(ROOT, ["mapping"])} == {"mapping"}
 
 
@@ -104,6 +105,14 @@ def test_a_mutant_is_tried_against_the_tests_that_run_its_line_the_quickest_firs
     assert noticing(mutant("a.py", (19, 20)), ["t/"], baseline, 9) == ["t/quick", "t/more", "t/slow"]
     assert noticing(mutant("a.py", (0, 0)), ["t/"], baseline, 2) == ["t/quick", "t/more"]
     assert noticing(mutant("a.py", (0, 0)), ["t/"], baseline, 0) == ["t/quick"]
+
+
+def test_the_tests_of_the_module_itself_are_asked_first() -> None:
+    file = "crmbridge/engine/plan.py"
+    own, quick = "tests/engine/test_plan.py::test_a", "tests/engine/test_laws.py::test_b"
+    reached = {own: {file: [7]}, quick: {file: [7]}}
+    baseline = Baseline({own: 2.0, quick: 0.1}, [], reached, {})
+    assert noticing(mutant(file, (7, 7)), ["tests/engine"], baseline, 9) == [own, quick]
 
 
 def test_what_is_left_out_as_the_same_program_is_still_there_and_has_a_reason() -> None:
