@@ -18,7 +18,7 @@ _UNTIL = """
 _SAW = {
     # `WHERE TRUE`: https://sqlite.org/lang_upsert.html#parsing_ambiguity
     "sqlite": "SELECT value, :stream_id FROM json_each(:ids) WHERE TRUE",
-    "postgresql": "SELECT unnest(:ids), :stream_id",
+    "postgresql": "SELECT unnest(CAST(:ids AS BIGINT[])), :stream_id",
 }
 # The index of the records' keys alone answers the inner question: the documents beside them are not read.
 # A further record is listed with its main one.

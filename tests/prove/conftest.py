@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import psycopg
@@ -138,3 +139,19 @@ def postgres() -> Iterator[Postgres]:
             yield Postgres("127.0.0.1", port, folder, data)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def database(postgres: Postgres) -> str:
+    """One for all tests of a module."""
+    return postgres.new_database()
+
+
+@pytest.fixture
+def url(postgres: Postgres, database: str) -> str:
+    """Of a state that is empty: a schema of its own."""
+    schema = f"state_{uuid4().hex}"
+    with postgres.connect(database) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")  # type: ignore[call-overload]
+    login = f"crmbridge:{quote(PASSWORD, safe='')}@{postgres.host}:{postgres.port}"
+    return f"postgresql+psycopg://{login}/{database}?options=-csearch_path%3D{schema}"

@@ -2,7 +2,6 @@
 
 from contextlib import closing
 from urllib.parse import quote
-from uuid import uuid4
 
 import pytest
 
@@ -13,20 +12,6 @@ from tests.prove.conftest import PASSWORD, Postgres
 pytest.register_assert_rewrite("tests.store.suite")
 
 from tests.store.suite import StoreSuite, now  # noqa: E402 (after its assertions were prepared)
-
-
-@pytest.fixture(scope="module")
-def database(postgres: Postgres) -> str:
-    return postgres.new_database()
-
-
-@pytest.fixture
-def url(postgres: Postgres, database: str) -> str:
-    schema = f"state_{uuid4().hex}"
-    with postgres.connect(database) as connection:
-        connection.execute(f"CREATE SCHEMA {schema}")  # type: ignore[call-overload]
-    login = f"crmbridge:{quote(PASSWORD, safe='')}@{postgres.host}:{postgres.port}"
-    return f"postgresql+psycopg://{login}/{database}?options=-csearch_path%3D{schema}"
 
 
 class TestPostgres(StoreSuite):
