@@ -13,10 +13,21 @@ Schema = Mapping[str, Any]
 _LOWER_BOUNDS = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _UPPER_BOUNDS = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 _EXACT = ("pattern", "format", "const", "multipleOf", "uniqueItems")
-_META = ("merge_key", "merge_as", "refers_to", "computed", "status")
-"""What of `x-crmbridge` decides how stored data are read: it must not change."""
-_KEPT = ("identity", "personal")
-"""What of `x-crmbridge` may be added, and stays: what met by it would part, what was personal be shown."""
+_META = (
+    "identity",
+    "merge_key",
+    "merge_as",
+    "merge_alike",
+    "merge_apart",
+    "refers_to",
+    "computed",
+    "status",
+    "survivorship",
+)
+"""What of `x-crmbridge` decides what stored data mean: who is one, which elements meet, what wins. It must
+not change."""
+_KEPT = ("personal",)
+"""What of `x-crmbridge` may be added, and stays: what was personal would be shown."""
 
 
 def incompatibilities(old: Schema, new: Schema) -> list[str]:
@@ -122,6 +133,19 @@ def _meta(place: str, old: Schema, new: Schema) -> Iterable[str]:
             yield f"{place}: {key} was {_json(before[key])} and is now {_json(after.get(key))}"
     if after.get("required") and not before.get("required"):
         yield f"{place}: is now required"
+    if before.get("status") and after.get("status"):
+        yield from _order(place, _values(old), _values(new))
+
+
+def _order(place: str, old: list[str], new: list[str]) -> Iterable[str]:
+    """The values of a status stand in the order in which a document passes them; new ones may lie between."""
+    before, after = ([v for v in values if v in old and v in new] for values in (old, new))
+    if before != after:
+        yield f"{place}: the order was {_json(before)} and is now {_json(after)}"
+
+
+def _values(schema: Schema) -> list[str]:
+    return [value for option in schema.get("anyOf", [schema]) for value in option.get("enum", ())]
 
 
 def _type(place: str, old: Schema, new: Schema) -> Iterable[str]:
