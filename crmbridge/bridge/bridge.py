@@ -295,6 +295,7 @@ class Bridge:
             self._emit,
             self.sleep,
             region=self.config.settings.country,
+            entities=self.entities,
             full=options.full,
             allowed=options.allow,
             absent=failed,
@@ -312,7 +313,7 @@ class Bridge:
         """A run that only looks at the state: no system is opened, and nothing is written."""
         limits, region = self.config.settings.limits, self.config.settings.country
         run = Run(self.store, {}, self.flows(), limits, self.clock, self._emit, self.sleep, region=region)
-        return replace(run, shared_by=limits.shared_by)
+        return replace(run, shared_by=limits.shared_by, entities=self.entities)
 
     def _cut_off(self, run: Run, exit_code: int) -> None:
         """Keep how far a run came that did not get to its end; what ended it is told by whoever called."""
@@ -334,9 +335,8 @@ class Bridge:
         return outcome
 
     def _save(self, run: Run, path: Path) -> None:
-        save_plan(
-            path, self.clock(), titled(pipeline.operations(run), run.store), {"state": self._identify()}
-        )
+        operations = titled(pipeline.operations(run), run.store, self.entities)
+        save_plan(path, self.clock(), operations, {"state": self._identify()})
 
     def _identify(self) -> str:
         """What tells the state from all others; given to it when the first plan is made."""
@@ -390,7 +390,7 @@ class Bridge:
                 outcome = pipeline.plan(run, lambda run: repair.say_again(run, undone, at, undo))
                 operations = repair.of_undone(run, pipeline.operations(run))
                 more = {"state": self._identify(), "undo": [undone, at]}
-                save_plan(out, self.clock(), titled(operations, copy), more)
+                save_plan(out, self.clock(), titled(operations, copy, self.entities), more)
                 self._tell_end(run, outcome.exit_code)
             return outcome, load_plan(out), undo
 

@@ -145,7 +145,7 @@ def _named(row: ConflictRow, ruling: Ruling) -> dict[str, Any]:
 def _cells(session: Session, row: ConflictRow) -> tuple[int, str, str, str, str]:
     from crmbridge.engine.titles import title_of
 
-    title = title_of(row.entity, _doc(session, row))
+    title = title_of(row.entity, _doc(session, row), session.bridge().entities)
     said = "; ".join(f"{value} ({system})" for system, value, _ in _said(session, row))
     rule = row.rule + (", too close to call" if row.too_close else "")
     return row.id, f"{title} {row.golden_id}".strip(), _field(session, row), said, rule

@@ -237,7 +237,7 @@ def _message(session: Session, row: IntentRow) -> UncertainMessage:
     from crmbridge.engine.titles import titled
 
     run = session.bridge().looking()
-    (planned,) = titled([decode(row.payload)], run.store)
+    (planned,) = titled([decode(row.payload)], run.store, run.entities)
     return UncertainMessage(
         id=row.id,
         kind=row.kind,

@@ -32,7 +32,8 @@ def find(
     ctx: typer.Context,
     text: list[str] = typer.Argument(
         metavar="TEXT",
-        help="A name in any script, a phone number, an e-mail, a number of an order or customer.",
+        help="A name in any script, also one that lost against another system's, a phone number as it is "
+        "dialled, an e-mail, a number of an order or customer, a text of a custom field.",
     ),
     limit: int = typer.Option(20, "--limit", "-n", metavar="N", min=1, help="How many hits at most."),
 ) -> None:
@@ -55,7 +56,8 @@ def _found(session: Session, text: str, limit: int) -> list[Found]:
     bridge = session.bridge()
     streams = dict.fromkeys((mapping.system, mapping.stream) for mapping in bridge.mappings.all)
     region = bridge.config.settings.country
-    return find_records(bridge.store, text, region=region, limit=limit, streams=streams)
+    entities = bridge.entities
+    return find_records(bridge.store, text, region=region, limit=limit, streams=streams, entities=entities)
 
 
 def _details(one: Found) -> str:

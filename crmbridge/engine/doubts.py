@@ -316,8 +316,8 @@ def _with_evidence(run: Run, pairs: Sequence[OpenPair]) -> Iterator[OpenDoubt]:
     parted = run.store.parted(sorted({pair.one for pair in pairs}))
     for pair, members in found:
         one, other = (
-            _side(goldens[pair.one], [rows[number] for number, _, _ in members]),
-            _side(goldens[pair.other], [rows[number] for _, number, _ in members]),
+            _side(run, goldens[pair.one], [rows[number] for number, _, _ in members]),
+            _side(run, goldens[pair.other], [rows[number] for _, number, _ in members]),
         )
         whys = [_judged(run, pair.entity, rows[a], rows[b], key) for a, b, key in members]
         if parted.get(pair.one, {}).get(pair.other) == "asked":
@@ -327,10 +327,10 @@ def _with_evidence(run: Run, pairs: Sequence[OpenPair]) -> Iterator[OpenDoubt]:
         yield OpenDoubt(pair.entity, one, other, [_value(key) for key in keys], why, pair.since)
 
 
-def _side(golden: GoldenRow, rows: Iterable[RecordRow]) -> Side:
+def _side(run: Run, golden: GoldenRow, rows: Iterable[RecordRow]) -> Side:
     doc = json.loads(golden.doc)
     records = list({row.id: row for row in rows}.values())
-    return Side(golden.id, title_of(golden.entity, doc), doc.get("kind"), records)
+    return Side(golden.id, title_of(golden.entity, doc, run.entities), doc.get("kind"), records)
 
 
 def _judged(run: Run, entity: str, one: RecordRow, other: RecordRow, key: str) -> tuple[int, str]:

@@ -230,7 +230,7 @@ class _Batch:
             self.docs[golden_id] = doc
             saved.append(GoldenRow(golden_id, self.flow.entity, _json(doc), updated_at=self.run.now()))
             said = self.links[golden_id]
-            terms[golden_id] = search_terms(doc, self.run.region, said) if searched else ()
+            terms[golden_id] = search_terms(doc, shape, said) if searched else ()
             references[golden_id] = sorted(golden_refs(doc) | _awaited(golden))
             conflicts.extend(self._conflict(golden_id, conflict) for conflict in golden.conflicts)
             if golden.relabelled:

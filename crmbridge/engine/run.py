@@ -20,6 +20,8 @@ from crmbridge.sdk.errors import CrmbridgeError, FatalError, LimitError, StateEr
 from crmbridge.sdk.hookspecs import RunEvent
 from crmbridge.store.base import Store
 from crmbridge.store.rows import NoteRow
+from crmbridge_schemas.base import Entity
+from crmbridge_schemas.registry import ENTITIES
 
 __all__ = ["Counts", "Flow", "Limits", "Run", "System", "micros", "recovering", "set_back", "told"]
 
@@ -101,6 +103,8 @@ class Run:
     id: int = 0
     region: str | None = None
     """Default country of phone numbers, ISO 3166-1 alpha-2."""
+    entities: Mapping[str, type[Entity]] = field(default_factory=lambda: ENTITIES)
+    """All that there are, those of the deployment too."""
     full: bool = False
     """Read without cursors."""
     trial: bool = False

@@ -169,6 +169,11 @@ class Link:
         state = self.fields.get(path)
         return state.seen if state else UNSET
 
+    def known(self, path: str) -> tuple[Any, ...]:
+        """What the record holds at `path`, and what it said itself before we wrote over it."""
+        state = self.fields.get(path)
+        return (state.seen, state.own.value if state.own else UNSET) if state else ()
+
     def element(self, name: str, element_id: str) -> dict[str, Any]:
         """The fields of one element as this record holds them."""
         prefix = element_path(name, element_id) + "/"

@@ -26,6 +26,7 @@ from crmbridge_schemas.base import (
     list_element,
     status_field,
 )
+from crmbridge_schemas.registry import ENTITIES
 
 __all__ = ["FieldShape", "ListShape", "Shape", "element_path", "shape_of"]
 
@@ -116,6 +117,9 @@ class Shape:
     """Its values, from the first to the last."""
     region: str | None = None
     """Where phone numbers are from that say no country, unless the party is from elsewhere."""
+    searched: tuple[str, ...] = ()
+    """The fields beyond the canonical model that people find it by: texts, unless they are content, and
+    numbers that name it."""
     _abroad: dict[str, Shape] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -181,7 +185,22 @@ def shape_of(model: type[Entity], region: str | None = None) -> Shape:
         inner = {f: _field_shape(element, f) for f in element.model_fields if f != "id"}
         lists[name] = ListShape(name, field_meta(model, name), inner)
     status, order = status_field(model) or (None, ())
-    return Shape(model.entity_name, model, scalars, _read_in(lists, region), status, order, region)
+    searched = _searched(model)
+    return Shape(model.entity_name, model, scalars, _read_in(lists, region), status, order, region, searched)
+
+
+def _searched(model: type[Entity]) -> tuple[str, ...]:
+    canonical = ENTITIES.get(model.entity_name, Entity).model_fields
+    return tuple(name for name in model.model_fields if name not in canonical and _is_typed(model, name))
+
+
+def _is_typed(model: type[Entity], name: str) -> bool:
+    """Whether people would type it to find the record."""
+    meta = field_meta(model, name)
+    types = set(_leaf_types(model.model_fields[name].annotation)) - {type(None)}
+    if types == {int}:
+        return meta.identity is not None or name in model.natural_key
+    return types == {str} and meta.personal != "content"
 
 
 def _field_shape(model: type[BaseModel], name: str) -> FieldShape:

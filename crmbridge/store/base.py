@@ -261,6 +261,10 @@ class Store(Protocol):
         """Golden ids that have, for each of `terms`, a term that begins with it."""
         ...
 
+    def terms(self, golden_ids: Sequence[str]) -> dict[str, set[str]]:
+        """Golden id -> its terms; ids without any are left out."""
+        ...
+
     def journal(self, golden_id: str, event: str, details: str, at: int) -> None:
         """Append to the identity journal: created, joined, merged, split, and what people said."""
         ...

@@ -108,6 +108,9 @@ class Goldens:
     def put_search(self, terms: Mapping[str, Iterable[str]]) -> None:
         self._terms.replace(terms)
 
+    def terms(self, golden_ids: Sequence[str]) -> dict[str, set[str]]:
+        return self._terms.held(golden_ids)
+
     def search(self, terms: Sequence[str], limit: int) -> list[str]:
         wanted = [term for term in dict.fromkeys(terms) if term]
         if not wanted:

@@ -26,6 +26,15 @@ class Pairs:
         self._add = insert(table, columns)
         self._remove = f"DELETE FROM {table} WHERE {' AND '.join(f'{name} = ?' for name in columns)}"
 
+    def held(self, owners: Iterable[Any], fixed: Mapping[str, str] | None = None) -> dict[Any, set[str]]:
+        """Owner -> its values."""
+        found: dict[Any, set[str]] = {}
+        for owner, value in self.database.rows(
+            self._held, {"ids": self.database.ids(owners), **(fixed or {})}
+        ):
+            found.setdefault(owner, set()).add(value)
+        return found
+
     def replace(self, wanted: Mapping[Any, Iterable[str]], fixed: Mapping[str, str] | None = None) -> None:
         """Give each owner these values and no others. fixed: the values of the table's further columns."""
         rest = tuple((fixed or {})[name] for name in self._fixed)

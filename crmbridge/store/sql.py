@@ -114,6 +114,7 @@ class SqlStore:
         self.put_references = goldens.put_references
         self.put_search = goldens.put_search
         self.search = goldens.search
+        self.terms = goldens.terms
         self.journal = goldens.journal
         self.history = goldens.history
         self.journalled = goldens.journalled

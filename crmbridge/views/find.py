@@ -10,9 +10,11 @@ import msgspec
 
 from crmbridge.engine.facts import current_id, golden_refs, lives, party_name
 from crmbridge.engine.titles import title_of
-from crmbridge.identity.search import query_terms, search_terms
+from crmbridge.identity.search import query_terms
 from crmbridge.store.base import Store
 from crmbridge.store.rows import GoldenRow
+from crmbridge_schemas.base import Entity
+from crmbridge_schemas.registry import ENTITIES
 
 __all__ = ["Found", "find"]
 
@@ -52,31 +54,35 @@ def find(
     region: str | None = None,
     limit: int = 20,
     streams: Iterable[tuple[str, str]] = (),
+    entities: Mapping[str, type[Entity]] = ENTITIES,
 ) -> list[Found]:
     """Golden records that `text` names, best first; the party of an order stands right behind it.
 
     text: words of a name in any order and script, a phone number as dialled, an e-mail address, a number of
     an order, invoice or customer, or a golden id. region: where numbers without a country code are from.
     streams: (system, stream) in which `text` may also be the id of a record, where it is nothing else.
+    entities: all that there are, those of the deployment too.
     """
     text = "".join(char for char in text if char != "\0" and not "\ud800" <= char <= "\udfff")
     ways = query_terms(text, region)
     rows = _candidates(store, text.strip(), ways)
-    docs = {golden_id: msgspec.json.decode(row.doc) for golden_id, row in rows.items()}
-    exact = {g for g, doc in docs.items() if g == text.strip() or _is_exact(doc, ways, region)}
+    terms = store.terms(list(rows))
+    exact = {g for g in rows if g == text.strip() or any(terms.get(g, set()).issuperset(w) for w in ways)}
     if not exact:
         named = _by_native_id(store, text.strip(), streams)
         rows, exact = {**named, **rows}, set(named)
-        docs = {golden_id: msgspec.json.decode(row.doc) for golden_id, row in rows.items()}
     records = store.records_of(list(rows))
     gone = {g for g in rows if not lives(records.get(g, ()))}
     ranked = sorted(rows, key=lambda g: (g not in exact, g in gone, _place(rows[g].entity)))
     chosen = ranked[:limit]
+    docs = {golden_id: msgspec.json.decode(rows[golden_id].doc) for golden_id in chosen}
     parties = _parties(store, (docs[g] for g in chosen))
     found: list[Found] = []
     shown: set[str] = set()
     for golden_id in chosen:
-        hit = _found(rows[golden_id], docs[golden_id], parties, golden_id in exact, golden_id in gone)
+        row, doc = rows[golden_id], docs[golden_id]
+        title = title_of(row.entity, doc, entities)
+        hit = _found(row, doc, title, parties, exact=golden_id in exact, gone=golden_id in gone)
         if golden_id not in shown:
             found.append(hit)
         shown.add(golden_id)
@@ -115,11 +121,6 @@ def _candidates(store: Store, text: str, ways: Iterable[Sequence[str]]) -> dict[
     return current
 
 
-def _is_exact(doc: Mapping[str, Any], ways: Iterable[Sequence[str]], region: str | None) -> bool:
-    terms = set(search_terms(doc, region))
-    return any(terms.issuperset(way) for way in ways)
-
-
 def _place(entity: str) -> int:
     return ORDER.index(entity) if entity in ORDER else len(ORDER)
 
@@ -131,12 +132,17 @@ def _parties(store: Store, docs: Iterable[Mapping[str, Any]]) -> dict[str, Mappi
 
 
 def _found(
-    row: GoldenRow, doc: Mapping[str, Any], parties: Mapping[str, Mapping[str, Any]], exact: bool, gone: bool
+    row: GoldenRow,
+    doc: Mapping[str, Any],
+    title: str,
+    parties: Mapping[str, Mapping[str, Any]],
+    *,
+    exact: bool,
+    gone: bool,
 ) -> Found:
     party = next((p for p in golden_refs(doc.get("party")) if p in parties), "")
     name = party_name(parties[party]) if party else ""
-    title, details = title_of(row.entity, doc), _details(row.entity, doc)
-    return Found(row.id, row.entity, title, details, party, name, exact=exact, gone=gone)
+    return Found(row.id, row.entity, title, _details(row.entity, doc), party, name, exact=exact, gone=gone)
 
 
 def _details(entity: str, doc: Mapping[str, Any]) -> str:

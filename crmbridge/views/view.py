@@ -118,7 +118,9 @@ class _Reader:
         docs = [self.doc, *(doc for docs in self.documents.values() for doc in docs.values())]
         wanted = sorted(set().union(*map(facts.golden_refs, docs)))
         found = self.store.goldens(wanted).values()
-        return {row.id: title_of(row.entity, msgspec.json.decode(row.doc)) for row in found}
+        return {
+            row.id: title_of(row.entity, msgspec.json.decode(row.doc), self.run.entities) for row in found
+        }
 
     def newest(self, entity: str, *times: str) -> list[tuple[str, Mapping[str, Any]]]:
         """(golden id, document) of one entity, by the first of `times` that a document has."""

@@ -72,7 +72,8 @@ class CustomField(BaseModel):
     """For text and integers of a party or product: records that agree on it are one, as they are by an e-mail
     address, a phone number (both: if the names agree) or a number that speaks for itself."""
     personal: PersonalData = "none"
-    """Class of personal data: none, name, contact, location, birth, government-id, financial or content."""
+    """Class of personal data: none, name, contact, location, birth, government-id, financial or content.
+    `find` looks into texts, unless they are content."""
     computed: bool = False
     """One system computes it: compared and reported, never merged by time."""
     required: bool = False

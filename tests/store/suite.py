@@ -901,6 +901,13 @@ class StoreSuite:
         assert store.search(["ann"], 1) == ["g2"]
         assert store.search([], 9) == store.search([""], 9) == []
 
+    def test_the_terms_of_a_golden_record_are_those_that_were_put_last(self, store: Store) -> None:
+        with store.transaction():
+            store.put_search({"g1": ["anna", "王小明"], "g2": ["ann"], "g3": []})
+            store.put_search({"g2": ["joe"]})
+        assert store.terms(["g1", "g2", "g3", "g4"]) == {"g1": {"anna", "王小明"}, "g2": {"joe"}}
+        assert store.terms([]) == {}
+
     def test_search_gives_each_golden_record_once(self, store: Store) -> None:
         with store.transaction():
             store.put_search({f"g{n}": [f"a{n}{m}" for m in range(60)] for n in range(3)})

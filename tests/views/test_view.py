@@ -8,14 +8,18 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 
+from crmbridge.engine.titles import title_of
 from crmbridge.identity.policy import Policy
 from crmbridge.identity.search import search_terms
+from crmbridge.identity.shape import shape_of
 from crmbridge.sdk.errors import ConfigError
 from crmbridge.store.base import GoldenRow
 from crmbridge.views.explain import Explained, explain
 from crmbridge.views.find import Found, find
 from crmbridge.views.page import html
 from crmbridge.views.view import customer
+from crmbridge_schemas.custom import CustomEntity, CustomField, new_entity
+from crmbridge_schemas.registry import ENTITIES
 from tests.engine import customers
 from tests.engine.customers import CUSTOMERS, add, golden, tea_company
 from tests.engine.world import World
@@ -151,7 +155,7 @@ def test_what_people_look_for_most_comes_first() -> None:
         for place, entity in enumerate(reversed(entities)):
             doc = {"number": "K-77", "display_name": "K-77", "name": "K-77", "subject": "K-77"}
             store.put_goldens([GoldenRow(f"id{place}", entity, msgspec.json.encode(doc).decode())])
-            store.put_search({f"id{place}": search_terms(doc, None)})
+            store.put_search({f"id{place}": search_terms(doc, shape_of(ENTITIES[entity]))})
     assert [one.entity for one in find(store, "K-77")] == entities
 
 
@@ -165,6 +169,54 @@ def test_a_record_is_found_by_what_its_own_system_calls_it() -> None:
     world.sync()
     assert titles(find(world.store, "töchter")) == ["Lehmann Holding"]
     assert titles(find(world.store, "holding")) == ["Lehmann Holding"]
+
+
+def test_a_name_that_was_written_over_is_found_and_is_an_exact_hit() -> None:
+    policy = Policy("party", ["crm", "list"], authority={"display_name": ["crm"]})
+    world = World({"crm": [CUSTOMERS], "list": [CUSTOMERS]}, [policy], targets={"party": ["list"]})
+    add(world, "crm", "customers", "c1", name="王小明", mail="ming@example.cn")
+    add(world, "list", "customers", "l1", name="Wang Xiaoming", mail="ming@example.cn")
+    add(world, "list", "customers", "l2", name="Wang Xiaomingzi", mail="zi@example.cn")
+    world.sync()
+    assert world.memory["list"].live("customers")["l1"]["name"] == "王小明"
+    world.memory["crm"].edit("customers", "c1", phone="+86 139 0000 0119")
+    world.sync()
+    found = find(world.store, "Wang Xiaoming")
+    assert [(one.title, one.exact) for one in found] == [("王小明", True), ("Wang Xiaomingzi", False)]
+
+
+@pytest.mark.parametrize("typed", ["66969110", "66969 110", "66969-110"])
+def test_a_number_is_found_as_it_is_dialled_in_its_town(typed: str) -> None:
+    world = World({"a": [CUSTOMERS]}, [Policy("party", ["a"])])
+    add(world, "a", "customers", "a1", name="Müller", phone="+49 40 66969-110")
+    add(world, "a", "customers", "a2", name="Schönfeld", phone="+49 40 66969-111")
+    world.sync()
+    assert titles(find(world.store, typed, region="DE")) == ["Müller"]
+    assert titles(find(world.store, "9110", region="DE")) == [], "the end of far too many"
+
+
+def test_entities_and_fields_of_the_deployment_are_found_by_their_texts_and_called_by_their_key() -> None:
+    declared = CustomEntity(
+        fields={
+            "vin": CustomField(type="text"),
+            "year": CustomField(type="integer"),
+            "colours": CustomField(type="text_list"),
+            "remark": CustomField(type="text", personal="content"),
+            "bought": CustomField(type="date"),
+        },
+        natural_key=("vin", "year"),
+    )
+    entities = {"vehicle": new_entity("vehicle", declared)}
+    doc = {"vin": "WDB-7", "year": 1999, "colours": ["Türkis"], "remark": "dented", "bought": "2026-01-01"}
+    store = World({"a": [CUSTOMERS]}, [Policy("party", ["a"])]).store
+    with store.transaction():
+        store.put_goldens([GoldenRow("veh_1", "vehicle", msgspec.json.encode(doc).decode())])
+        store.put_search({"veh_1": search_terms(doc, shape_of(entities["vehicle"]))})
+    for text in ("wdb-7", "1999", "turkis"):
+        (found,) = find(store, text, entities=entities)
+        assert (found.id, found.title) == ("veh_1", "WDB-7 1999")
+    assert find(store, "dented") == find(store, "2026-01-01") == []
+    assert title_of("vehicle", {"vin": "WDB-7"}, entities) == "", "half a key names nothing"
 
 
 def test_the_best_hit_is_not_lost_behind_many_others() -> None:
