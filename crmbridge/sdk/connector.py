@@ -91,7 +91,7 @@ __all__ = [
 Cursor = Any
 """Opaque to the engine: any JSON value that says where reading goes on."""
 
-OperationKind = Literal["create", "update", "archive", "delete", "merge", "link", "unlink", "transition"]
+OperationKind = Literal["create", "update", "archive", "delete", "transition"]
 Deletes = Literal["feed", "flag", "archive", "sweep", "never"]
 
 
@@ -216,8 +216,6 @@ class Operation:
     """For kind `transition`: the native state that the record shall reach."""
     mark: str | None = None
     """For creates in a stream with `search_mark`: leave this text there, so that it can be found."""
-    others: tuple[str, ...] = ()
-    """For `merge`: the losers' native ids; for `link` and `unlink`: the other end's."""
 
 
 ResultStatus = Literal["done", "accepted", "rejected", "conflict", "uncertain"]
@@ -235,8 +233,6 @@ class Result:
     reason: str = ""
     handle: str | None = None
     """For `accepted`: what `poll` wants. Durable: it outlives this process."""
-    losers: tuple[str, ...] = ()
-    """For a `merge` that is done: the native ids that are gone."""
 
     @classmethod
     def done(cls, operation: Operation, record: Record | None = None) -> Result:
@@ -319,8 +315,6 @@ class Capabilities:
     """The scopes that this stream is read and written in. A create goes into the first one, or into that of
     what it refers to (an order into its customer's). Records of scopes that are not named are left alone:
     neither written nor taken for deleted. Empty: whichever the records say, and creates have none."""
-    children_of: str | None = None
-    """The parent stream, where a record of this one is part of a record there."""
 
     @property
     def unrepeatable(self) -> bool:

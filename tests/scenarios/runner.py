@@ -307,6 +307,12 @@ class Stage:
                 found = {f"{row.system}/{row.stream}/{row.native_id}" for row in rows} - {place}
                 assert found == set(others), f"{place} is one with {sorted(found)}"
 
+    def do_status(self, expected: dict[str, str]) -> None:
+        """What is known of the record: live, gone, archived, out, lost."""
+        with self.bridge() as bridge:
+            for place, status in expected.items():
+                assert linking.record_at(bridge.looking(), place).status == status, place
+
     def do_decide(self, said: dict[str, Any]) -> None:
         """`crmbridge conflicts decide`, of the one conflict about this field that waits."""
         with self.bridge() as bridge:
@@ -522,9 +528,9 @@ def behaviour(spec: dict[str, Any]) -> Behaviour:
     for name in ("search_keys", "scopes"):
         if name in parts:
             parts[name] = tuple(parts[name])
-    for name in ("closed_when", "hidden_when"):
+    for name, kind in (("composite", tuple), ("closed_when", frozenset), ("hidden_when", frozenset)):
         if name in parts:
-            parts[name] = {field: frozenset(values) for field, values in parts[name].items()}
+            parts[name] = {key: kind(values) for key, values in parts[name].items()}
     if keeps:
 
         def stores(name: str, value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from crmbridge.connectors.memory.system import Fault, MemorySystem, Row
+from crmbridge.connectors.memory.system import FIRST_TOKEN, Fault, MemorySystem, Row
 from crmbridge.sdk.connector import (
     Capabilities,
     Connector,
@@ -25,9 +25,8 @@ from crmbridge.sdk.connector import (
     Result,
     ResultStatus,
     Stream,
-    Tombstone,
 )
-from crmbridge.sdk.errors import AnswerLostError, ConfigError, CursorExpiredError, RetryableError
+from crmbridge.sdk.errors import AnswerLostError, ConfigError, CursorExpiredError, FatalError, RetryableError
 
 __all__ = ["MemoryConnector", "MemorySettings"]
 
@@ -56,6 +55,8 @@ class MemoryConnector(Connector):
             raise ConfigError(f"there is no memory system {settings.world!r} in this process")
         self.memory = found
         self._oddly("open")
+        if found.behaviour.rotates_tokens:  # kept before it is used: a process may end in between
+            context.session["token"] = found.log_in(context.session.get("token", FIRST_TOKEN))
 
     def _oddly(self, method: str) -> list[Any]:
         """What a method gives where `Behaviour.odd` makes it misbehave."""
@@ -153,10 +154,11 @@ class MemoryConnector(Connector):
     def _page(self, rows: Sequence[Row], start: int, *, full: bool) -> Page:
         b = self.memory.behaviour
         part = rows[start : start + b.page_size]
-        gone = [row for row in part if row.deleted] if b.deletes == "feed" else []
+        telling = b.deletes in ("feed", "flag") or (b.deletes == "archive" and not full)
+        gone = [row for row in part if row.deleted] if telling else []
         return Page(
             records=[self.memory.record(row) for row in part if not row.deleted],
-            tombstones=[Tombstone(row.id, row.scope, row.modified if b.times else None) for row in gone],
+            tombstones=[self.memory.tombstone(row) for row in gone],
             merges=[_merged(row) for row in gone if row.merged_into],
             cursor=self._cursor(part[-1]) if part and b.changed_since else None,
             complete=full and start + b.page_size >= len(rows),
@@ -173,6 +175,8 @@ class MemoryConnector(Connector):
 
     def push(self, stream: str, operations: Sequence[Operation]) -> Iterable[Result]:
         yield from self._oddly("push")
+        if self.context.read_only:
+            raise FatalError(f"{self.context.system} was opened for reading only")
         if self.memory.behaviour.batch_answers == "whole":
             self.memory.refuse_whole(operations)
         for operation in operations:

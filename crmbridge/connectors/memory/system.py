@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from crmbridge.sdk.connector import ListPatch, Operation, Record, Result, Tombstone
-from crmbridge.sdk.errors import RecordError
+from crmbridge.sdk.connector import Deletes, ListPatch, Operation, Record, Result, Tombstone
+from crmbridge.sdk.errors import AuthError, RecordError
 
-__all__ = ["Behaviour", "Fault", "MemorySystem", "Row"]
+__all__ = ["FIRST_TOKEN", "Behaviour", "Fault", "MemorySystem", "Row"]
 
-EVERYTHING = frozenset({"create", "update", "archive", "delete", "merge", "link", "unlink", "transition"})
+FIRST_TOKEN = "token 0"  # noqa: S105 - no secret
+EVERYTHING = frozenset({"create", "update", "archive", "delete", "transition"})
 
 
 @dataclass(slots=True)
@@ -27,7 +28,10 @@ class Behaviour:
     """How far a cursor of times reads back: what is committed late has an earlier time."""
     cursor_life: timedelta | None = None
     """Cursors that are older are refused."""
-    deletes: Literal["feed", "sweep", "never"] = "feed"
+    deletes: Deletes = "feed"
+    """feed: each delete is told, also in a full reading. flag: likewise, and what is deleted is only marked.
+    archive: reading by cursor tells what was archived since, and a full listing leaves it out. sweep and
+    never: nothing is told."""
     repeats_deletes: bool = False
     """The feed tells of every delete again at each read, also of records that were brought back since."""
     hidden_when: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -73,6 +77,11 @@ class Behaviour:
     """Method of the connector (`open` for its making) -> how it misbehaves, as foreign code may."""
     numbers: dict[str, str] = field(default_factory=dict)
     """Field -> prefix: given by the system on create, as an ERP gives customer numbers."""
+    composite: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Stream of associations -> the fields that make up its native ids, so that there is one of each pair and
+    neither end of it can be changed."""
+    rotates_tokens: bool = False
+    """Logging in costs the token and gives another one, which has to be kept."""
     scopes: tuple[str, ...] = ()
     """The companies in it that the API user works for, the first one by default. Record 7 of company `de` is
     then `de:7` to its users."""
@@ -91,6 +100,8 @@ class Row:
     """Sequence number of the last change: what `pull` goes by."""
     modified: datetime | None = None
     deleted: bool = False
+    archived: bool = False
+    """Of a deleted one: it is only hidden, and can be brought back."""
     merged_into: str | None = None
     created_at: datetime | None = None
     scope: str = ""
@@ -141,6 +152,7 @@ class MemorySystem:
         self.graves: dict[str, list[Tombstone]] = {}
         """Stream -> every delete there was."""
         self.name = "memory"
+        self.token, self._logins = FIRST_TOKEN, 0
         self._next_id = 0
 
     # what its users do
@@ -150,6 +162,8 @@ class MemorySystem:
         scope = ""
         if native_id is not None and self.has_scopes(stream):
             scope, _, native_id = native_id.rpartition(":")
+        if stream in self.behaviour.composite:
+            native_id = "~".join(str(data.get(name)) for name in self.behaviour.composite[stream])
         if not native_id:
             self._next_id += 1
             native_id = str(self._next_id)
@@ -175,16 +189,23 @@ class MemorySystem:
         row.modified = self.clock() - late
 
     def remove(self, stream: str, native_id: str) -> None:
-        """A user deletes a record."""
+        """A user deletes a record, or archives it where that is all that the system knows."""
+        self._remove(stream, native_id, archived=self.behaviour.deletes in ("flag", "archive"))
+
+    def _remove(self, stream: str, native_id: str, *, archived: bool) -> None:
         row = self.streams[stream][native_id]
-        row.deleted = True
+        row.deleted, row.archived = True, archived
         self._touch(row)
-        self.graves.setdefault(stream, []).append(Tombstone(row.id, row.scope, row.modified))
+        self.graves.setdefault(stream, []).append(self.tombstone(row))
+
+    def tombstone(self, row: Row) -> Tombstone:
+        """What the API tells of a deleted record."""
+        return Tombstone(row.id, row.scope, row.modified if self.behaviour.times else None, row.archived)
 
     def bring_back(self, stream: str, native_id: str) -> None:
         """A user takes a record out of the bin."""
         row = self.streams[stream][native_id]
-        row.deleted = False
+        row.deleted = row.archived = False
         self._touch(row)
 
     def set_back(self, to: MemorySystem) -> None:
@@ -261,6 +282,14 @@ class MemorySystem:
 
     # what the connector asks
 
+    def log_in(self, token: str) -> str:
+        """Another token for this one, which is worth nothing from now on. Raises AuthError."""
+        if token != self.token:
+            raise AuthError(f"{self.name}: this token was used before")
+        self._logins += 1
+        self.token = f"token {self._logins}"
+        return self.token
+
     def record(self, row: Row) -> Record:
         """The row as the API shows it: a copy."""
         data = copy.deepcopy(row.data)
@@ -287,23 +316,17 @@ class MemorySystem:
             return Result.conflict(operation, "there is no such record")
         if self.behaviour.versions and operation.version not in (None, str(row.version)):
             return Result.conflict(operation, "the record has changed")
-        if operation.kind in ("delete", "archive"):
+        if operation.kind == "delete":
             self.remove(stream, row.place)
             return Result.done(operation)
-        if operation.kind == "merge":
-            for loser in operation.others:
-                self.join(stream, _place(row.scope, loser), row.place)
-            done = Result.done(operation, self.record(row))
-            done.losers = operation.others
-            return done
-        if operation.kind in ("link", "unlink"):
-            ends = [x for x in row.data.get("links") or [] if x not in operation.others]
-            row.data["links"] = [*ends, *operation.others] if operation.kind == "link" else ends
-            self._touch(row)
-            return Result.done(operation, self.record(row))
+        if operation.kind == "archive":
+            self._remove(stream, row.place, archived=True)
+            return Result.done(operation)
         if operation.kind == "transition":
             self._set(row, {"state": operation.transition})
             return Result.done(operation, self.record(row))
+        if fixed := operation.data.keys() & set(self.behaviour.composite.get(stream, ())):
+            return Result.rejected(operation, f"{', '.join(sorted(fixed))} cannot be changed")
         return self._update(row, operation)
 
     def refuse_whole(self, operations: Sequence[Operation]) -> None:
@@ -333,6 +356,11 @@ class MemorySystem:
         if row is not None:
             self._set(row, data)
             return Result.done(operation, self.record(row))
+        ends = self.behaviour.composite.get(stream)
+        if ends and any(
+            [r.data.get(e) for e in ends] == [data.get(e) for e in ends] for r in self._live(stream)
+        ):
+            return Result.rejected(operation, f"there is one of this {' and '.join(ends)} already")
         place = self.add(stream, f"{operation.scope}:" if operation.scope else None, **data)
         return Result.done(operation, self.record(self.streams[stream][place]))
 
