@@ -1,5 +1,5 @@
 """What merging found and people should hear of: edits that were overruled, and what the owner of a document
-is asked for. Each is told once."""
+is asked for. Each is told once. And copies that stay archived."""
 
 from __future__ import annotations
 
@@ -22,6 +22,20 @@ def findings(golden: Golden, links: Sequence[Link]) -> Iterator[Note]:
         if whole == path or (system, whole) not in asked:  # an element is added or removed as a whole
             text = f"asks {_request(path, said, links)}, which its owner has to decide"
             yield Note("request", system, path, text, since=said.time)
+    if any(link.status == "live" for link in links):
+        yield from map(_still_archived, filter(_outlived_its_delete, links))
+
+
+def _outlived_its_delete(link: Link) -> bool:
+    """We archived it because of a delete elsewhere that counts no more."""
+    return link.status == "archived" and link.deleted_by_us and not link.gone_at
+
+
+def _still_archived(link: Link) -> Note:
+    text = (
+        f"{link.native_id} was archived here by us after a delete that was undone elsewhere; restore it here"
+    )
+    return Note("kept", link.system, "", text)
 
 
 def _request(path: str, said: Statement, links: Sequence[Link]) -> str:

@@ -11,7 +11,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from crmbridge.engine.links import follow, part_of, print_of, raw_hash, save_part, stamp_between
+from crmbridge.engine.links import (
+    follow,
+    part_of,
+    print_of,
+    raw_hash,
+    save_part,
+    stamp_between,
+    supersede_deletes,
+)
 from crmbridge.engine.rejects import Rejects
 from crmbridge.engine.removals import Removals
 from crmbridge.engine.run import Run, System, micros, set_back
@@ -66,6 +74,8 @@ class Intake:
     """(scope, native id) -> the further records among them."""
     dirty: set[str] = field(default_factory=set)
     """Golden records that the page in hand touches."""
+    reborn: set[str] = field(default_factory=set)
+    """Those of which a deleted record is there again in the page in hand."""
     required: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Entity -> fields without which a record makes no sense."""
 
@@ -101,6 +111,7 @@ class Intake:
         for entity, count in Counter(row.entity for row in rows if not row.id).items():
             self.run.count(name, entity, "new", count)
         store.put_records(rows)
+        supersede_deletes(store, self.reborn)
         self.rejects.heal((record.scope, record.native_id) for record in page.records)
         self.removals.take(page, self.clock_offset)
         store.mark_dirty(self.dirty)
@@ -109,7 +120,7 @@ class Intake:
 
     def _look_up(self, records: Iterable[Record]) -> None:
         """What the store has of these records, their further ones included."""
-        self.old, self.parts, self.dirty = self._old_rows(records), {}, set()
+        self.old, self.parts, self.dirty, self.reborn = self._old_rows(records), {}, set(), set()
         for (scope, native_id, part), row in self.old.items():
             if part:
                 self.parts.setdefault((scope, native_id), []).append(row)
@@ -272,7 +283,7 @@ class Intake:
         if row is None:
             yield self._base(record, digest, also, None, part)
         elif row.status != "live":
-            row.status, row.gone_at = "live", 0
+            self._revive(row)
             self._touch(row, revived=True)
             yield row
 
@@ -328,10 +339,15 @@ class Intake:
             observe(link, {name: doc[name] for name in names}, reading)
             save_part(link, row, flow.shape, found, names)
         revived = row.status != "live"
-        row.status, row.gone_at, row.deleted_by_us = "live", 0, False
+        self._revive(row)
         follow(row, record.version, digest)
         row.mapped_by = mapping.fingerprint
         return News(reading.result.changed, reading.result.reverted, revived)
+
+    def _revive(self, row: RecordRow) -> None:
+        if row.golden_id and row.status in ("gone", "archived"):
+            self.reborn.add(row.golden_id)
+        row.status, row.gone_at, row.deleted_by_us = "live", 0, False
 
     def _touch(self, row: RecordRow, *, revived: bool = False) -> None:
         if row.golden_id:

@@ -30,6 +30,7 @@ __all__ = [
     "save_link",
     "save_part",
     "stamp_between",
+    "supersede_deletes",
 ]
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -126,6 +127,20 @@ def golden_id_for(row: RecordRow, salt: str = "") -> str:
 def awaited(system: str, entity: str, native_id: str) -> str:
     """What stands, among the golden ids that a document refers to, for a record that has not come yet."""
     return "\x1f".join((system, entity, native_id))
+
+
+def supersede_deletes(store: Store, golden_ids: Collection[str]) -> None:
+    """Somebody who was deleted somewhere lives again: that delete does not travel any more. Where we had
+    carried it out they are missing, and are created anew; what we archived there is still to be had."""
+    found = store.records_of(sorted(golden_ids)) if golden_ids else {}
+    gone = [
+        row for rows in found.values() for row in rows if row.status in ("gone", "archived") and row.gone_at
+    ]
+    for row in gone:
+        row.gone_at = 0
+        if row.deleted_by_us and row.status == "gone":
+            row.status, row.deleted_by_us = "lost", False
+    store.put_records(gone)
 
 
 def join_goldens(store: Store, loser: str, survivor: str, why: str, now: int, event: str = "merged") -> None:

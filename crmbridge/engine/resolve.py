@@ -22,7 +22,7 @@ from typing import Any
 
 from crmbridge.engine.doubts import LOOSE, MOST_ALIKE, Doubts, called, kinds_differ
 from crmbridge.engine.facts import kind_of
-from crmbridge.engine.links import awaited, golden_id_for, join_goldens
+from crmbridge.engine.links import awaited, golden_id_for, join_goldens, supersede_deletes
 from crmbridge.engine.run import Flow, Run
 from crmbridge.identity.match import Verdict, compare
 from crmbridge.identity.normalize import identity_keys
@@ -259,22 +259,13 @@ class _Batch:
         if met:
             chosen = next(iter(met))
             self.run.store.journal(chosen, "joined", _joined_by(row, met[chosen]), now)
-            self._supersede_deletes(chosen)
+            if self.flow.policy.deletes != "keep":
+                supersede_deletes(self.run.store, [chosen])
             return chosen
         golden_id = self._new_id(row)
         self.founded.append(GoldenRow(golden_id, self.flow.entity, updated_at=now))
         self.run.store.journal(golden_id, "created", _place(row), now)
         return golden_id
-
-    def _supersede_deletes(self, golden_id: str) -> None:
-        """Somebody who was deleted somewhere has come again: that delete does not travel any more."""
-        if self.flow.policy.deletes == "keep":
-            return
-        rows = self.run.store.records_of([golden_id]).get(golden_id, [])
-        gone = [row for row in rows if row.status in ("gone", "archived") and row.gone_at]
-        for row in gone:
-            row.gone_at = 0
-        self.run.store.put_records(gone)
 
     def _new_id(self, row: RecordRow) -> str:
         """An id that nobody has: a rebuilt system may give the number of an old record to a new one."""
