@@ -35,6 +35,7 @@ from crmbridge.engine.planfile import SavedPlan, guard_place, load_plan, save_pl
 from crmbridge.engine.prune import forgotten
 from crmbridge.engine.run import Flow, Run, System, micros, told
 from crmbridge.engine.titles import titled
+from crmbridge.engine.undo import Undo, plan_undo
 from crmbridge.mapping.load import Mappings, read_mappings
 from crmbridge.plugins import Plugins
 from crmbridge.sdk.connector import Connector, Context
@@ -376,7 +377,7 @@ class Bridge:
             saver = functools.partial(self._save, path=keep) if keep else None
             return self._ended(run, pipeline.sync(run, accept_config=options.accept_config, keep=saver))
 
-    def plan_undo(self, undone: int, out: Path) -> tuple[pipeline.Outcome, SavedPlan, repair.Undo]:
+    def plan_undo(self, undone: int, out: Path) -> tuple[pipeline.Outcome, SavedPlan, Undo]:
         """A plan that brings back what a run wrote over, saved in `out`. Nothing is sent or moved.
 
         Raises ConfigError where that is no longer known.
@@ -385,32 +386,19 @@ class Bridge:
         guard_place(out)
         with self.store.lock("runs undo"), self.store.scratch() as copy:
             with self._told("runs undo", copy, Options()) as run:
-                at = run.now()
-                undo = repair.Undo()
-                outcome = pipeline.plan(run, lambda run: repair.say_again(run, undone, at, undo))
-                operations = repair.of_undone(run, pipeline.operations(run))
-                more = {"state": self._identify(), "undo": [undone, at]}
-                save_plan(out, self.clock(), titled(operations, copy, self.entities), more)
+                undo = Undo()
+                outcome = pipeline.plan(run, lambda run: plan_undo(run, undone, undo))
+                more = {"state": self._identify(), "undo": undone}
+                save_plan(out, self.clock(), titled(pipeline.operations(run), copy, self.entities), more)
                 self._tell_end(run, outcome.exit_code)
             return outcome, load_plan(out), undo
 
     def _apply_undo(self, saved: SavedPlan, options: Options, *, strict: bool) -> pipeline.Outcome:
-        """As `apply`; tried on a copy first, so that values are only said again where they will be sent."""
-        assert saved.undo is not None
-        undone, at = saved.undo
+        undone = saved.undo or 0
         self._require_details(undone)
-
-        def say(run: Run) -> None:
-            repair.say_again(run, undone, at, repair.Undo())
-
-        with self.store.lock("apply"), self.store.scratch() as copy:
-            run = self._run("apply", copy, options)
-            guard_state(run, self.config)
-            outcome = pipeline.would_apply(run, saved, say, strict=strict)
-            if outcome.verdict != "done":
-                return outcome
         with self._running("apply", self.store, options) as run:
-            return self._ended(run, pipeline.apply(run, saved, say, strict=strict))
+            planner = functools.partial(plan_undo, undone=undone, undo=Undo())
+            return self._ended(run, pipeline.apply_undo(run, saved, planner, strict=strict))
 
     def _require_details(self, run: int) -> None:
         if run <= forgotten(self.store):

@@ -40,6 +40,7 @@ DIFFERENT = (
     "kept",
     "not-cleared",
     "request",
+    "undone",
     "unit",
 )
 """Notes after which not all systems agree."""
@@ -90,7 +91,7 @@ def report_plan(
     known = {"plan": str(out) if out else None, "command_to_apply": command}
     output.emit(_summary("plan", outcome, code).model_copy(update=known))
     if not saved.count:
-        output.print(f"Nothing would be written{_unless_open(outcome)}")
+        output.print(f"Nothing would be written{'.' if saved.undo else _unless_open(outcome)}")
     else:
         _tell_counts(
             session, "Planned", {"/".join(k): n for k, n in sorted(outcome.summary.operations.items())}

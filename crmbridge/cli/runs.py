@@ -101,8 +101,8 @@ def undo(
 ) -> None:
     """Plan back the values that a run wrote over. Nothing is written: look at the plan, then apply it.
 
-    Each record says its old value again, as if it had been typed in there now. So it returns in all systems,
-    unless a higher authority says otherwise or somebody has changed the value since.
+    Each record gets the value back that it held before, in that system alone, unless somebody has changed it
+    since. It is left with it until somebody changes that field, there or elsewhere.
     """
     from crmbridge.cli.report import report_plan
 
@@ -113,11 +113,9 @@ def undo(
     with session.running() as bridge:
         outcome, saved, undone = bridge.plan_undo(run, out)
     code = report_plan(session, outcome, saved, out=out, most=number, detailed=False)
-    output.say(f"{undone.values:,} values of {undone.goldens:,} golden records would be as before.")
+    output.say(f"{undone.values:,} values of {undone.goldens:,} golden records would be as before the run.")
     for reason, count in sorted(undone.left.items()):
         output.say(f"Not undone: {count:,} values {reason}.")
-    if undone.values and not saved.count:
-        output.say("A higher authority says otherwise, so that nothing would change; correct it there.")
     raise typer.Exit(code)
 
 

@@ -30,7 +30,7 @@ from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.store.rows import ConflictRow, DeadLetterRow, GoldenRow, IntentRow, OwedRow, RecordRow
 from crmbridge_schemas.party import country_of
 
-__all__ = ["Summary", "canonical_refs", "merge_one", "plan_dirty", "tentative"]
+__all__ = ["OPEN", "Summary", "canonical_refs", "intent_of", "merge_one", "plan_dirty", "tentative"]
 
 CHUNK = 500
 OPEN = ("sent", "accepted", "uncertain")
@@ -48,6 +48,13 @@ class Summary:
     reverts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(system, entity) -> values that an old copy brought back and that are written again."""
     notes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, planned: Planned) -> None:
+        """Count one operation."""
+        self.operations[planned.system, planned.entity, planned.kind] += 1
+        for change in planned.changes:
+            if change.new is None and change.old is not None:
+                self.clears[planned.system, planned.entity, change.path.partition("/")[0]] += 1
 
     @property
     def total(self) -> int:
@@ -413,29 +420,10 @@ class _Batch:
 
     def _intent(self, planned: Planned) -> IntentRow:
         self.position += 1
-        now = self.run.now()
-        self.summary.operations[planned.system, planned.entity, planned.kind] += 1
+        self.summary.add(planned)
         self.run.planned[planned.system, planned.entity] += 1
-        for change in planned.changes:
-            if change.new is None and change.old is not None:
-                self.summary.clears[planned.system, planned.entity, change.path.partition("/")[0]] += 1
         self.summary.reverts[planned.system, planned.entity] += self._reverts(planned)
-        return IntentRow(
-            planned.id,
-            self.run.id,
-            planned.system,
-            planned.stream,
-            planned.entity,
-            planned.kind,
-            planned.golden_id,
-            encode(planned),
-            record_id=planned.record_id,
-            native_id=planned.native_id,
-            scope=planned.scope,
-            created_at=now,
-            updated_at=now,
-            position=self.position,
-        )
+        return intent_of(self.run, planned, self.position)
 
     def _reverts(self, planned: Planned) -> int:
         link = next((x for x in self.links[planned.golden_id] if x.record_id == planned.record_id), None)
@@ -474,6 +462,27 @@ class _Batch:
         letter.run = self.run.id
         self.run.store.put_dead_letter(letter)
         self.run.count(note.system, self.flow.entity, "dead letter")
+
+
+def intent_of(run: Run, planned: Planned, position: int) -> IntentRow:
+    """The intent of this run that an operation becomes. position: its place among them."""
+    now = run.now()
+    return IntentRow(
+        planned.id,
+        run.id,
+        planned.system,
+        planned.stream,
+        planned.entity,
+        planned.kind,
+        planned.golden_id,
+        encode(planned),
+        record_id=planned.record_id,
+        native_id=planned.native_id,
+        scope=planned.scope,
+        created_at=now,
+        updated_at=now,
+        position=position,
+    )
 
 
 def _unwritable(system: str, able: Iterable[StreamMapping], doc: Mapping[str, Any]) -> Iterator[Note]:

@@ -17,6 +17,7 @@ from crmbridge.identity.link import (
     Statement,
     flatten,
     observe,
+    took_back,
     with_local_ids,
     wrote,
 )
@@ -215,10 +216,10 @@ def adopt(
             holds = None if change.path.count("/") == 1 or change.new is None else change.new
         if edited_since:
             holds = change.new
-        statement = change.statement._replace(value=change.new)
-        wrote(link, change.path, statement, holds, reading.at, _stood_there(change))
-        if change.new is None and holds is True:
-            _kept_after_all(link, change.path, statement, now, reading.at)
+        if planned.undoes:
+            _put_back(link, change, holds, reading.at)
+        else:
+            _put(link, change, holds, now, reading.at)
         if holds != change.new and not shape.same(
             change.path, holds, change.new, _element(link, change.path)
         ):
@@ -226,6 +227,19 @@ def adopt(
     _forget_hidden(planned, link)
     news = observe(link, held, reading)
     return Settled(altered, news.changed)
+
+
+def _put(link: Link, change: Change, holds: Any, now: Mapping[str, Any], at: int) -> None:
+    statement = change.statement._replace(value=change.new)
+    wrote(link, change.path, statement, holds, at, _stood_there(change))
+    if change.new is None and holds is True:
+        _kept_after_all(link, change.path, statement, now, at)
+
+
+def _put_back(link: Link, change: Change, holds: Any, at: int) -> None:
+    """An undo. What only stands in one native field with a value that was put back is as it was."""
+    if change.old != change.new:
+        took_back(link, change.path, change.statement, holds, at)
 
 
 def _kept_after_all(link: Link, path: str, sent: Statement, now: Mapping[str, Any], at: int) -> None:

@@ -1,4 +1,4 @@
-"""What a system cannot be without: fields of a record, of an element, and whole lists."""
+"""What a system cannot be without, fields of a record, of an element, and whole lists; and what it closed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from crmbridge.engine.planinput import Target
+from crmbridge.identity.link import UNSET, Link
+from crmbridge.identity.shape import Shape
+from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.list_rules import ListRule
 
-__all__ = ["insists", "insists_on_elements", "lacking", "lacking_to_create"]
+__all__ = ["insists", "insists_on_elements", "is_closed", "lacking", "lacking_to_create"]
 
 
 def insists(target: Target, path: str, local: str = "") -> bool:
@@ -59,6 +62,24 @@ def lacking_to_create(
         whole = not rule.slots and (rule.required or rule.native in required)
         if rule.writable and (needed or (whole and name not in given)):
             yield name
+
+
+def is_closed(target: Target, shape: Shape, link: Link) -> bool:
+    """Whether the record is in a state in which it may no longer change."""
+    for native, values in target.capabilities.closed_when.items():
+        for name in shape.scalars:
+            held, rule = link.holds(name), target.mapping.fields.get(name)
+            if rule is None or native not in rule.native or held is UNSET:
+                continue
+            if _native_value(target.mapping, name, held, native) in values:
+                return True
+    return False
+
+
+def _native_value(mapping: StreamMapping, name: str, held: Any, native: str) -> Any:
+    if name == mapping.transition_field:
+        return mapping.transition(held)
+    return mapping.write({name: held}).get(native)
 
 
 def _kept(target: Target) -> set[str]:

@@ -53,6 +53,8 @@ class Planned:
     """Golden ids that need a record in this system first."""
     title: str = ""
     """What people call the record: in a plan that they look at."""
+    undoes: int = 0
+    """The run that it undoes: the record is left with its old values. 0: it undoes none."""
     country: str | None = None
     """Where the party that it is at home: phone numbers that say no country are from there."""
 

@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 
 from crmbridge.engine.findings import findings
-from crmbridge.engine.needs import insists, insists_on_elements, lacking, lacking_to_create
+from crmbridge.engine.needs import insists, insists_on_elements, is_closed, lacking, lacking_to_create
 from crmbridge.engine.operations import Change, Kind, Planned
 from crmbridge.engine.planinput import Note, PlanInput, Target
 from crmbridge.engine.repeats import (
@@ -34,7 +34,7 @@ from crmbridge.engine.repeats import (
     is_left_in_vain,
     slot_is_left_empty,
 )
-from crmbridge.identity.link import UNSET, Link, Statement, digest
+from crmbridge.identity.link import UNSET, FieldState, Link, Statement, digest
 from crmbridge.identity.policy import HUB
 from crmbridge.identity.shape import element_path
 from crmbridge.identity.survive import Decision, primaries
@@ -112,7 +112,7 @@ class _Step:
 
     def update(self) -> Iterator[Planned]:
         changes = list(self._changes())
-        if changes and self._closed():
+        if changes and is_closed(self.target, self.given.shape, self.link):
             for change in changes:
                 self._note("closed", change.path, "may no longer change there; it differs")
             changes = []
@@ -406,7 +406,9 @@ class _Step:
             return
         if held is not UNSET and (same(path, held, desired, element) or same(path, held, projected, element)):
             return
-        if state and state.sent and same(path, state.sent.value, desired, element):
+        sent = state.sent if state and state.is_asked_for(decision.winner) else None
+        if state and sent and same(path, sent.value, desired, element):
+            self._tell_undone(path, state)
             return
         if desired is None and not self._may_clear(path, self._local(path)):
             return
@@ -414,6 +416,11 @@ class _Step:
             self._hold(path, f"keeps changing among the same values; {desired!r} is not written again")
             return
         yield Change(path, None if held is UNSET else held, desired, decision.winner, decision.system)
+
+    def _tell_undone(self, path: str, state: FieldState) -> None:
+        if state.undone:
+            text = f"is {state.seen!r} since a run was undone; it is left so until the field changes"
+            self._note("undone", path, text, since=state.undone)
 
     def _keeps_its_own(self, path: str, decision: Decision) -> bool:
         """A person has to decide between this record's word and that of another, or the document's owner."""
@@ -473,22 +480,6 @@ class _Step:
     def _required(self, name: str) -> bool:
         rule = self.target.mapping.fields.get(name)
         return rule is not None and rule.required
-
-    def _closed(self) -> bool:
-        for native, values in self.target.capabilities.closed_when.items():
-            for name in self.given.shape.scalars:
-                held, rule = self.link.holds(name), self.target.mapping.fields.get(name)
-                if rule is None or native not in rule.native or held is UNSET:
-                    continue
-                if self._native_value(name, held, native) in values:
-                    return True
-        return False
-
-    def _native_value(self, name: str, held: Any, native: str) -> Any:
-        mapping = self.target.mapping
-        if name == mapping.transition_field:
-            return mapping.transition(held)
-        return mapping.write({name: held}).get(native)
 
     # results
 

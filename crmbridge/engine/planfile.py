@@ -36,8 +36,8 @@ class SavedPlan:
     """How many operations it holds."""
     state: str
     """The identity of the state that it was made with."""
-    undo: tuple[int, int] | None = None
-    """Of a plan that undoes a run: the run, and the time at which its old values are said again."""
+    undo: int | None = None
+    """Of a plan that undoes a run: the run."""
 
     def __iter__(self) -> Iterator[Planned]:
         with _opened(self.path) as file:
@@ -103,9 +103,8 @@ def load_plan(path: Path) -> SavedPlan:
     with _opened(path) as file:
         header, first = _header(file, path)
         count = sum(1 for _ in _operations(file, path, first))
-    undo = header.get("undo")
     made_at, state = str(header.get("made_at")), str(header.get("state"))
-    return SavedPlan(path, made_at, count, state, tuple(undo) if undo else None)
+    return SavedPlan(path, made_at, count, state, header.get("undo"))
 
 
 def _opened(path: Path) -> TextIO:

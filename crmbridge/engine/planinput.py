@@ -42,7 +42,8 @@ class Note(NamedTuple):
     """Something that was found while planning and is no write."""
 
     kind: str
-    """overruled, kept, not-cleared, held, closed, request, computed, apart, parked, impossible, unwritable"""
+    """overruled, kept, not-cleared, held, closed, request, computed, apart, undone, parked, impossible,
+    unwritable"""
     system: str
     path: str
     text: str

@@ -1,4 +1,4 @@
-"""Mending: dead letters are tried again, and what a run wrote over is said anew.
+"""Mending: dead letters are tried again, systems are renamed, removed and recovered.
 
 Nothing here writes to a system. It changes what the next plan sees, and that plan is checked and sent like
 any other.
@@ -6,38 +6,22 @@ any other.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from itertools import groupby
-from typing import Any
-
-import msgspec
 
 from crmbridge.engine.facts import current_id
-from crmbridge.engine.links import link_of, save_link
-from crmbridge.engine.operations import Planned, chunks
 from crmbridge.engine.pull import pull_records
 from crmbridge.engine.run import Flow, Run, recovering, set_back
-from crmbridge.identity.link import FieldState, Statement
 from crmbridge.store.base import Store
-from crmbridge.store.rows import DeadLetterRow, RecordRow, WriteRow
+from crmbridge.store.rows import DeadLetterRow
 
 __all__ = [
-    "UNDONE",
-    "Undo",
-    "of_undone",
     "recover",
     "remove_system",
     "rename_system",
     "replay",
-    "say_again",
     "start_over",
 ]
-
-CHUNK = 500
-UNDONE = "undone"
-"""The mark of golden records in which an undo says something anew."""
 
 
 def replay(run: Run, letters: Iterable[DeadLetterRow]) -> None:
@@ -115,106 +99,3 @@ def recover(
             store.put_setting(recovering(name), "1")
         for stream in theirs if rolled_back else ():
             store.put_setting(set_back(name, stream), "1")
-
-
-# -- undo --------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Undo:
-    """What came of undoing a run."""
-
-    goldens: int = 0
-    """Golden records in which something is said anew; which: `of_undone`."""
-    values: int = 0
-    """Values that are said anew."""
-    left: Counter[str] = field(default_factory=Counter)
-    """Why something stays as it is -> how many values."""
-
-
-@dataclass(slots=True)
-class _Written:
-    """What a run did to one field of one record, first value to last."""
-
-    before: str
-    after: Any
-
-
-def say_again(run: Run, undone: int, at: int, undo: Undo) -> None:
-    """Each record whose value a run wrote over says that value again, at the time `at` (microseconds).
-
-    So it travels as an edit of that record would: it wins where the latest change wins, in all systems, and
-    loses against a higher authority. A value that somebody has changed since stays: the systems have to be
-    read before. `undo` is filled in.
-    """
-    with run.store.transaction():
-        run.store.drop_marks(UNDONE)
-    for record_id, writes in groupby(_writes(run.store, undone), key=lambda row: row.record_id):
-        if not record_id:
-            undo.left["of records that the run created: they stay"] += sum(1 for _ in writes)
-            continue
-        written = _first_to_last(writes)
-        with run.store.transaction():
-            for row in run.store.records_by_id([record_id]):
-                _say_again(run, row, written, at, undo)
-    undo.goldens = run.store.count_marks(UNDONE)
-
-
-def of_undone(run: Run, operations: Iterable[Planned]) -> Iterator[Planned]:
-    """Those of golden records in which something is said anew."""
-    for some in chunks(operations, CHUNK):
-        known = run.store.marked(UNDONE, {one.golden_id for one in some})
-        yield from (one for one in some if one.golden_id in known)
-
-
-def _first_to_last(writes: Iterable[WriteRow]) -> dict[str, _Written]:
-    fields: dict[str, _Written] = {}
-    for row in writes:
-        known = fields.setdefault(row.path, _Written(row.before, None))
-        known.after = msgspec.json.decode(row.after)
-    return fields
-
-
-def _writes(store: Store, undone: int) -> Iterator[WriteRow]:
-    after = (-1, 0)
-    while rows := store.writes(undone, after, CHUNK):
-        after = (rows[-1].record_id, rows[-1].id)
-        yield from rows
-
-
-def _say_again(run: Run, row: RecordRow, written: dict[str, _Written], at: int, undo: Undo) -> None:
-    flow, system = run.flow(row.entity), run.systems.get(row.system)
-    mapping = system.mapping(row.stream, row.entity) if system else None
-    if flow is None or mapping is None or row.status != "live" or not row.golden_id:
-        undo.left["of records that are gone or no longer synced"] += len(written)
-        return
-    link = link_of(row, flow.shape)
-    said = 0
-    for path, one in written.items():
-        state = link.fields.get(path)
-        reason = _obstacle(path, one, state, status=path == mapping.transition_field)
-        if reason is not None or state is None:
-            undo.left[reason or "changed since"] += 1
-            continue
-        state.over = state.current()
-        state.own = Statement(msgspec.json.decode(one.before), at, row.id)
-        state.sent, state.said = None, None
-        said += 1
-    if said:
-        run.store.put_records([save_link(link, row, flow.shape)])
-        run.store.mark_dirty([row.golden_id])
-        run.store.put_marks(UNDONE, [row.golden_id])
-        undo.values += said
-
-
-def _obstacle(path: str, written: _Written, state: FieldState | None, *, status: bool) -> str | None:
-    """Why a value cannot be said again; None if it can."""
-    if status:
-        return "statuses: a document does not go back"
-    if path.count("/") == 1:
-        return "whole elements of lists: put them back where they came from"
-    if written.before in ("unset", "null"):
-        return "that filled an empty field: empty it where the value came from"
-    if state is None or state.sent is None or state.sent.value != written.after:
-        return "changed since"
-    return None

@@ -159,7 +159,7 @@ class Results:
         if not planned.record_id:
             self.books.created.append(planned.golden_id)
         steps_to_come = not planned.record_id and self.mapping.transition_field
-        if settled.news or found or steps_to_come:
+        if settled.news or found or steps_to_come or planned.undoes:
             self.books.dirty.append(planned.golden_id)
 
     def _adopt(

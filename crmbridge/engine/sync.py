@@ -21,7 +21,6 @@ from crmbridge.engine.prune import prune
 from crmbridge.engine.pull import pull_system
 from crmbridge.engine.push import push
 from crmbridge.engine.recover import end_recovery, find_created
-from crmbridge.engine.repair import UNDONE
 from crmbridge.engine.resolve import resolve
 from crmbridge.engine.run import Flow, Run
 from crmbridge.sdk.errors import AuthError, LimitError
@@ -32,12 +31,12 @@ __all__ = [
     "Outcome",
     "Verdict",
     "apply",
+    "apply_undo",
     "link",
     "operations",
     "plan",
     "read",
     "sync",
-    "would_apply",
 ]
 
 ROUNDS = 4
@@ -53,12 +52,8 @@ APPROVED = "approved"
 """The mark of a saved plan's operations, by their signatures, that have not been found to be true yet."""
 Approved = Iterable[Planned]
 """The operations that a person agreed to: they are gone through twice, and never held all at once."""
-Say = Callable[[Run], object]
-"""What is said anew once the systems were read, before anything is planned: see `runs undo`."""
-
-
-def _nothing(run: Run) -> None:
-    """An ordinary run says nothing of its own."""
+Planner = Callable[[Run], Summary]
+"""What plans, once the systems were read: the undo of a run has its own."""
 
 
 @dataclass(slots=True)
@@ -126,9 +121,9 @@ def sync(run: Run, *, accept_config: bool = False, keep: Callable[[Run], None] |
     return _ended(run, outcome)
 
 
-def plan(run: Run, say: Say = _nothing) -> Outcome:
+def plan(run: Run, planner: Planner = plan_dirty) -> Outcome:
     """What `sync` would write. The run works on a copy of the state; nothing is sent."""
-    outcome = Outcome(read(run, say))
+    outcome = Outcome(read(run, planner))
     _check(run, outcome, accept_config=False)
     outcome.failed = _failures(run)
     outcome.letters = run.store.dead_letters("open")
@@ -144,9 +139,9 @@ def link(run: Run) -> Outcome:
     return _ended(run, Outcome(read(run)))
 
 
-def apply(run: Run, approved: Approved, say: Say = _nothing, *, strict: bool = False) -> Outcome:
+def apply(run: Run, approved: Approved, *, strict: bool = False) -> Outcome:
     """Send what a saved plan holds and is still true."""
-    outcome = _compared(run, approved, say, strict=strict)
+    outcome = _compared(run, approved, plan_dirty, strict=strict)
     if outcome.verdict == "done":
         consent.agree_to_config(run)
         consent.approve_applied(run, {(entity, system) for system, entity in run.planned})
@@ -157,14 +152,17 @@ def apply(run: Run, approved: Approved, say: Say = _nothing, *, strict: bool = F
     return _ended(run, outcome)
 
 
-def would_apply(run: Run, approved: Approved, say: Say, *, strict: bool = False) -> Outcome:
-    """Whether `apply` would send it. The run works on a copy of the state."""
-    return _ended(run, _compared(run, approved, say, strict=strict))
+def apply_undo(run: Run, approved: Approved, planner: Planner, *, strict: bool = False) -> Outcome:
+    """The same for a plan that undoes a run: it agrees to nothing that a later sync would write."""
+    outcome = _compared(run, approved, planner, strict=strict)
+    if outcome.verdict == "done":
+        _push_all(run)
+    return _ended(run, outcome)
 
 
-def _compared(run: Run, approved: Approved, say: Say, *, strict: bool) -> Outcome:
+def _compared(run: Run, approved: Approved, planner: Planner, *, strict: bool) -> Outcome:
     """Beside what was approved: of what there is to write now, the rest is taken out."""
-    outcome = Outcome(read(run, say))
+    outcome = Outcome(read(run, planner))
     _check(run, outcome, accept_config=True, first_ok=True)
     _mark_approved(run, approved)
     others = _take_out_others(run)
@@ -217,7 +215,7 @@ def _described(planned: Planned) -> str:
     return f"{planned.kind} {name} in {where}" + (f" ({', '.join(fields)})" if fields else "")
 
 
-def read(run: Run, say: Say = _nothing) -> Summary:
+def read(run: Run, planner: Planner = plan_dirty) -> Summary:
     """Settle, pull, resolve, merge and plan: everything up to the first write."""
     _forget(run, ["planned", "parked", "stale", "conflict"])
     for system in run.working():
@@ -227,16 +225,15 @@ def read(run: Run, say: Say = _nothing) -> Summary:
     for flow in run.flows:
         resolve(run, flow)
         _take_config(run, flow)
-    say(run)
     with run.store.transaction():
         for system in run.working():
             if run.plans_for(system):
                 run.store.release_owed(system.name)
-    summary = plan_dirty(run)
+    summary = planner(run)
     if find_created(run):
         _forget(run, ["planned"])
         run.planned.clear()
-        again = plan_dirty(run)
+        again = planner(run)
         summary.operations, summary.clears, summary.reverts = again.operations, again.clears, again.reverts
     consent.stop_reverted(run, summary)
     return summary
@@ -317,11 +314,9 @@ def _set_parked_aside(run: Run) -> None:
 def _ended(run: Run, outcome: Outcome) -> Outcome:
     _forget(run, ["planned", "stale", "conflict"])
     with run.store.transaction():
-        for mark in (APPROVED, UNDONE):
-            run.store.drop_marks(mark)
+        run.store.drop_marks(APPROVED)
         run.store.settle_owed(run.id)
-    if not run.trial:
-        prune(run)
+    prune(run)
     long_ago = run.now() - run.patience
     outcome.failed = _failures(run)
     outcome.waiting = run.store.owed("parked", long_ago, SHOWN)

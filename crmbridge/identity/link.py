@@ -41,6 +41,7 @@ __all__ = [
     "element_id_of",
     "flatten",
     "observe",
+    "took_back",
     "with_local_ids",
     "wrote",
 ]
@@ -102,10 +103,17 @@ class FieldState:
     """(short hash, microseconds) of what we wrote since the record last said something new: it shows
     oscillation.
     An edit that only takes our write back, as a workflow over there may do each time, is nothing new."""
+    undone: int = 0
+    """When `sent` was taken back by the undo of a run, microseconds; 0: it was not. It is not sent again
+    until somebody says it anew, or something else."""
 
     def current(self) -> Statement | None:
         """What the record stands for now: our write while it is in place, else its own word."""
         return self.sent or self.own
+
+    def is_asked_for(self, said: Statement) -> bool:
+        """Whether we wrote it; where that was undone, whether nobody has said it anew since."""
+        return self.sent is not None and (not self.undone or said.time <= self.undone)
 
     @property
     def common(self) -> Statement | None:
@@ -378,7 +386,15 @@ def wrote(link: Link, path: str, sent: Statement, held: Any, at: int, before: An
     state.before = before if state.seen is UNSET else state.seen
     state.sent = sent
     state.seen = held
+    state.undone = 0
     state.writes = [*state.writes[-7:], (digest(sent.value), at)]
+
+
+def took_back(link: Link, path: str, asked: Statement, held: Any, at: int) -> None:
+    """Our write of `asked` was undone at `at` (microseconds): the record holds `held`, and is left so."""
+    state = link.fields.setdefault(path, FieldState())
+    state.before, state.seen, state.sent = state.seen, held, asked
+    state.undone = 0 if held == asked.value else at
 
 
 def digest(value: Any) -> str:

@@ -103,6 +103,8 @@ def _field_to(state: FieldState, record_id: int) -> dict[str, Any]:
         parts["null"] = 1
     if state.sent:
         parts["sent"] = list(state.sent)
+    if state.sent and state.undone:
+        parts["undone"] = state.undone
     if state.before is not UNSET:
         parts["before"] = state.before
     if state.over:
@@ -131,6 +133,7 @@ def _field_from(parts: Mapping[str, Any], plain: FieldState | None, record_id: i
     if "null" in parts:
         state.seen = None
     state.sent = Statement(*parts["sent"]) if "sent" in parts else None
+    state.undone = parts.get("undone", 0)
     state.before = parts.get("before", UNSET)
     state.over = Statement(*parts["over"]) if "over" in parts else None
     shared = parts.get("shared", parts.get("over"))

@@ -21,7 +21,7 @@ _TABLES = {
     "listing": "record_id stream_id",
     # What a complete listing lacked.
     "missing": "record_id stream_id",
-    # What one run remembers: the operations of a plan that is applied, the records of one that undoes.
+    # What one run remembers: the operations of a plan that is applied.
     "marks": "mark item",
     "identity_keys": "entity key record_id",
     # Pairs of records, both ways, that share a key and were not joined.

@@ -246,7 +246,8 @@ class _Teller:
         if state.sent is not None:
             origin = self.links.get(state.sent.origin)
             source = f", which came from {origin.system}" if origin and origin is not link else ""
-            told.append(f"we sent {_text(state.sent.value)}{source}")
+            undone = f"; that was undone {self._when(state.undone)}" if state.undone else ""
+            told.append(f"we sent {_text(state.sent.value)}{source}{undone}")
         if state.own is not None and (state.sent is not None or state.own.value != state.seen):
             told.append(f"its own last word is {_text(state.own.value)}, {self._when(state.own.time)}")
         elif state.own is not None:

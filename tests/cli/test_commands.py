@@ -74,8 +74,9 @@ def test_plan_moves_nothing(agreed: Place) -> None:
 # -- runs --------------------------------------------------------------------------------------
 
 
-def test_undo_brings_back_what_a_run_wrote_over_everywhere(agreed: Place) -> None:
-    agreed.customers(CUSTOMERS.replace("Ann Lee", "Wrong").replace("wang@x.example", "wrong@x.example"))
+def test_undo_puts_back_what_a_run_wrote_over_and_touches_nothing_else(agreed: Place) -> None:
+    wrong = CUSTOMERS.replace("Ann Lee", "Wrong").replace("wang@x.example", "wrong@x.example")
+    agreed.customers(wrong)
     assert agreed.run("sync").code == 0
     run = agreed.run("runs", "list", "--json").lines[0]["id"]
     shown = agreed.run("runs", "show", str(run))
@@ -89,7 +90,17 @@ def test_undo_brings_back_what_a_run_wrote_over_everywhere(agreed: Place) -> Non
         ("王小明", "wang@x.example", None),
         ("ليلى حداد", "layla@x.example", None),
     ]
-    assert (agreed.folder / "sales" / "customers.csv").read_text() == CUSTOMERS
+    assert (agreed.folder / "sales" / "customers.csv").read_text() == wrong
+    done = agreed.run("sync")
+    assert "2 undone" in done.err
+    assert "All systems agree" not in done.err
+    assert agreed.shop()[0][0] == "Ann Lee"
+    assert re.search(
+        r"shop 1: holds 'Ann Lee'; we sent 'Wrong'.*; that was undone", agreed.run("explain", "001").out
+    )
+    agreed.customers(wrong.replace("Wrong", "Right"))
+    assert agreed.run("sync").code == 0
+    assert agreed.shop()[0][0] == "Right"
     assert agreed.run("plan", "--detailed-exitcode").code == 0
 
 
@@ -132,7 +143,9 @@ def test_undo_leaves_whole_elements_of_lists(agreed: Place) -> None:
     agreed.customers(CUSTOMERS.replace("030 1234567", ""))
     assert agreed.run("sync").code == 0
     run = agreed.run("runs", "list", "--json").lines[0]["id"]
-    assert "whole elements of lists" in agreed.run("runs", "undo", str(run)).err
+    done = agreed.run("runs", "undo", str(run))
+    assert "elements that the run removed from a list" in done.err
+    assert "agree" not in done.out
 
 
 def test_undo_leaves_what_a_later_run_wrote(agreed: Place) -> None:

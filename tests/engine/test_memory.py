@@ -10,12 +10,13 @@ from typing import Any
 
 from crmbridge.cli.output import Output
 from crmbridge.cli.showplan import show_plan
-from crmbridge.engine import repair
 from crmbridge.engine import sync as pipeline
+from crmbridge.engine.golden import Summary
 from crmbridge.engine.operations import Change, Planned, chunks, encode
 from crmbridge.engine.planfile import load_plan, save_plan
 from crmbridge.engine.run import Run
 from crmbridge.engine.titles import titled
+from crmbridge.engine.undo import Undo, plan_undo
 from crmbridge.identity.link import Statement
 from crmbridge.store.base import Store
 from crmbridge.store.rows import GoldenRow, IntentRow, WriteRow
@@ -43,10 +44,9 @@ def fill(store: Store, run: int, count: int) -> None:
             store.put_writes(
                 WriteRow(run - 1, f"i{n}", "crm", n + 1, f"g{n}", "name", '"a"', '"b"') for n in numbers
             )
-            store.put_marks(repair.UNDONE, (f"g{n}" for n in numbers))
 
 
-def intend(run: Run, planned: Iterator[Planned]) -> None:
+def intend(run: Run, planned: Iterator[Planned]) -> Summary:
     """These are planned."""
     for number, some in enumerate(chunks(planned, AT_ONCE)):
         rows = [
@@ -57,6 +57,7 @@ def intend(run: Run, planned: Iterator[Planned]) -> None:
             row.position = position
         with run.store.transaction():
             run.store.put_intents(rows)
+    return Summary()
 
 
 def peak(work: Callable[[], Any]) -> int:
@@ -80,7 +81,7 @@ def peaks(folder: Path, count: int) -> dict[str, int]:
     fill(store, run.id, count)
 
     def save() -> None:
-        save_plan(path, START, titled(repair.of_undone(run, operations(count)), store), {})
+        save_plan(path, START, titled(operations(count), store), {})
         assert load_plan(path).count == count
 
     def show() -> None:
@@ -91,17 +92,17 @@ def peaks(folder: Path, count: int) -> dict[str, int]:
         assert len(told) < 100
 
     def fits() -> None:
-        found = pipeline.would_apply(world.run(), load_plan(path), lambda r: intend(r, operations(count)))
+        found = pipeline.apply_undo(world.run(), load_plan(path), lambda r: intend(r, operations(count)))
         assert (found.verdict, found.stale_count) == ("done", 0)
 
     def fits_no_more() -> None:
         others = lambda r: intend(r, operations(count, "李四"))  # noqa: E731
-        found = pipeline.would_apply(world.run(), load_plan(path), others)
+        found = pipeline.apply_undo(world.run(), load_plan(path), others)
         assert (found.verdict, found.stale_count, len(found.stale)) == ("approval", count, min(count, 100))
 
     def undo() -> None:
-        undone = repair.Undo()
-        repair.say_again(run, run.id - 1, 7, undone)
+        undone = Undo()
+        plan_undo(run, run.id - 1, undone)
         assert undone.goldens == 0
 
     return {work.__name__: peak(work) for work in (save, show, fits, fits_no_more, undo)}

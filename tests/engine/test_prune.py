@@ -7,10 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 from crmbridge.connectors.memory import Behaviour
-from crmbridge.engine import repair
 from crmbridge.engine import sync as pipeline
 from crmbridge.engine.operations import Planned
 from crmbridge.engine.prune import forgotten
+from crmbridge.engine.undo import Undo, plan_undo
 from crmbridge.identity.policy import Policy
 from tests.engine.world import World
 
@@ -75,10 +75,10 @@ def test_a_run_that_is_kept_can_still_be_undone(tmp_path: Path) -> None:
         day(made, number)
     last = made.store.runs(1)[0].id
     assert forgotten(made.store) == last - 10
-    undo = repair.Undo()
+    undo = Undo()
     with made.store.scratch() as copy:
         run = made.run(copy)
-        pipeline.plan(run, lambda run: repair.say_again(run, last, run.now(), undo))
+        pipeline.plan(run, lambda run: plan_undo(run, last, undo))
         planned: list[Planned] = list(pipeline.operations(run))
     assert undo.values > 0
     said = {(one.system, c.path, c.new) for one in planned for c in one.changes}

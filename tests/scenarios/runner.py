@@ -173,6 +173,18 @@ class Stage:
             outcome = bridge.apply(path, _options(expected), strict=expected.get("strict", False))
             _compare(expected, outcome, bridge, before)
 
+    def do_undo(self, expected: dict[str, Any]) -> None:
+        """`crmbridge runs undo` of the last run, or of one before it, and `apply`."""
+        with self.bridge() as bridge:
+            run = bridge.store.runs(100)[expected.get("back", 0)].id
+            _, operations, undone = bridge.plan_undo(run, self.folder / "undo.plan")
+            _compare_plan(expected["plan"], operations)
+            told = sum(1 for one in operations for c in one.changes if c.old != c.new)
+            assert undone.values == told, f"{undone.values} values are told, {told} are planned"
+            assert dict(undone.left) == expected.get("left", {}), undone.left
+        if expected["plan"]:
+            self.do_apply({**expected, "name": "undo"})
+
     def _outcome(self, call: Callable[[], Outcome], expected: dict[str, Any]) -> Outcome | CrmbridgeError:
         try:
             return call()
