@@ -45,7 +45,9 @@ def list_(
     for row in rows:
         output.emit(conflict_message(row))
     if not rows:
-        output.print("No conflict waits for a person.")
+        output.print("There was no conflict." if every else "No conflict waits for a person.")
+        if not every and store.conflicts(None, None, 1):
+            output.say(f"Those that a rule decided: {session.command('conflicts', 'list', '--all')}")
         return
     columns = ("#Id", "Record", "Field", "Values", "Rule")
     output.print(output.table(columns, [_cells(session, row) for row in rows]))
@@ -146,7 +148,8 @@ def _cells(session: Session, row: ConflictRow) -> tuple[int, str, str, str, str]
     from crmbridge.engine.titles import title_of
 
     title = title_of(row.entity, _doc(session, row), session.bridge().entities)
-    said = "; ".join(f"{value} ({system})" for system, value, _ in _said(session, row))
+    winner, *losers = (f"{value} ({system})" for system, value, _ in _said(session, row))
+    said = "; ".join([winner, *losers]) if row.undecided else f"{winner} over {'; '.join(losers)}"
     rule = row.rule + (", too close to call" if row.too_close else "")
     return row.id, f"{title} {row.golden_id}".strip(), _field(session, row), said, rule
 

@@ -98,6 +98,7 @@ def report_plan(
         )
     _tell_doubtful(session, outcome, most)
     _tell_findings(session, outcome.summary.notes)
+    _tell_conflicts(session, outcome)
     _tell_failed(session, outcome)
     if outcome.limit is not None:
         output.warn(f"sync would stop here: {outcome.limit.message}", outcome.limit.hint)
@@ -194,6 +195,7 @@ def report_run(
     known = {"run": watch.run, "counts": watch.counts, "plan": str(saved) if saved else None}
     summary = _summary(command, outcome, outcome.exit_code)
     session.output.emit(summary.model_copy(update={**known, "command_to_apply": apply}))
+    _tell_conflicts(session, outcome)
     _tell_stale(session, outcome)
     _tell_failed(session, outcome)
     _tell_end(session, outcome, apply, differ=any(kinds[kind] for kind in DIFFERENT))
@@ -261,6 +263,19 @@ def _tell_findings(session: Session, kinds: Counter[str], run: int | None = None
         )
         where = f" (see {session.command('runs', 'show', str(run))})" if run else ""
         session.output.say(f"Found: {found}{where}")
+
+
+def _tell_conflicts(session: Session, outcome: Outcome) -> None:
+    """What was said differently without knowledge of each other, and was not told before."""
+    lost, undecided = outcome.summary.lost, outcome.summary.undecided
+    if lost:
+        what = "conflict was" if lost == 1 else "conflicts were"
+        listed = session.command("conflicts", "list", "--all")
+        session.output.say(f"{lost:,} {what} decided by a rule, so that a value lost: {listed}")
+    if undecided:
+        what = "conflict waits" if undecided == 1 else "conflicts wait"
+        listed = session.command("conflicts", "list")
+        session.output.say(f"{undecided:,} {what} for a person who decides: {listed}")
 
 
 def _tell_stale(session: Session, outcome: Outcome) -> None:
@@ -347,6 +362,8 @@ def _summary(command: str, outcome: Outcome, code: int) -> SummaryMessage:
         stale_count=outcome.stale_count,
         failed={name: str(error) for name, error in outcome.failed.items()},
         open_problems=outcome.open_problems,
+        lost=outcome.summary.lost,
+        undecided=outcome.summary.undecided,
         duplicates=outcome.duplicates,
         doubtful_links=outcome.doubtful,
         waiting=_waiting(outcome),

@@ -48,6 +48,10 @@ class Summary:
     reverts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(system, entity) -> values that an old copy brought back and that are written again."""
     notes: Counter[str] = field(default_factory=Counter)
+    lost: int = 0
+    """Values that lost to others of which nobody knew, by a rule; those that were not known before."""
+    undecided: int = 0
+    """The same, where a person has to decide."""
 
     def add(self, planned: Planned) -> None:
         """Count one operation."""
@@ -247,7 +251,7 @@ class _Batch:
         store.put_records(relabelled)
         store.put_search(terms)
         store.put_references(references)
-        store.put_conflicts(conflicts)
+        self._count_conflicts(store.put_conflicts(conflicts))
         if summarized:
             docs = [*former, *self.docs.values()]
             parties = insights.touched(self.run, self.flow.entity, self.ids, docs)
@@ -265,6 +269,13 @@ class _Batch:
         for golden_id, golden in self.goldens.items():
             for text in stock.take_off(golden, sums):
                 self.run.note("unit", source, self.flow.entity, golden_id, "available", text)
+
+    def _count_conflicts(self, new: Iterable[ConflictRow]) -> None:
+        for row in new:
+            if row.undecided:
+                self.summary.undecided += 1
+            else:
+                self.summary.lost += 1
 
     def _conflict(self, golden_id: str, conflict: Conflict) -> ConflictRow:
         return ConflictRow(

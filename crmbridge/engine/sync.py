@@ -284,6 +284,8 @@ def _plan_again(run: Run, summary: Summary) -> bool:
     more = plan_dirty(run)
     summary.operations.update(more.operations)
     summary.clears.update(more.clears)
+    summary.lost += more.lost
+    summary.undecided += more.undecided
     return more.total > 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -61,6 +61,7 @@ _WRITES = f"""{select("writes", columns_of(WriteRow))}
     WHERE run = :run AND (record_id, id) > (:record_id, :id) ORDER BY record_id, id LIMIT :limit
 """
 _PUT_CONFLICT = upsert("conflicts", (*_CONFLICT, "digest"), ("digest",))
+_KNOWN_CONFLICTS = "SELECT digest FROM conflicts WHERE golden_id AMONG :ids"
 _CONFLICTS = select("conflicts", columns_of(ConflictRow))
 _PUT_NOTE = insert("notes", _NOTE)
 _NOTES = select("notes", columns_of(NoteRow))
@@ -174,8 +175,13 @@ class Reports:
         values = {"run": run, "record_id": record_id, "id": row_id, "limit": limit}
         return [WriteRow(*row) for row in self.database.rows(_WRITES, values)]
 
-    def put_conflicts(self, rows: Iterable[ConflictRow]) -> None:
+    def put_conflicts(self, rows: Sequence[ConflictRow]) -> list[ConflictRow]:
+        if not rows:
+            return []
         flag = self.database.flag
+        ids = self.database.ids({row.golden_id for row in rows})
+        known = {bytes(digest) for (digest,) in self.database.rows(_KNOWN_CONFLICTS, {"ids": ids})}
+        new = [row for row in rows if _digest(row) not in known]
         self.database.write_many(
             _PUT_CONFLICT,
             (
@@ -186,6 +192,7 @@ class Reports:
                 for row in rows
             ),
         )
+        return new
 
     def conflicts(self, golden_id: str | None, run: int | None, limit: int) -> list[ConflictRow]:
         chosen = {"golden_id": golden_id, "run": run}

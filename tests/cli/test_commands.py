@@ -707,6 +707,24 @@ def test_what_a_system_missed_reaches_it_when_it_is_back(place: Place) -> None:
 # -- conflicts ---------------------------------------------------------------------------------
 
 
+def test_an_edit_that_lost_is_told_once_and_listed_with_both_values(agreed: Place) -> None:
+    agreed.customers(CUSTOMERS.replace("Ann Lee", "Anna Lee"))
+    agreed.shop("UPDATE customers SET full_name = 'Ann-Marie Lee' WHERE id = 1")
+    for command in ("plan", "sync"):
+        assert "1 conflict was decided by a rule, so that a value lost" in agreed.run(command).err
+    assert "conflict" not in agreed.run("sync").err
+    listed = agreed.run("conflicts", "list")
+    assert "No conflict waits for a person" in listed.out
+    assert "conflicts list --all" in listed.err
+    every = agreed.run("conflicts", "list", "--all").out
+    assert re.search(r"display_name +An\S+ Lee \(\w+\) over An\S+ Lee \(\w+\)", every)
+    agreed.config(CONFIG + "    survivorship: {display_name: manual}\n")
+    agreed.customers(CUSTOMERS.replace("Ann Lee", "Anne Lee"))
+    agreed.shop("UPDATE customers SET full_name = 'Annie Lee' WHERE id = 1")
+    done = agreed.run("sync", "--accept-config", "--json")
+    assert (done.of("summary")[0]["lost"], done.of("summary")[0]["undecided"]) == (0, 1)
+
+
 def test_a_person_decides_a_conflict_and_takes_it_back(agreed: Place) -> None:
     agreed.config(CONFIG + "    survivorship: {display_name: manual}\ntimezone: Asia/Shanghai\n")
     assert agreed.run("sync", "--accept-config").code == 0

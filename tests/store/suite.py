@@ -1182,14 +1182,17 @@ class StoreSuite:
     def test_a_conflict_is_kept_once(self, store: Store) -> None:
         row = ConflictRow("g", "party", "name", '{"v": 1}', "[2]", "latest", True, False, 5, 1)
         with store.transaction():
-            store.put_conflicts([row, replace(row, losers="[3]"), replace(row, golden_id="h")])
-            store.put_conflicts([replace(row, at=9, run=2, undecided=True)])
+            first = [row, replace(row, losers="[3]"), replace(row, golden_id="h")]
+            assert store.put_conflicts(first) == first
+            again, new = replace(row, at=9, run=2, undecided=True), replace(row, golden_id="i")
+            assert store.put_conflicts([again, new]) == [new]
+            assert store.put_conflicts([]) == []
         found = store.conflicts("g", None, 9)
         assert [replace(one, id=0) for one in found] == [
             replace(row, at=9, run=2, undecided=True),
             replace(row, losers="[3]"),
         ]
-        assert [one.golden_id for one in store.conflicts(None, 1, 9)] == ["g", "h"]
+        assert [one.golden_id for one in store.conflicts(None, 1, 9)] == ["g", "h", "i"]
         assert len(store.conflicts(None, None, 2)) == 2
 
     def test_conflicts_of_long_values_are_kept(self, store: Store) -> None:

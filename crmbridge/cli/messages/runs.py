@@ -90,6 +90,10 @@ class SummaryMessage(Message):
     """System: why it dropped out."""
     open_problems: int = 0
     """Dead letters, uncertain operations and what is parked too long, as of now."""
+    lost: int = 0
+    """Conflicts that were met first and decided by a rule, so that a value lost: `conflicts list --all`."""
+    undecided: int = 0
+    """Conflicts that were met first and wait for a person: `conflicts list`."""
     duplicates: int = 0
     """Pairs of golden records that may be one and wait for a person: `identity duplicates`."""
     doubtful_links: int = 0
