@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.metadata
 import importlib.util
 import sys
@@ -14,14 +15,17 @@ from typing import Any
 
 import pluggy
 
+from crmbridge import __version__
 from crmbridge.sdk.connector import Connector
 from crmbridge.sdk.errors import ConfigError
 from crmbridge.sdk.hookspecs import PROJECT, Candidate, Codec, Hooks, RunEvent
 from crmbridge_schemas.base import Entity
 
-__all__ = ["Failure", "PluginInfo", "Plugins"]
+__all__ = ["OURS", "Failure", "PluginInfo", "Plugins"]
 
 GROUP = "crmbridge"
+OURS = f"crmbridge {__version__}"
+"""The version of all that is built in."""
 RAISED = (Exception, SystemExit)
 """Whatever a foreign plugin does wrong, the others go on."""
 
@@ -33,6 +37,8 @@ class PluginInfo:
     name: str
     source: str
     """`built in`, a distribution with its version, or a file."""
+    version: str
+    """A distribution with its version, or the hash of a file: another one may do otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ class Plugins:
 
     # loading
 
-    def add(self, plugin: object, name: str, source: str) -> None:
+    def add(self, plugin: object, name: str, source: str, version: str) -> None:
         """Register a plugin that is at hand."""
         same = next((info for info in self.found if info.name == name), None)
         if same is not None:
@@ -77,7 +83,7 @@ class Plugins:
                 self._manager.unregister(name=name)
             self.failures.append(Failure(name, source, _told(error)))
             return
-        self.found.append(PluginInfo(name, source))
+        self.found.append(PluginInfo(name, source, version))
 
     def add_installed(self) -> None:
         """Load what installed distributions offer under the entry point group `crmbridge`."""
@@ -88,7 +94,7 @@ class Plugins:
             except RAISED as error:
                 self.failures.append(Failure(point.name, source, _told(error)))
                 continue
-            self.add(plugin, point.name, source)
+            self.add(plugin, point.name, source, source)
 
     def add_file(self, path: Path) -> None:
         """Load a one-file plugin that the config names."""
@@ -107,7 +113,8 @@ class Plugins:
             del sys.modules[spec.name]
             self.failures.append(Failure(name, str(path), _told(error)))
             return
-        self.add(module, name, str(path))
+        digest = hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
+        self.add(module, name, str(path), f"file {digest}")
 
     # asking
 
@@ -125,10 +132,9 @@ class Plugins:
     def connector(self, name: str) -> type[Connector]:
         """The connector of that name; no other one is imported. Raises ConfigError naming those that there
         are."""
-        for plugin, offered in self._offered("crmbridge_connectors"):
-            if name in offered and (kind := self._take(plugin, "crmbridge_connectors", offered, name)):
-                found: type[Connector] = kind
-                return found
+        for _, kind in self._offering("crmbridge_connectors", name):
+            found: type[Connector] = kind
+            return found
         known = self.connectors()
         broken = [f"{f.plugin} failed to load: {f.error}" for f in self.failures]
         close = get_close_matches(name, known, n=1)
@@ -153,6 +159,13 @@ class Plugins:
     def schemas(self) -> dict[str, Any]:
         """Name -> entity."""
         return self._merged("crmbridge_schemas")
+
+    def version(self, hook: str, name: str) -> str:
+        """The version of whoever offers that name by that hook; empty where nobody does."""
+        if name in self.ours.get(hook, ()):
+            return OURS
+        holder = next((plugin for plugin, _ in self._offering(hook, name)), None)
+        return next((info.version for info in self.found if info.name == holder), "")
 
     def emit(self, event: RunEvent) -> None:
         """Tell every plugin; one that raises is reported once and not told again."""
@@ -182,6 +195,12 @@ class Plugins:
                 elif value := self._take(plugin, hook, offered, name):
                     taken[name] = plugin, name, value
         return list(taken.values())
+
+    def _offering(self, hook: str, name: str) -> Iterator[tuple[str, Any]]:
+        """Plugin and what it offers by that name; the first one's counts. Nothing else is imported."""
+        for plugin, offered in self._offered(hook):
+            if name in offered and (value := self._take(plugin, hook, offered, name)):
+                yield plugin, value
 
     def _take(self, plugin: str, hook: str, offered: Mapping[str, Any], name: str) -> Any:
         """What is offered by that name; None, and reported, where it fails or is no such thing."""

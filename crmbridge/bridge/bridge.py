@@ -114,7 +114,9 @@ class Bridge:
         plugins = load_plugins(tuple(config.root / one for one in config.settings.plugins))
         entities = config.entities(plugins.schemas())
         shipped, wrong = _look_at_systems(config, plugins)
-        mappings, mistakes = read_mappings(config, shipped, entities, plugins.codecs(), plugins.functions())
+        mappings, mistakes = read_mappings(
+            config, shipped, entities, plugins.codecs(), plugins.functions(), plugins.version
+        )
         mistakes += check_survivorship(config.settings, config.document, plugins.survivorship())
         if not tolerant:
             raise_all([*wrong, *mistakes])
@@ -438,7 +440,8 @@ class Bridge:
     def flow_maker(self) -> FlowMaker:
         """What makes them."""
         rules = self.plugins.survivorship()
-        return FlowMaker(self.config, self.entities, self.written, self.mappings, rules)
+        version = self.plugins.version
+        return FlowMaker(self.config, self.entities, self.written, self.mappings, rules, version)
 
 
 def _account(run: Run) -> dict[str, int]:

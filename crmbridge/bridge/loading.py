@@ -8,7 +8,7 @@ import crmbridge.connectors
 from crmbridge.config.checks import BUILTIN_RULES
 from crmbridge.mapping.functions import FUNCTIONS
 from crmbridge.mapping.transforms import builtin_codecs
-from crmbridge.plugins import Plugins
+from crmbridge.plugins import OURS, Plugins
 from crmbridge_schemas.registry import ENTITIES
 
 __all__ = ["load_plugins"]
@@ -24,7 +24,7 @@ def load_plugins(files: tuple[Path, ...] = ()) -> Plugins:
             "crmbridge_survivorship": BUILTIN_RULES,
         }
     )
-    plugins.add(crmbridge.connectors, "built-in", "built in")
+    plugins.add(crmbridge.connectors, "built-in", "built in", OURS)
     plugins.add_installed()
     for path in files:
         plugins.add_file(path)

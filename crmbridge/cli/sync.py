@@ -99,7 +99,9 @@ def sync(  # noqa: PLR0913 - one for each option
     ctx: typer.Context,
     *,
     accept_config: bool = typer.Option(
-        False, "--accept-config", help="A changed mapping, policy or connector needs no look at the plan."
+        False,
+        "--accept-config",
+        help="A changed mapping, policy, connector or plugin needs no look at the plan.",
     ),
     allow: list[str] = ALLOW,
     only_into: str | None = ONLY_INTO,

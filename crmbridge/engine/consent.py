@@ -110,7 +110,7 @@ def reasons(run: Run, *, accept_config: bool, first_ok: bool) -> list[str]:
     ]
     written = {entity for entity, _ in pairs}
     changed = [
-        f"mapping, policy or connector of {flow.entity} changed"
+        f"mapping, policy or connector of {flow.entity} changed, or the version of what they use"
         for flow in run.flows
         if flow.entity in written and not accept_config and _has_changed(run, flow)
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,8 @@ class FlowMaker:
     mappings: Mappings
     """The same, as far as they are bound to what the systems can do."""
     rules: Mapping[str, Rule]
+    version: Callable[[str, str], str]
+    """(hook, name) -> the version of whoever offers what the config names."""
 
     def flows(self, only_into: str | None = None) -> list[Flow]:
         """All flows; with `only_into` they write to that system only."""
@@ -40,7 +42,10 @@ class FlowMaker:
         order = write_order(self.entities, settings.sync.keys())
         order.sort(key=lambda entity: entity == "stock_level")  # orders travel before stock
         flows = [self._flow(entity, settings.sync[entity], only_into) for entity in order]
-        return flows + insights.flows(self.config, self.entities, self.mappings, only_into)
+        return flows + self._insights(only_into)
+
+    def _insights(self, only_into: str | None) -> list[Flow]:
+        return insights.flows(self.config, self.entities, self.mappings, self._connector, only_into)
 
     def _flow(self, entity: str, sync: EntitySync, only_into: str | None) -> Flow:
         model = self.entities[entity]
@@ -68,16 +73,31 @@ class FlowMaker:
         return self.mappings.may_create(self.config, entity, system, doc)
 
     def fingerprint(self, entity: str, sync: EntitySync, called: Mapping[str, str] = {}) -> str:
-        """Of all that may change what is written: policy, mappings, the kind of the connectors.
+        """Of all that may change what is written: policy, mappings, connectors, each in its version.
 
         called: system -> the name that it shall have in the fingerprint.
         """
         parts = [json.dumps(_renamed(sync.model_dump(mode="json"), called), sort_keys=True)]
+        parts.extend(self._rules_and_functions(entity, sync))
         for system in sync.systems:
-            parts.append(self.config.systems[system].connector)
+            parts.append(self._connector(system))
             # As written, not as bound to what a system can do: one that is away just now changes nothing.
             parts.extend(m.fingerprint for m in self.written.of_entity(system, entity))
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+    def _connector(self, system: str) -> str:
+        """The connector of a system and its version."""
+        name = self.config.systems[system].connector
+        return f"{name} {self.version('crmbridge_connectors', name)}"
+
+    def _rules_and_functions(self, entity: str, sync: EntitySync) -> Iterator[str]:
+        """The versions of what the policy names: survivorship rules, functions of `create: {when: ...}`."""
+        for rule in sorted(set(sync.survivorship.values())):
+            yield self.version("crmbridge_survivorship", rule)
+        for system in sync.targets:
+            when = self.written.creates.get((entity, system))
+            for name in sorted(when.functions) if when else ():
+                yield self.version("crmbridge_functions", name)
 
 
 def _renamed(value: Any, called: Mapping[str, str]) -> Any:

@@ -10,7 +10,7 @@ A party that is merged away, or that no system has any more, takes its summary a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from crmbridge.config import Config
@@ -37,16 +37,26 @@ CHUNK = 500
 
 
 def flows(
-    config: Config, entities: Mapping[str, type[Entity]], mappings: Mappings, only_into: str | None = None
+    config: Config,
+    entities: Mapping[str, type[Entity]],
+    mappings: Mappings,
+    connector: Callable[[str], str],
+    only_into: str | None = None,
 ) -> list[Flow]:
-    """The one-way flows of the insights that the config asks for. Raises ConfigError with the place."""
-    return [_flow(config, entities, mappings, name, only_into) for name in config.settings.insights]
+    """The one-way flows of the insights that the config asks for. Raises ConfigError with the place.
+
+    connector: system -> its connector and the version of that.
+    """
+    return [
+        _flow(config, entities, mappings, connector, name, only_into) for name in config.settings.insights
+    ]
 
 
 def _flow(
     config: Config,
     entities: Mapping[str, type[Entity]],
     mappings: Mappings,
+    connector: Callable[[str], str],
     name: str,
     only_into: str | None,
 ) -> Flow:
@@ -61,8 +71,8 @@ def _flow(
         hint = f"a file in mappings/ says system: {insight.system}, stream: {insight.stream}, entity: {name}"
         raise config.document.error(place, text, hint, of="key")
     targets = [insight.system] if only_into in (None, insight.system) else []
-    connector = config.systems[insight.system].connector
-    parts = [VERSION, *sorted(sync.keys() & INPUTS), connector, *(m.fingerprint for m in mapped)]
+    kind = connector(insight.system)
+    parts = [VERSION, *sorted(sync.keys() & INPUTS), kind, *(m.fingerprint for m in mapped)]
     return Flow(
         name,
         shape_of(entities[name]),

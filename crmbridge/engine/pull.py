@@ -136,7 +136,11 @@ class _Pull:
             return None
         mapped_by = self.run.store.setting(self._mapped_key)
         if mapped_by != self._mapped_by():
-            why = "its mapping changed" if mapped_by else "the last full read did not end well"
+            why = (
+                "its mapping changed, or the version of what it uses"
+                if mapped_by
+                else "the last full read did not end well"
+            )
             self.run.event("finding", system=self.system.name, text=f"reading {self.stream} in full: {why}")
             return None
         found: Cursor = json.loads(self.row.cursor)

@@ -132,6 +132,7 @@ def _fingerprint(compiler: Compiler, spec: BaseModel, entity: EntityType) -> str
         "child_ids": dict(compiler.target.child_ids),
         "settings": compiler.toolbox.settings,
         "entity": sorted(entity.model_fields),
+        "made_with": sorted(compiler.made_with),
     }
     # Short, since every record keeps it.
     return hashlib.blake2b(json.dumps(said, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
@@ -141,6 +142,7 @@ def _entity(compiler: Compiler, name: str, loc: Loc) -> EntityType | None:
     entity = compiler.toolbox.entities.get(name)
     if entity is None:
         compiler.fail(loc, f"unknown entity {name!r}; {meant_entity(name, compiler.toolbox.entities)}")
+    compiler.uses("crmbridge_schemas", name)
     return entity
 
 

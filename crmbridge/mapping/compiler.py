@@ -34,6 +34,8 @@ class Toolbox:
     functions: Mapping[str, Callable[..., Any]]
     settings: tuple[str | None, ...] = ()
     """What the built-in codecs were made with, the country first; part of every fingerprint."""
+    version: Callable[[str, str], str] = lambda _hook, _name: ""
+    """(hook, name) -> the version of whoever offers what a mapping names; part of its fingerprint."""
 
     def in_country(self, country: str) -> Toolbox:
         """The same for records that are at home in this country."""
@@ -94,12 +96,18 @@ class Compiler:
         """Some phone number is read by the country of its owner."""
         self.also_keys: dict[str, Expression] = {}
         self.references: list[Reference] = []
+        self.made_with: set[tuple[str, str, str]] = set()
+        """Hook, name and version of all that the mapping names."""
 
     def fail(self, loc: Loc, message: str, hint: str | None = None, *, key: bool = False) -> None:
         self.errors.append(self.document.error(loc, message, hint, of="key" if key else "value"))
 
     def at(self, loc: Loc) -> str:
         return str(self.document.position(loc))
+
+    def uses(self, hook: str, name: str) -> None:
+        """The mapping is another one when what it names is another version."""
+        self.made_with.add((hook, name, self.toolbox.version(hook, name)))
 
     # -- parts of rules ------------------------------------------------------------------------
 
@@ -112,10 +120,13 @@ class Compiler:
 
     def expression(self, text: str, loc: Loc, absent: Any = UNSET) -> Expression | None:
         try:
-            return compile_expression(text, self.toolbox.functions, absent=absent)
+            made = compile_expression(text, self.toolbox.functions, absent=absent)
         except ValueError as error:
             self.fail(loc, str(error))
             return None
+        for name in made.functions:
+            self.uses("crmbridge_functions", name)
+        return made
 
     def native_expression(self, text: str | None, loc: Loc) -> Expression | None:
         return None if text is None else self.expression(text, loc, self.target.absent)
@@ -138,6 +149,7 @@ class Compiler:
                 known = suggestion(name, self.toolbox.codecs)
                 self.fail(at, f"unknown codec {name!r}{known}")
                 continue
+            self.uses("crmbridge_codecs", name)
             self.by_country = self.by_country or (name in PHONES and argument is None)
             try:
                 made.append(maker(argument))

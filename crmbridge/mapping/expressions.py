@@ -44,6 +44,8 @@ class Expression:
         """Its parts as the parser gives them: `type`, `value`, `children`."""
         self.names = frozenset(_names(tree))
         """The top-level keys that it looks at."""
+        self.functions = frozenset(_functions(tree))
+        """Those that it calls."""
         self._evaluate = evaluate
 
     def __call__(self, data: Any) -> Any:
@@ -91,6 +93,13 @@ def _names(node: Node) -> Iterator[str]:
     elif node["type"] not in ("expref", "slice"):
         for child in children:
             yield from _names(child)
+
+
+def _functions(node: Node) -> Iterator[str]:
+    if node["type"] == "function_expression":
+        yield node["value"]
+    for child in node["children"]:
+        yield from _functions(child)
 
 
 _INWARD = frozenset(

@@ -127,9 +127,10 @@ def load_mappings(
     entities: Mapping[str, EntityType],
     codecs: Mapping[str, Codec] | None = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
+    version: Callable[[str, str], str] = lambda _hook, _name: "",
 ) -> Mappings:
     """Read and compile everything. Raises one ConfigError that lists every mistake; see `read_mappings`."""
-    made, errors = read_mappings(config, shipped, entities, codecs, functions)
+    made, errors = read_mappings(config, shipped, entities, codecs, functions, version)
     raise_all(errors)
     return made
 
@@ -140,12 +141,14 @@ def read_mappings(
     entities: Mapping[str, EntityType],
     codecs: Mapping[str, Codec] | None = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
+    version: Callable[[str, str], str] = lambda _hook, _name: "",
 ) -> tuple[Mappings, list[ConfigError]]:
     """All mappings that can be compiled, and every mistake with its place.
 
     shipped: system -> the folder of its connector's own mappings.
     entities: canonical types by name, custom ones included.
     codecs, functions: the plugins'.
+    version: (hook, name) -> the version of whoever offers that.
     """
     settings = config.settings
     makers = {name: _plugin_codec(codec) for name, codec in (codecs or {}).items()}
@@ -154,6 +157,7 @@ def read_mappings(
         {**makers, **builtin_codecs(settings.country, settings.timezone)},
         functions or {},
         (settings.country, settings.timezone),
+        version,
     )
     reader = _Reader(config)
     sources = reader.read(shipped)

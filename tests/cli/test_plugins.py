@@ -71,7 +71,7 @@ def test_where_a_survivorship_rule_fails_nothing_is_written_over(place: Place, f
     place.config(text)
     place.customers(CUSTOMERS.replace("Ann Lee", "Anne Lee"))
     place.shop("UPDATE customers SET full_name = 'Ann Li', email = 'ann@li.example' WHERE id = 1")
-    done = place.run("sync")
+    done = place.run("sync", "--accept-config")
     assert "the plugin mine (survivorship rule odd) failed" in done.err
     assert done.err.count("survivorship rule odd") == 1
     assert done.code == 0, done

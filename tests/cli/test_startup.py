@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from crmbridge import connectors
-from crmbridge.plugins import Plugins
+from crmbridge.plugins import OURS, Plugins
 from crmbridge.sdk.errors import ConfigError
 
 LOOK = """
@@ -87,7 +87,7 @@ def test_a_connector_that_cannot_be_imported_is_the_mistake_of_its_plugin(tmp_pa
     (tmp_path / "lazy.py").write_text(BY_NEED)
     plugins = Plugins()
     plugins.add_file(tmp_path / "lazy.py")
-    plugins.add(connectors, "crmbridge", "built in")
+    plugins.add(connectors, "crmbridge", "built in", OURS)
     with pytest.raises(ConfigError, match=r"no connector 'gone'.*lazy failed to load.*no_such_module"):
         plugins.connector("gone")
     assert plugins.connector("memory").__name__ == "MemoryConnector"

@@ -86,7 +86,7 @@ def test_a_changed_flow_waits_where_something_would_be_written() -> None:
     waits = changed()
     assert (waits.verdict, waits.reasons) == (
         "approval",
-        ["mapping, policy or connector of party changed"],
+        ["mapping, policy or connector of party changed, or the version of what they use"],
     )
     assert made.only("erp")["note"] == "a"
     assert changed(accept_config=True).verdict == "done"

@@ -277,6 +277,11 @@ class Stage:
     def do_config(self, changes: dict[str, Any]) -> None:
         _lay_over(self.config, changes)
 
+    def do_file(self, files: dict[str, str]) -> None:
+        """Files beside the config, as a one-file plugin."""
+        for name, text in files.items():
+            (self.folder / name).write_text(text, encoding="utf-8")
+
     def do_mapping(self, changes: dict[str, Any]) -> None:
         for system, mapping in changes.items():
             self.mappings[system] = _texts(mapping)

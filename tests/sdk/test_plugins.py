@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from crmbridge.plugins import Plugins
+from crmbridge.bridge import load_plugins
+from crmbridge.plugins import OURS, Plugins
 from crmbridge.sdk import Candidate, RunEvent
 from crmbridge.sdk.errors import ConfigError
 
@@ -53,6 +55,15 @@ def load(folder: Path, **texts: str) -> Plugins:
         path.write_text("from crmbridge.sdk import Codec, hookimpl\n" + text, encoding="utf-8")
         plugins.add_file(path)
     return plugins
+
+
+def installed(folder: Path, name: str, version: str) -> None:
+    """A distribution of one module, as pip would install it into this folder."""
+    info = folder / f"{name}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (info / "entry_points.txt").write_text(f"[crmbridge]\n{name} = {name}\n")
+    (folder / f"{name}.py").write_text(GOOD, encoding="utf-8")
 
 
 def hook(name: str, body: str, arguments: str = "") -> str:
@@ -131,6 +142,42 @@ def test_what_is_right_of_a_plugin_works_beside_what_is_wrong_of_it(tmp_path: Pa
     assert "'desk'" in reported(plugins)["bad"]
 
 
+@pytest.mark.parametrize("hook", HOOKS)
+def test_what_an_installed_plugin_offers_has_the_version_of_its_distribution(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: str
+) -> None:
+    found = []
+    for version in ("1.0", "1.1"):
+        installed(tmp_path / version, "teashop", version)
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(tmp_path / version)
+            plugins = Plugins()
+            plugins.add_installed()
+            found.append(plugins.version(hook, HOOKS[hook]))
+            del sys.modules["teashop"]
+    assert found == ["teashop 1.0", "teashop 1.1"]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_what_a_file_offers_has_the_version_of_the_file_and_not_of_another(tmp_path: Path, hook: str) -> None:
+    def version(folder: str, **texts: str) -> str:
+        (tmp_path / folder).mkdir()
+        return load(tmp_path / folder, **texts).version(hook, HOOKS[hook])
+
+    as_it_is = version("a")
+    assert as_it_is
+    assert version("b", another="@hookimpl\ndef crmbridge_codecs(): return {}\n") == as_it_is
+    assert version("c", first=GOOD + "# corrected\n") != as_it_is, "it is the first that offers the name"
+    assert load(tmp_path).version(hook, "unheard of") == ""
+
+
+def test_what_is_our_own_has_our_version_whoever_else_offers_the_name(tmp_path: Path) -> None:
+    (tmp_path / "taking.py").write_text(GOOD.replace('"upper": Codec', '"e164": Codec'), encoding="utf-8")
+    plugins = load_plugins((tmp_path / "taking.py",))
+    assert plugins.version("crmbridge_codecs", "e164") == OURS
+    assert plugins.version("crmbridge_connectors", "files") == OURS
+
+
 def test_files_of_one_name_are_two_plugins(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     plugins = load(tmp_path)
@@ -151,7 +198,7 @@ def test_a_file_that_is_named_twice_is_one_plugin(tmp_path: Path) -> None:
 
 def test_of_two_plugins_of_one_name_the_second_is_reported(tmp_path: Path) -> None:
     plugins = load(tmp_path)
-    plugins.add(Plugins, "good", "acme 1.0")
+    plugins.add(Plugins, "good", "acme 1.0", "acme 1.0")
     assert [one.name for one in plugins.found] == ["good"]
     assert f"there is a plugin of that name already, from {tmp_path}/good.py" in reported(plugins)["good"]
 
