@@ -17,7 +17,7 @@ import pluggy
 
 from crmbridge import __version__
 from crmbridge.sdk.connector import Connector
-from crmbridge.sdk.errors import ConfigError
+from crmbridge.sdk.errors import RAISED, ConfigError
 from crmbridge.sdk.hookspecs import PROJECT, Candidate, Codec, Hooks, RunEvent
 from crmbridge_schemas.base import Entity
 
@@ -26,8 +26,6 @@ __all__ = ["OURS", "Failure", "PluginInfo", "Plugins"]
 GROUP = "crmbridge"
 OURS = f"crmbridge {__version__}"
 """The version of all that is built in."""
-RAISED = (Exception, SystemExit)
-"""Whatever a foreign plugin does wrong, the others go on."""
 
 
 @dataclass(frozen=True, slots=True)

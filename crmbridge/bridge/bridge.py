@@ -39,7 +39,7 @@ from crmbridge.engine.undo import Undo, plan_undo
 from crmbridge.mapping.load import Mappings, read_mappings
 from crmbridge.plugins import Plugins
 from crmbridge.sdk.connector import Connector, Context
-from crmbridge.sdk.errors import ConfigError, CrmbridgeError
+from crmbridge.sdk.errors import RAISED, ConfigError, CrmbridgeError
 from crmbridge.sdk.hookspecs import RunEvent
 from crmbridge.sdk.http import HttpClient, Surroundings
 from crmbridge.sdk.redact import Redactor
@@ -146,7 +146,7 @@ class Bridge:
     def _close(self, name: str, connector: Connector) -> None:
         try:
             connector.close()
-        except Exception as error:  # noqa: BLE001 - a connector is foreign code, and the work is done
+        except RAISED as error:
             text = f"{told(error, name)}, when it was closed"
             self._emit(RunEvent("finding", "", self.clock(), system=name, text=text))
 
@@ -212,7 +212,7 @@ class Bridge:
                 found[name] = self.system(name)
             except ConfigError:
                 raise
-            except Exception as error:  # noqa: BLE001 - a connector is foreign code; it may raise anything
+            except RAISED as error:
                 failed[name] = told(error, name)
         return found, failed
 

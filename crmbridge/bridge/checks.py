@@ -10,7 +10,7 @@ from crmbridge.config import by_place
 from crmbridge.engine import checkup
 from crmbridge.engine.checkup import CheckLine, Topic
 from crmbridge.engine.run import System
-from crmbridge.sdk.errors import ConfigError, CrmbridgeError, StateError
+from crmbridge.sdk.errors import RAISED, ConfigError, CrmbridgeError, StateError
 
 __all__ = ["check"]
 
@@ -33,7 +33,7 @@ def check(bridge: Bridge) -> Iterator[CheckLine]:
             yield from checkup.examine_access(system)
             yield _check_fingerprint(bridge, system)
             opened.append(system)
-        except Exception as error:  # noqa: BLE001 - a connector is foreign code; the others are looked at too
+        except RAISED as error:
             yield _failed_check(name, error)
     mistakes = bridge.mistakes or []
     for mistake in sorted(mistakes, key=by_place):
@@ -76,11 +76,11 @@ def _check_mappings(bridge: Bridge, opened: Sequence[System]) -> Iterator[CheckL
     for system in opened:
         try:
             yield from checkup.examine(system, flows, held, notes)
-        except Exception as error:  # noqa: BLE001 - as above
+        except RAISED as error:
             yield _failed_check(system.name, error)
 
 
-def _failed_check(system: str, error: Exception) -> CheckLine:
+def _failed_check(system: str, error: Exception | SystemExit) -> CheckLine:
     if isinstance(error, CrmbridgeError):
         return _told("config" if isinstance(error, ConfigError) else "access", error, system)
     text = f"the connector failed: {type(error).__name__}: {error}"

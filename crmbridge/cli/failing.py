@@ -45,7 +45,7 @@ def ending(ctx: Any) -> Iterator[None]:
         # Nothing can be printed any more; Python's own flush at exit must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(BROKEN_PIPE) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a connector may do that: its failure is no quiet end
         if hasattr(error, "show"):  # a mistake on the command line: typer shows it with the usage
             _emit_usage(_session(ctx), error)
             raise
@@ -69,7 +69,7 @@ def _emit_usage(session: Session, error: Any) -> None:
         session.output.emit(ErrorMessage(error="UsageError", message=text, exit_code=error.exit_code))
 
 
-def _report(session: Session, error: Exception) -> int:
+def _report(session: Session, error: Exception | SystemExit) -> int:
     from crmbridge.sdk.errors import CrmbridgeError
 
     told = session.redact("".join(traceback.format_exception(error)))

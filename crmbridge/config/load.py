@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from crmbridge.config.checks import check_settings, meant
 from crmbridge.config.model import Settings, SystemSettings
 from crmbridge.config.secrets import Secrets, literal_secrets
-from crmbridge.sdk.errors import ConfigError
+from crmbridge.sdk.errors import RAISED, ConfigError
 from crmbridge.sdk.redact import Redactor
 from crmbridge.yamlfile import Document, load, mistakes, validate
 from crmbridge.yamlfile.document import Loc, Node
@@ -191,7 +191,7 @@ class Config:
         """What is wrong with the connector's own settings of a system, as far as it shows without secrets."""
         try:
             found = mistakes(self._own_part(name, lambda node, loc: node), model, _refers, _OURS)
-        except Exception:  # noqa: BLE001 - a connector's validator is foreign code; opening the system tells more
+        except RAISED:  # of a connector's validator; opening the system tells more
             return None
         if found is None:
             return None

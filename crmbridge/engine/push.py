@@ -16,6 +16,7 @@ from crmbridge.identity.link import UNSET
 from crmbridge.mapping.errors import MappingError
 from crmbridge.sdk.connector import Operation, Result, ResultStatus
 from crmbridge.sdk.errors import (
+    RAISED,
     AnswerLostError,
     ConflictError,
     CrmbridgeError,
@@ -77,7 +78,7 @@ class _Push(Results):
         except CrmbridgeError:
             self.give_back(waiting.values())
             raise
-        except Exception as error:
+        except RAISED as error:
             self.mark_uncertain(waiting.values(), f"the connector failed: {type(error).__name__}")
             raise
 

@@ -17,7 +17,7 @@ from crmbridge.identity.normalize import KEY_LISTS
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.mapping.errors import MappingError
 from crmbridge.sdk.connector import Capabilities, Record, Result
-from crmbridge.sdk.errors import FatalError
+from crmbridge.sdk.errors import RAISED, FatalError
 from crmbridge.store.rows import DeadLetterRow, IntentRow, RecordRow, WriteRow
 
 __all__ = ["Found", "Results"]
@@ -112,7 +112,7 @@ class Results:
             for record in self.system.connector.get_many(self.stream, wanted) if wanted else ():
                 if (record.scope, record.native_id) in keys:
                     records[keys[record.scope, record.native_id]] = record
-        except Exception as error:  # noqa: BLE001 - a connector is foreign code; it may raise anything
+        except RAISED as error:
             # They are done over there, and must not be sent again: without their record they are uncertain.
             self.run.event("finding", system=self.system.name, text=f"written, but not read back: {error}")
             records = {o: record for o, record in records.items() if record.data}

@@ -16,7 +16,7 @@ from crmbridge.identity.policy import Policy
 from crmbridge.identity.shape import Shape
 from crmbridge.mapping.apply import Mapping as StreamMapping
 from crmbridge.sdk.connector import Connector, Stream
-from crmbridge.sdk.errors import CrmbridgeError, FatalError, LimitError, StateError
+from crmbridge.sdk.errors import RAISED, CrmbridgeError, FatalError, LimitError, StateError
 from crmbridge.sdk.hookspecs import RunEvent
 from crmbridge.store.base import Store
 from crmbridge.store.rows import NoteRow
@@ -191,7 +191,7 @@ class Run:
             yield
         except (LimitError, StateError):
             raise
-        except Exception as error:  # noqa: BLE001 - see above
+        except RAISED as error:
             self.fail(system, told(error, "/".join(part for part in (system.name, stream) if part)))
 
     def note(self, kind: str, system: str, entity: str, golden_id: str, path: str, text: str) -> None:
@@ -201,7 +201,7 @@ class Run:
         self.count(system, entity, kind)
 
 
-def told(error: Exception, place: str) -> CrmbridgeError:
+def told(error: Exception | SystemExit, place: str) -> CrmbridgeError:
     """What a connector raised, as an error that a person understands. place: `system` or `system/stream`."""
     if isinstance(error, CrmbridgeError):
         return error

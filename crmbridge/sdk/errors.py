@@ -46,6 +46,9 @@ __all__ = [
     "StateError",
 ]
 
+RAISED = (Exception, SystemExit)
+"""What foreign code may raise: of a connector or plugin, to end the process is a failure like any other."""
+
 
 class CrmbridgeError(Exception):
     """The root: catch this to catch everything that crmbridge raises on purpose.

@@ -1,6 +1,7 @@
 """A connector that misbehaves as its settings say; the tests name it in a config as a one-file plugin."""
 
 import logging
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,8 @@ class OddConnector(Connector):
             raise FatalError(f"no way, {secret}")
         if self.settings.does == "busy":
             raise RetryableError("try again later")
+        if self.settings.does == "exit":
+            sys.exit(0)
         if self.settings.does == "crash":
             raise ZeroDivisionError(f"with {secret}")
 

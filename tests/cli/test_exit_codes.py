@@ -28,6 +28,14 @@ def test_1_when_a_system_drops_out_and_the_others_go_on(place: Place) -> None:
     assert place.run("plan").code == 1
 
 
+@pytest.mark.parametrize("command", [["sync"], ["plan"], ["check"], ["map", "preview", "odd", "people"]])
+def test_1_when_a_connector_ends_the_process_which_it_cannot(place: Place, command: list[str]) -> None:
+    place.odd("does: exit")
+    done = place.run(*command)
+    assert done.code == 1
+    assert "SystemExit: 0" in done.out + done.err
+
+
 def test_1_with_one_line_and_the_traceback_in_a_file_for_what_should_not_happen(
     place: Place, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,7 +31,7 @@ def stage(folder: Path, **behaviour: Any) -> Stage:
     return built
 
 
-@pytest.mark.parametrize("how", ["raises", "nonsense"])
+@pytest.mark.parametrize("how", ["raises", "exits", "nonsense"])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_connector_that_misbehaves_stops_its_own_system_only(tmp_path: Path, method: str, how: Any) -> None:
     if (method, how) == ("open", "nonsense"):
@@ -62,14 +62,19 @@ def test_what_was_written_before_a_connector_broke_is_not_written_again(tmp_path
     assert len(built.memory["crm"].live("customers")) == 3
 
 
-def test_a_connector_that_cannot_even_be_closed_has_done_its_work(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("how", "says"), [("raises", "RuntimeError: close is broken"), ("exits", "SystemExit: 0")]
+)
+def test_a_connector_that_cannot_even_be_closed_has_done_its_work(
+    tmp_path: Path, how: Any, says: str
+) -> None:
     built = stage(tmp_path)
-    built.memory["crm"].behaviour.odd = {"close": "raises"}
+    built.memory["crm"].behaviour.odd = {"close": how}
     with built.bridge() as bridge:
         told: list[str] = []
         bridge.listeners.append(lambda event: told.append(event.text))
         assert bridge.sync().exit_code == 0
     assert [text for text in told if "crm" in text] == [
-        "crm: the connector failed: RuntimeError: close is broken, when it was closed"
+        f"crm: the connector failed: {says}, when it was closed"
     ]
     assert built.memory["crm"].live("customers")["crm"]["note"] == "VIP"

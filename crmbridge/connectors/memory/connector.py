@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -63,6 +64,8 @@ class MemoryConnector(Connector):
         how = self.memory.behaviour.odd.get(method)
         if how == "raises":
             raise RuntimeError(f"{method} is broken")
+        if how == "exits":
+            sys.exit(0)
         return [object()] if how == "nonsense" else []
 
     def close(self) -> None:

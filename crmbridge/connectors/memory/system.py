@@ -73,7 +73,7 @@ class Behaviour:
     closed_when: dict[str, frozenset[str]] = field(default_factory=dict)
     accepts_first: bool = False
     """Writes are accepted with a handle and done when polled."""
-    odd: dict[str, Literal["raises", "nonsense"]] = field(default_factory=dict)
+    odd: dict[str, Literal["raises", "exits", "nonsense"]] = field(default_factory=dict)
     """Method of the connector (`open` for its making) -> how it misbehaves, as foreign code may."""
     numbers: dict[str, str] = field(default_factory=dict)
     """Field -> prefix: given by the system on create, as an ERP gives customer numbers."""
