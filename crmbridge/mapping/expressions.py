@@ -98,7 +98,7 @@ def _names(node: Node) -> Iterator[str]:
 def _functions(node: Node) -> Iterator[str]:
     if node["type"] == "function_expression":
         yield node["value"]
-    for child in node["children"]:
+    for child in node["children"] if node["type"] != "slice" else ():  # a slice holds numbers
         yield from _functions(child)
 
 

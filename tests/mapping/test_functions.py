@@ -265,6 +265,19 @@ def test_an_expression_names_the_keys_that_it_looks_at(text: str, names: set[str
 
 
 @pytest.mark.parametrize(
+    ("text", "functions"),
+    [
+        ("a[1:2]", set()),
+        ("length(a[1:2])", {"length"}),
+        ("a[?has(b)].map(&length(c), @)", {"has", "map", "length"}),
+        ("{x: [has(a)]} | abs(b)", {"has", "abs"}),
+    ],
+)
+def test_an_expression_names_the_functions_that_it_calls(text: str, functions: set[str]) -> None:
+    assert compile_expression(text).functions == functions
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         ("merge()", "merge() takes at least 1 argument(s), found 0 at character 1"),
