@@ -71,6 +71,7 @@ def _emit_usage(session: Session, error: Any) -> None:
 
 def _report(session: Session, error: Exception | SystemExit) -> int:
     from crmbridge.sdk.errors import CrmbridgeError
+    from crmbridge.sdk.remedy import remedy
 
     told = session.redact("".join(traceback.format_exception(error)))
     if session.options.debug:
@@ -78,6 +79,10 @@ def _report(session: Session, error: Exception | SystemExit) -> int:
     if isinstance(error, CrmbridgeError):
         session.output.error(error)
         return error.exit_code
+    if isinstance(error, OSError) and error.filename is not None:
+        text = f"{error.filename}: {error.strerror}"
+        session.output.error(CrmbridgeError(text, hint=remedy(error, "read and write it")))
+        return 1
     hint = None if session.options.debug else f"the details are in {_kept(told)}; with --debug they are shown"
     session.output.error(
         CrmbridgeError(f"this should not have happened: {type(error).__name__}: {error}", hint=hint)

@@ -16,6 +16,7 @@ from crmbridge.config.model import Settings, SystemSettings
 from crmbridge.config.secrets import Secrets, literal_secrets
 from crmbridge.sdk.errors import RAISED, ConfigError
 from crmbridge.sdk.redact import Redactor
+from crmbridge.sdk.remedy import remedy
 from crmbridge.yamlfile import Document, load, mistakes, validate
 from crmbridge.yamlfile.document import Loc, Node
 from crmbridge_schemas.base import Entity
@@ -63,11 +64,13 @@ class Config:
         return self.settings.systems
 
     def mapping_folders(self) -> list[Path]:
-        """The folders of mapping files that exist."""
-        return [folder for one in self.settings.mappings if (folder := self.root / one).is_dir()]
+        """The folders of mapping files that exist and can be looked into."""
+        folders = [self.root / one for one in self.settings.mappings]
+        return [folder for folder in folders if folder.is_dir() and _closed(folder) is None]
 
     def folder_mistakes(self) -> list[ConfigError]:
-        """Mapping folders that are named and are not there, and mapping files where nobody looks for them."""
+        """Mapping folders that are named and are not there, or cannot be looked into, and mapping files where
+        nobody looks for them."""
         is_named = bool(self.document.find(("mappings",)).path)
         wrong = [
             self.document.error(
@@ -76,6 +79,8 @@ class Config:
             for index, one in enumerate(self.settings.mappings)
             if is_named and not (self.root / one).is_dir()
         ]
+        every = [self.root / one for one in self.settings.mappings]
+        wrong += [closed for folder in every if folder.is_dir() and (closed := _closed(folder))]
         folders = self.mapping_folders()
         known = {folder.resolve() for folder in folders}
         for below in (path for folder in folders for path in sorted(folder.iterdir()) if path.is_dir()):
@@ -113,7 +118,7 @@ class Config:
     def _unread(self) -> Iterator[ConfigWarning]:
         for index, one in enumerate(self.settings.mappings):
             folder = self.root / one
-            if not folder.is_dir():
+            if folder not in self.mapping_folders():
                 continue
             mappings = mapping_files(folder)
             for path in sorted(folder.iterdir()):
@@ -225,6 +230,16 @@ def mapping_files(folder: Path) -> list[Path]:
         for path in folder.iterdir()
         if path.suffix.lower() in (".yaml", ".yml") and path.is_file() and not _is_aside(path)
     )
+
+
+def _closed(folder: Path) -> ConfigError | None:
+    """Why nobody may look into a folder; None where that is allowed."""
+    try:
+        mapping_files(folder)
+    except OSError as error:
+        text = f"the folder cannot be looked into: {error.strerror}"
+        return ConfigError(text, position=f"{folder}:1:1", hint=remedy(error, "read and enter that folder"))
+    return None
 
 
 def _is_aside(path: Path) -> bool:

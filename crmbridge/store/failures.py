@@ -7,8 +7,18 @@ import sqlite3
 from datetime import UTC, datetime
 
 from crmbridge.sdk.errors import CrmbridgeError, LockedError, RecordError, StateError
+from crmbridge.sdk.remedy import remedy
 
-__all__ = ["broken_text", "damaged", "newer", "told", "translate_postgres", "translate_sqlite", "unwritable"]
+__all__ = [
+    "broken_text",
+    "damaged",
+    "newer",
+    "told",
+    "translate_postgres",
+    "translate_sqlite",
+    "unlockable",
+    "unwritable",
+]
 
 _RESTORE = (
     "restore it from a backup; without one, move the file (and those beside it that end in -wal and -shm) "
@@ -36,6 +46,14 @@ def unwritable(place: str, why: str) -> StateError:
         f"the state {place} cannot be opened for writing: {why}",
         hint="give this user the right to write to the file and to its folder, "
         "or name another file below `state`",
+    )
+
+
+def unlockable(error: OSError) -> StateError:
+    """The file by which runs keep out each other belongs to someone else."""
+    return StateError(
+        f"the lock of the state, {error.filename}, cannot be opened for writing: {error.strerror}",
+        hint=remedy(error, "read and write that file") or "remove it while no crmbridge runs",
     )
 
 

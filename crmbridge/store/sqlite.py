@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from crmbridge.sdk.errors import LockedError, StateError
 from crmbridge.store.database import Database
-from crmbridge.store.failures import damaged, newer, told, translate_sqlite, unwritable
+from crmbridge.store.failures import damaged, newer, told, translate_sqlite, unlockable, unwritable
 
 __all__ = ["APPLICATION_ID", "Sqlite", "file_lock"]
 
@@ -214,7 +214,11 @@ def _database(connection: sqlite3.Connection, place: str) -> Database:
 @contextmanager
 def file_lock(path: Path, holder: str, now: Callable[[], int]) -> Iterator[None]:
     """Hold a lock that the kernel frees when the process dies; the file says who holds it."""
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR, 0o600), "r+", encoding="utf-8") as file:
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise unlockable(error) from None
+    with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from crmbridge.sdk import FatalError, RetryableError
+from crmbridge.sdk.remedy import remedy
 
 __all__ = ["State", "locked", "replacing", "steady"]
 
@@ -113,7 +114,8 @@ def _descriptor(path: Path, flags: int) -> Iterator[int]:
     except FileNotFoundError:
         raise FatalError(f"{path} does not exist", hint=_instead(path)) from None
     except OSError as error:
-        raise FatalError(f"{path} cannot be opened: {error.strerror}") from error
+        right = "read it" if flags == os.O_RDONLY else "read and write it"
+        raise FatalError(f"{path} cannot be opened: {error.strerror}", hint=remedy(error, right)) from error
     try:
         yield descriptor
     finally:

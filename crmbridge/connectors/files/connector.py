@@ -48,6 +48,7 @@ from crmbridge.sdk import (
     RetryableError,
     Stream,
 )
+from crmbridge.sdk.remedy import remedy
 
 __all__ = ["FilesConnector"]
 
@@ -247,7 +248,9 @@ class FilesConnector(Connector):
                 raise RetryableError(str(error), hint=hint) from error
             raise FatalError(str(error), hint=error.hint or None) from error
         except OSError as error:
-            raise FatalError(f"{source.path}: {error.strerror or error}; nothing was written") from error
+            help_ = remedy(error, "read and write that file and its folder")
+            text = f"{source.path}: {error.strerror or error}; nothing was written"
+            raise FatalError(text, hint=help_) from error
         except sqlite3.Error as error:
             raise FatalError(f"{source.path}: the temporary folder cannot hold its rows: {error}") from error
 

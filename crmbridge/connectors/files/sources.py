@@ -9,6 +9,7 @@ from crmbridge.connectors.files.settings import FileSettings, FilesSettings
 from crmbridge.connectors.files.table import DamagedError
 from crmbridge.connectors.files.xlsxpackage import Package
 from crmbridge.sdk import ConfigError, FatalError
+from crmbridge.sdk.remedy import remedy
 
 __all__ = ["Source", "find_files", "find_sources", "sheet_source"]
 
@@ -68,6 +69,14 @@ def find_sources(settings: FilesSettings, base: Path) -> dict[str, Source]:
 def find_files(settings: FilesSettings, base: Path) -> tuple[Path, list[Path]]:
     """The folder outside of which nothing is touched, and the files in it that can be streams."""
     place = (base / settings.path).resolve()
+    try:
+        return _found_in(place)
+    except OSError as error:
+        text = f"the folder {place} cannot be looked into: {error.strerror or error}"
+        raise FatalError(text, hint=remedy(error, "read and enter that folder")) from error
+
+
+def _found_in(place: Path) -> tuple[Path, list[Path]]:
     if place.is_file() or (not place.is_dir() and place.suffix.lower() in _KINDS):
         return place.parent, [place]
     if not place.is_dir():
