@@ -31,6 +31,7 @@ __all__ = [
     "save_part",
     "stamp_between",
     "supersede_deletes",
+    "was_written",
 ]
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -127,6 +128,11 @@ def golden_id_for(row: RecordRow, salt: str = "") -> str:
 def awaited(system: str, entity: str, native_id: str) -> str:
     """What stands, among the golden ids that a document refers to, for a record that has not come yet."""
     return "\x1f".join((system, entity, native_id))
+
+
+def was_written(row: RecordRow) -> bool:
+    """Whether it holds something that we asked for."""
+    return any("sent" in parts for parts in kept(row.seen, row.state).fields.values())
 
 
 def supersede_deletes(store: Store, golden_ids: Collection[str]) -> None:

@@ -4,9 +4,10 @@ Matched entities (party, product) meet by exact identity keys for now: checked e
 declared identifiers; `crmbridge.identity.match` judges each meeting. Other entities keep their natural key,
 or stay with the record that founded them.
 
-Golden ids are sticky: a record that is linked stays linked. A later meeting of two golden records joins
-them only while one of them is a single record that nobody wrote anywhere; otherwise a person has to look
-(`crmbridge.engine.doubts`).
+Golden ids are sticky: a record that is linked stays linked. A new record that meets several golden records
+joins those with it that nobody wrote anywhere or said anything of, so that the order does not matter.
+A linked record that meets another golden record joins it only while it is alone and that one is not parted
+from it; otherwise a person has to look (`crmbridge.engine.doubts`).
 
 A key that too many golden records share is generic: it joins nobody any more. What it joined before stays,
 and is noted for a person, too: nothing is written because of it.
@@ -22,10 +23,17 @@ from typing import Any
 
 from crmbridge.engine.doubts import LOOSE, MOST_ALIKE, Doubts, called, kinds_differ
 from crmbridge.engine.facts import kind_of
-from crmbridge.engine.links import awaited, golden_id_for, join_goldens, supersede_deletes
+from crmbridge.engine.links import (
+    awaited,
+    golden_id_for,
+    join_goldens,
+    supersede_deletes,
+    was_written,
+)
 from crmbridge.engine.run import Flow, Run
-from crmbridge.identity.match import Verdict, compare
+from crmbridge.identity.match import Verdict, compare, contradict
 from crmbridge.identity.normalize import identity_keys
+from crmbridge.identity.policy import HUB
 from crmbridge.store.doubts import TURNED
 from crmbridge.store.rows import GoldenRow, Parting, RecordRow
 
@@ -257,7 +265,7 @@ class _Batch:
     def _join_or_found(self, row: RecordRow, met: Mapping[str, Sequence[str]]) -> str:
         now = self.run.now()
         if met:
-            chosen = next(iter(met))
+            chosen = self._join_met(row, met)
             self.run.store.journal(chosen, "joined", _joined_by(row, met[chosen]), now)
             if self.flow.policy.deletes != "keep":
                 supersede_deletes(self.run.store, [chosen])
@@ -266,6 +274,46 @@ class _Batch:
         self.founded.append(GoldenRow(golden_id, self.flow.entity, updated_at=now))
         self.run.store.journal(golden_id, "created", _place(row), now)
         return golden_id
+
+    def _join_met(self, row: RecordRow, met: Mapping[str, Sequence[str]]) -> str:
+        """The golden record that a new record is of: all that it met are one, but for those that were written
+        or parted."""
+        if len(met) == 1 or not self.flow.shape.model.matched:
+            return next(iter(met))
+        free = {golden for golden in met if self._is_free(golden)}
+        chosen = next((golden for golden in met if golden not in free), next(iter(met)))
+        parted, one = self.run.store.parted(sorted(met)), {chosen}
+        for other in (golden for golden in met if golden in free and golden != chosen):
+            if one.isdisjoint(parted.get(other, {})) and (chosen in free or self._agree(chosen, other)):
+                self._join(other, chosen, _joined_by(row, met[other]))
+                one.add(other)
+        return chosen
+
+    def _is_free(self, golden_id: str) -> bool:
+        """Nobody wrote it anywhere, or said anything of it: it is what its records say, no more."""
+        store = self.run.store
+        if any(event not in ("created", "joined") for _, event, _ in store.history(golden_id)):
+            return False
+        rows = store.records_of([golden_id]).get(golden_id, [])
+        if any(row.system == HUB or was_written(row) for row in rows):
+            return False
+        return not store.intents_of([golden_id], ["sent", "accepted", "uncertain"])
+
+    def _agree(self, one: str, other: str) -> bool:
+        """Whether no record of the one contradicts one of the other."""
+        rows = self.run.store.records_of([one, other])
+        ours, theirs = ([json.loads(row.seen) for row in rows.get(golden, [])] for golden in (one, other))
+        return not any(contradict(a, b) for a in ours for b in theirs)
+
+    def _join(self, loser: str, survivor: str, why: str) -> None:
+        store, batch = self.run.store, {row.id for row in self.rows}
+        store.put_goldens(self.founded)
+        self.founded.clear()
+        rows = store.records_of([loser]).get(loser, [])
+        join_goldens(store, loser, survivor, why, self.run.now(), "joined")
+        self._follow(loser, survivor)
+        if any(row.unresolved and row.id not in batch for row in rows):
+            store.mark_unresolved([survivor])
 
     def _new_id(self, row: RecordRow) -> str:
         """An id that nobody has: a rebuilt system may give the number of an old record to a new one."""
@@ -281,11 +329,15 @@ class _Batch:
         if any(other.id != row.id and other.status in ("live", "out") for other in others):
             return mine
         join_goldens(self.run.store, mine, other, _joined_by(row, met[other]), self.run.now())
-        self.golden.update({record: other for record, golden in self.golden.items() if golden == mine})
-        for parted, said in self.parted.pop(mine, {}).items():
-            self.parted.setdefault(other, {})[parted] = said
-            self.parted.setdefault(parted, {})[other] = said
+        self._follow(mine, other)
         return other
+
+    def _follow(self, loser: str, survivor: str) -> None:
+        """What is known here of the one is known of the other now."""
+        self.golden.update({record: survivor for record, golden in self.golden.items() if golden == loser})
+        for parted, said in self.parted.pop(loser, {}).items():
+            self.parted.setdefault(survivor, {})[parted] = said
+            self.parted.setdefault(parted, {})[survivor] = said
 
     def _note_loose_links(self) -> None:
         """What was joined by nothing but a key that has just become generic would not be joined today."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from crmbridge.connectors.memory import Behaviour
+from crmbridge.engine import sync as pipeline
 from crmbridge.engine.plan import OSCILLATION
 from crmbridge.identity.policy import Policy
 from tests.engine.world import World
@@ -239,3 +241,59 @@ def test_what_people_deleted_in_a_system_does_not_come_back_there(
             act(made, habits, step)
     made.sync()
     assert all(view(row)["mail"] != mail for row in made.live(name).values())
+
+
+@dataclass(frozen=True)
+class Known:
+    """What one system knows of somebody."""
+
+    system: int
+    name: str
+    mail: str | None
+    phone: str | None
+
+
+KNOWN = st.builds(
+    Known,
+    st.integers(0, 3),
+    st.sampled_from(["Ann Lee", "Bob Ek", "王小明"]),
+    st.sampled_from([None, "lee@example.org", "ek@example.org"]),
+    st.sampled_from([None, "+4930123456", "+4930654321", "+4930777777"]),
+)
+
+
+def _partition(people: list[Known], systems: list[int], order: list[int]) -> set[frozenset[int]]:
+    """Which of them are one after first contact, where systems and records come in this order."""
+    names = [SYSTEMS[index] for index in systems]
+    made = World({name: [FLAT] for name in names}, [Policy("party", names)])
+    for number in order:
+        one = people[number]
+        made.memory[SYSTEMS[one.system]].add(
+            "customers", f"R{number}", name=one.name, mail=one.mail, phone=one.phone
+        )
+    assert not pipeline.link(made.run()).failed
+    found: dict[str | None, set[int]] = {}
+    for number, one in enumerate(people):
+        (row,) = made.store.records(SYSTEMS[one.system], "customers", [f"R{number}"])
+        found.setdefault(row.golden_id, set()).add(number)
+    return {frozenset(group) for group in found.values()}
+
+
+@FEW
+@given(st.lists(KNOWN, min_size=2, max_size=6), st.permutations(range(4)), st.randoms(use_true_random=False))
+@example(
+    [
+        Known(0, "Ann Lee", "lee@example.org", None),
+        Known(1, "Ann Lee", None, "+4930123456"),
+        Known(2, "Ann Lee", "lee@example.org", "+4930123456"),
+    ],
+    [0, 2, 1, 3],
+    Random(0),
+)
+def test_who_is_one_does_not_depend_on_what_came_first(
+    people: list[Known], systems: list[int], random: Random
+) -> None:
+    order = list(range(len(people)))
+    expected = _partition(people, sorted(systems), order)
+    random.shuffle(order)
+    assert _partition(people, list(systems), order) == expected
