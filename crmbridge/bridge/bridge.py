@@ -13,7 +13,6 @@ import json
 import os
 import random
 import secrets
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -89,6 +88,8 @@ class Bridge:
     _exit: ExitStack = field(default_factory=ExitStack)
     mistakes: list[ConfigError] | None = None
     """What is wrong with mappings, where it is only told; None: it is raised."""
+    called_by: str = ""
+    """The command line, for whoever finds the state locked by it; without one the run says its name alone."""
 
     def __post_init__(self) -> None:
         self.written = self.mappings
@@ -262,7 +263,7 @@ class Bridge:
     @contextmanager
     def _running(self, command: str, store: Store, options: Options) -> Iterator[Run]:
         with (
-            store.lock(" ".join([command, *sys.argv[2:]])),
+            store.lock(self.redact(self.called_by) or command),
             self._told(command, store, options, begun=self._put_history) as run,
         ):
             yield run

@@ -33,6 +33,7 @@ from crmbridge.cli.session import GlobalOptions, Session
 __all__ = ["app"]
 
 _WITH_VALUE = ("--config", "-c", "--env")
+_WORDS = "crmbridge.words"
 _FLAGS = ("--json", "--quiet", "-q", "--verbose", "-v", "-vv", "--no-color", "--debug")
 
 
@@ -92,6 +93,7 @@ class _Root(TyperGroup):
         return name, command, rest
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta[_WORDS] = tuple(args)
         return super().parse_args(ctx, _global_first(args))
 
     def invoke(self, ctx: Any) -> Any:
@@ -149,7 +151,7 @@ def _options(  # noqa: PLR0913 - one for each option
         False, "--version", "-V", callback=_show_version, is_eager=True, help="Show the version and exit."
     ),
 ) -> None:
-    ctx.obj = Session(GlobalOptions(config, env, json, quiet, verbose, no_color, debug))
+    ctx.obj = Session(GlobalOptions(config, env, json, quiet, verbose, no_color, debug, ctx.meta[_WORDS]))
 
 
 for family in (

@@ -34,9 +34,7 @@ def ending(ctx: Any) -> Iterator[None]:
     except typer.Exit:
         raise
     except typer.Abort:  # a question was denied, or met the end of what is typed
-        _session(ctx).output.say_always(
-            "\nstopped: nothing was changed. In a script give the answer by its option: --help tells which"
-        )
+        _tell_abort(_session(ctx))
         raise typer.Exit(1) from None
     except Interrupted as stopped:
         _session(ctx).output.say_always(f"stopped by {stopped.name}: {stopped.outlook}")
@@ -59,6 +57,18 @@ def _session(ctx: Any) -> Session:
     return (
         ctx.obj if isinstance(ctx.obj, Session) else Session(GlobalOptions(json=bool(ctx.params.get("json"))))
     )
+
+
+def _tell_abort(session: Session) -> None:
+    text, hint = (
+        "stopped: nothing was changed",
+        "In a script give the answer by its option: --help tells which",
+    )
+    if session.options.json:
+        from crmbridge.cli.messages.base import ErrorMessage
+
+        session.output.emit(ErrorMessage(error="Abort", message=text, hint=hint, exit_code=1))
+    session.output.say_always(f"\n{text}. {hint}")
 
 
 def _emit_usage(session: Session, error: Any) -> None:

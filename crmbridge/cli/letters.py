@@ -99,7 +99,7 @@ def replay(ctx: typer.Context, ids: list[int] = IDS, allow: list[str] = ALLOW) -
     """Sync, and try these again: records are read and mapped anew, operations are planned anew."""
     session: Session = ctx.obj
     for letter in ids:
-        _letter(session, letter)
+        _open_letter(session, letter)
     raise typer.Exit(try_again(session, "dead-letters replay", ids, allow))
 
 
@@ -108,8 +108,10 @@ def drop(ctx: typer.Context, ids: list[int] = IDS) -> None:
     """Give dead letters up for good; a record that fails again once it has changed gets a new one."""
     session: Session = ctx.obj
     for letter in ids:
-        _letter(session, letter)
+        _open_letter(session, letter)
     session.bridge().drop_letters(ids)
+    for letter in ids:
+        session.output.emit(_message(_letter(session, letter)))
     session.output.say(f"Dropped {len(ids)}.")
 
 
@@ -120,6 +122,16 @@ def _letter(session: Session, letter: int) -> DeadLetterRow:
     if row is None:
         raise ConfigError(f"there is no dead letter {letter}", hint=session.command("dead-letters", "list"))
     return row
+
+
+def _open_letter(session: Session, letter: int) -> None:
+    """Raises ConfigError for one that was settled: there is nothing left to replay or to drop."""
+    from crmbridge.sdk.errors import ConfigError
+
+    status = _letter(session, letter).status
+    if status != "open":
+        text = f"dead letter {letter} is not open: it was {status}"
+        raise ConfigError(text, hint=f"{session.command('dead-letters', 'list')} shows those that are")
 
 
 def _place(row: DeadLetterRow) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ class GlobalOptions:
     verbose: int = 0
     no_color: bool = False
     debug: bool = False
+    words: tuple[str, ...] = ()
+    """The whole command line."""
 
 
 class Session:
@@ -91,6 +94,7 @@ class Session:
             from crmbridge.cli.logs import log_to
 
             self._bridge = Bridge.open(self.config_path(), self.options.environment, tolerant=tolerant)
+            self._bridge.called_by = shlex.join(self.options.words)
             garbage.rarely()
             self._exit.enter_context(raising())
             self._exit.callback(self._bridge.close)
@@ -135,8 +139,6 @@ class Session:
             options += ["--config", str(self.options.config)]
         if self.options.environment is not None:
             options += ["--env", self.options.environment]
-        import shlex
-
         return shlex.join(["crmbridge", *words, *options])
 
     def close(self) -> None:

@@ -47,6 +47,13 @@ def list_(ctx: typer.Context) -> None:
     output.print(output.table(("System", "Connector", "Mode", "Last success", "Instance"), rows))
 
 
+def _emit(session: Session, name: str) -> None:
+    """The system as it is now."""
+    for one in _all(session):
+        if one.name == name:
+            session.output.emit(one)
+
+
 def _all(session: Session) -> Iterator[SystemMessage]:
     from crmbridge.cli.messages.systems import SystemMessage
     from crmbridge.cli.values import instant
@@ -183,6 +190,7 @@ def pause(ctx: typer.Context, name: str = NAME) -> None:
 
     session: Session = ctx.obj
     upkeep.pause_system(session.bridge(), name, paused=True)
+    _emit(session, name)
     session.output.say(f"{name} is paused; {session.command('systems', 'resume', name)} takes it up again.")
 
 
@@ -193,6 +201,7 @@ def resume(ctx: typer.Context, name: str = NAME) -> None:
 
     session: Session = ctx.obj
     upkeep.pause_system(session.bridge(), name, paused=False)
+    _emit(session, name)
     session.output.say(f"{name} takes part again.")
 
 

@@ -111,7 +111,7 @@ def _opened(path: Path) -> TextIO:
     try:
         return path.open(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"cannot read the plan {path}: {error.strerror}") from None
+        raise ConfigError(f"cannot read the plan {path}: {error.strerror}", hint=NEW_PLAN) from None
 
 
 def _header(file: TextIO, path: Path) -> tuple[dict[str, Any], str]:

@@ -344,7 +344,14 @@ def test_a_letter_that_is_dropped_is_forgotten(agreed: Place) -> None:
     assert agreed.run("sync").code == 3
     (letter,) = agreed.run("dead-letters", "list", "--json").lines
     assert agreed.run("dead-letters", "drop", "99").code == 2
-    assert agreed.run("dead-letters", "drop", str(letter["id"])).code == 0
+    (dropped,) = agreed.run("dead-letters", "drop", str(letter["id"]), "--json").of("dead_letter")
+    assert (dropped["id"], dropped["status"]) == (letter["id"], "dropped")
+    for command in ("replay", "drop"):
+        again = agreed.run("dead-letters", command, str(letter["id"]))
+        assert (again.code, f"dead letter {letter['id']} is not open: it was dropped" in again.err) == (
+            2,
+            True,
+        )
     assert "no dead letters" in agreed.run("dead-letters", "list").out
     assert agreed.run("sync").code == 0, "the record has not changed"
     agreed.customers(CUSTOMERS.replace("030 1234567", "still not a number"))
@@ -359,6 +366,8 @@ def test_a_letter_that_is_dropped_is_forgotten(agreed: Place) -> None:
 
 def test_a_paused_system_is_neither_read_nor_written(agreed: Place) -> None:
     assert agreed.run("systems", "pause", "shop").code == 0
+    (told,) = agreed.run("systems", "pause", "shop", "--json").lines
+    assert (told["type"], told["name"], told["paused"]) == ("system", "shop", True)
     agreed.customers(CUSTOMERS + FOURTH)
     done = agreed.run("sync")
     assert done.code == 0
@@ -391,7 +400,9 @@ def test_a_renamed_system_keeps_its_links(agreed: Place) -> None:
 
 
 def test_a_removed_system_is_met_anew(agreed: Place) -> None:
-    assert agreed.run("systems", "remove", "shop", typed="n\n").code == 1
+    refused = agreed.run("systems", "remove", "shop", "--json", typed="n\n")
+    assert refused.code == 1
+    assert [(line["type"], line["exit_code"]) for line in refused.lines] == [("error", 1)]
     assert agreed.run("systems", "remove", "shop", "--yes").code == 0
     assert [
         one["name"] for one in agreed.run("systems", "list", "--json").lines if one.get("last_success")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 
 import pytest
 
+from crmbridge.bridge import Bridge
 from crmbridge.cli.interrupt import PATIENCE
 from crmbridge.store.sql import open_store
 from tests.cli.conftest import CONFIG, CUSTOMERS, Place
@@ -137,6 +139,37 @@ def test_5_beyond_a_limit_until_it_is_lifted_once(agreed: Place) -> None:
     assert agreed.run("plan", "--detailed-exitcode").code == 5
     assert agreed.run("sync", "--allow", "creates").code == 0
     assert len(agreed.shop()) == 4
+
+
+HOLDING = """
+@hookimpl
+def crmbridge_run_event(event):
+    if event.kind == "run-started":
+        from pathlib import Path
+        (holding,) = Path().glob("state.db.lock")
+        Path("held").write_text(holding.read_text())
+"""
+
+
+def test_who_finds_the_state_locked_is_told_the_command_that_holds_it(agreed: Place) -> None:
+    with (agreed.folder / "odd_plugin.py").open("a") as file:
+        file.write(HOLDING)
+    assert agreed.run("sync", "--only-into", "shop", "-c", "crmbridge.yaml").code == 0
+    held = (agreed.folder / "held").read_text()
+    assert "sync --only-into shop -c crmbridge.yaml" in held
+
+
+def test_what_is_no_command_tells_the_name_of_what_it_does_and_no_word_of_its_host(
+    agreed: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (agreed.folder / "odd_plugin.py").open("a") as file:
+        file.write(HOLDING)
+    monkeypatch.setattr(sys, "argv", ["host", "serve", "--token", "canary-4711"])
+    with Bridge.open(agreed.folder / "crmbridge.yaml") as bridge:
+        assert bridge.sync().exit_code == 0
+    held = (agreed.folder / "held").read_text()
+    assert "sync" in held
+    assert "canary-4711" not in held
 
 
 def test_11_while_another_run_holds_the_lock(agreed: Place) -> None:

@@ -354,6 +354,13 @@ def test_a_codec_with_two_arguments_side_by_side(place: Place) -> None:
     assert "should have at most 1 entry" in done.err
 
 
+def test_a_plan_that_does_not_exist_is_told_with_how_to_make_one(place: Place) -> None:
+    done = place.run("apply", "missing.plan")
+    assert done.code == 2
+    assert "cannot read the plan missing.plan: No such file" in done.err
+    assert "crmbridge plan --out FILE" in done.err
+
+
 def test_a_question_that_nobody_answers(agreed: Place) -> None:
     done = agreed.run("conflicts", "decide", "1", "x")
     assert done.code == 1
