@@ -87,11 +87,13 @@ def report_plan(
     show_plan(output, saved, most)
     emit_plan(output, saved)
     code = _plan_code(outcome, saved.count, detailed=detailed)
-    command = session.command("apply", str(out)) if out else None
+    command = session.command("apply", str(out), *_allowing(outcome)) if out else None
     known = {"plan": str(out) if out else None, "command_to_apply": command}
     output.emit(_summary("plan", outcome, code).model_copy(update=known))
+    _tell_failed(session, outcome)
+    paused = _tell_paused(session)
     if not saved.count:
-        output.print(f"Nothing would be written{'.' if saved.undo else _unless_open(outcome)}")
+        output.print(f"Nothing would be written{'.' if saved.undo else _unless_open(outcome, paused)}")
     else:
         _tell_counts(
             session, "Planned", {"/".join(k): n for k, n in sorted(outcome.summary.operations.items())}
@@ -99,7 +101,6 @@ def report_plan(
     _tell_doubtful(session, outcome, most)
     _tell_findings(session, outcome.summary.notes)
     _tell_conflicts(session, outcome)
-    _tell_failed(session, outcome)
     if outcome.limit is not None:
         output.warn(f"sync would stop here: {outcome.limit.message}", outcome.limit.hint)
     elif outcome.reasons:
@@ -107,12 +108,27 @@ def report_plan(
         for reason in outcome.reasons:
             output.say(f"  {reason}")
     if saved.count:
-        output.say(f"To write it: {command or session.command('plan', '--out', PLAN)}")
+        output.say(f"To write it: {command or _command_to_write(session, outcome)}")
     return code
 
 
-def _unless_open(outcome: Outcome) -> str:
+def _command_to_write(session: Session, outcome: Outcome) -> str:
+    """What writes a plan that was not saved."""
+    if outcome.limit is None and not outcome.reasons:
+        return session.command("sync")
+    save, apply = ("plan", "--out", PLAN), ("apply", PLAN, *_allowing(outcome))
+    return f"{session.command(*save)}, then {session.command(*apply)}"
+
+
+def _allowing(outcome: Outcome) -> list[str]:
+    """The option that lifts the limit which stands against it."""
+    return outcome.limit.flag.split() if outcome.limit else []
+
+
+def _unless_open(outcome: Outcome, paused: list[str]) -> str:
     """Whether all systems agree, or what stands against it."""
+    if outcome.failed:
+        return f" now; whether {', '.join(outcome.failed)} agrees is not known."
     open_now = [
         f"{count:,} {what}{'s' if count != 1 else ''}"
         for count, what in (
@@ -125,8 +141,9 @@ def _unless_open(outcome: Outcome) -> str:
     ]
     if open_now:
         return f"; open: {', '.join(open_now)}."
-    differ = any(outcome.summary.notes[kind] for kind in DIFFERENT)
-    return "; some values differ and are left as they are." if differ else ": all systems agree."
+    if any(outcome.summary.notes[kind] for kind in DIFFERENT):
+        return "; some values differ and are left as they are."
+    return ": the others agree." if paused else ": all systems agree."
 
 
 def _tell_doubtful(session: Session, outcome: Outcome, most: int) -> None:
@@ -207,8 +224,7 @@ def _apply_command(session: Session, saved: Path, outcome: Outcome) -> str:
         saved = saved.relative_to(Path.cwd())
     except ValueError:
         saved = saved.resolve()
-    allow = outcome.limit.flag.split() if outcome.limit else []
-    return session.command("apply", str(saved), *allow)
+    return session.command("apply", str(saved), *_allowing(outcome))
 
 
 def _some(counts: dict[str, int], wanted: Sequence[str]) -> dict[str, int]:
@@ -301,9 +317,7 @@ def _tell_failed(session: Session, outcome: Outcome) -> None:
 
 def _tell_end(session: Session, outcome: Outcome, apply: str | None, *, differ: bool) -> None:
     output = session.output
-    paused = [row.name for row in session.bridge().store.systems() if row.paused]
-    if paused:
-        output.say(f"Left alone, since paused: {', '.join(paused)}")
+    paused = _tell_paused(session)
     shadows = _tell_shadows(session, outcome)
     if outcome.limit is not None:
         output.error(outcome.limit)
@@ -328,6 +342,14 @@ def _tell_end(session: Session, outcome: Outcome, apply: str | None, *, differ: 
         )
         for one in _waiting(outcome)[:10]:
             output.say(f"  {one}")
+
+
+def _tell_paused(session: Session) -> list[str]:
+    """The systems that are left alone."""
+    paused = [row.name for row in session.bridge().store.systems() if row.paused]
+    if paused:
+        session.output.say(f"Left alone, since paused: {', '.join(paused)}")
+    return paused
 
 
 def _tell_shadows(session: Session, outcome: Outcome) -> list[str]:

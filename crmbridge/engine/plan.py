@@ -509,13 +509,14 @@ class _Step:
             parts.append(sum(1 for link in self.given.links if link.system == self.target.system))
         else:
             parts.append(self.link.native_id)
-            for c in changes:
-                parts.append([c.path, c.old, c.new, c.statement.time, self._place(c.statement.origin)])
+            parts.extend(
+                [c.path, c.old, c.new, c.statement.time, self._place(c.statement.origin)] for c in changes
+            )
         return hashlib.blake2b(msgspec.json.encode(parts, order="sorted"), digest_size=10).hexdigest()
 
     def _place(self, record_id: int) -> Any:
-        """A record by its name: its number may be another one when the plan is carried out, since what a trial
-        run numbers is given back."""
+        """A record by its name: its number may be another one when the plan is carried out, since a trial run
+        gives back what it numbers."""
         found = next((link for link in self.given.links if link.record_id == record_id), None)
         return [found.system, found.stream, found.scope, found.native_id, found.part] if found else record_id
 

@@ -26,6 +26,40 @@ def test_a_database_file_that_is_gone_stops_its_own_system_only(agreed: Place, i
     assert agreed.shop()[0][0] == "Anne Lee"
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [("./sales", "./nowhere"), ("customers.csv", "gone.csv"), ('key: "No"', 'key: "Number"')],
+)
+def test_a_plan_claims_no_agreement_of_what_it_could_not_read(agreed: Place, right: str, wrong: str) -> None:
+    agreed.config(CONFIG.replace(right, wrong))
+    done = agreed.run("plan")
+    assert done.code == 1
+    assert "sales dropped out: " in done.err
+    assert done.out.strip() == "Nothing would be written now; whether sales agrees is not known."
+
+
+def test_a_plan_claims_no_agreement_of_a_system_that_is_paused(agreed: Place) -> None:
+    assert agreed.run("plan").out.strip() == "Nothing would be written: all systems agree."
+    assert agreed.run("systems", "pause", "sales").code == 0
+    done = agreed.run("plan")
+    assert done.out.strip() == "Nothing would be written: the others agree."
+    assert "Left alone, since paused: sales" in done.err
+
+
+def test_a_plan_says_what_writes_it(place: Place) -> None:
+    def says(*command: str) -> str:
+        (line,) = (line for line in place.run("plan", *command).err.splitlines() if "To write it" in line)
+        return line.removeprefix("To write it: ")
+
+    assert says("--out", "first.plan") == "crmbridge apply first.plan"
+    assert says() == ("crmbridge plan --out crmbridge-plan.jsonl, then crmbridge apply crmbridge-plan.jsonl")
+    place.agree()
+    place.customers(CUSTOMERS.replace("Ann Lee", "Anne Lee"))
+    assert says() == "crmbridge sync"
+    place.config(CONFIG + "limits: {updates: 0}\n")
+    assert says("--out", "first.plan") == "crmbridge apply first.plan --allow updates"
+
+
 def test_an_unknown_survivorship_rule_is_told_with_all_other_mistakes(place: Place) -> None:
     place.env["COLUMNS"] = "400"
     place.config(CONFIG + "    survivorship: {display_name: lastest}\n    authority: {nmae: [shop]}\n")
