@@ -124,14 +124,26 @@ def preview(
     session: Session = ctx.obj
     output = session.output
     opened = session.bridge().system(system)
-    wrong = 0
+    wrong = taken = 0
     for one in previews(opened, _known(opened, stream), sample):
         _emit(session, system, stream, one)
         _show(session, one)
         wrong += one.error is not None
+        taken += one.entity is not None or one.error is not None
+    if not taken:
+        _tell_nothing_taken(session, opened, stream)
     if wrong:
         output.warn(f"{wrong} of the sample cannot be mapped: a sync would make dead letters of them")
     raise typer.Exit(3 if wrong else 0)
+
+
+def _tell_nothing_taken(session: Session, opened: System, stream: str) -> None:
+    for mapping in opened.mappings.get(stream, ()):
+        if mapping.when is not None:
+            fields = sorted(mapping.when.compared)
+            hint = "".join(f'"{one}" is the name of a field; for the text write {one!r} ' for one in fields)
+            text = f"{mapping.places['when']}: when: takes none of the sample: {mapping.when.text}"
+            session.output.warn(text, hint.strip() or None)
 
 
 def _emit(session: Session, system: str, stream: str, one: Preview) -> None:

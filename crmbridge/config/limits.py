@@ -98,7 +98,8 @@ class Limits(BaseModel):
     rejects: Limit = Limit.parse("max(2%, 10)")
     """Records that cannot be read: beyond it the mapping is wrong, not the data."""
     vanished: Limit = Limit.parse("max(50%, 5)")
-    """Records that a complete reading of a stream lacks: beyond it the source is broken, not emptied."""
+    """Records that a complete reading of a stream lacks, or that no `when:` takes any more: beyond it the
+    source or the condition is broken."""
     parked_hours: Annotated[float, Field(ge=0)] = 24
     """Hours that a record may wait for one that it refers to; after that a run ends with exit code 3."""
     shared_by: Annotated[int, Field(ge=1)] = 50

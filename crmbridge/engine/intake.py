@@ -76,6 +76,8 @@ class Intake:
     """Golden records that the page in hand touches."""
     reborn: set[str] = field(default_factory=set)
     """Those of which a deleted record is there again in the page in hand."""
+    left: list[int] = field(default_factory=list)
+    """Ids of records of the page in hand that no mapping takes any more."""
     required: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Entity -> fields without which a record makes no sense."""
 
@@ -103,7 +105,9 @@ class Intake:
         if sweeping:
             store.sweep_saw(name, self.stream, [before.id for before in befores if before])
         touched: list[Record] = []
-        changed = list(self._changed(zip(page.records, befores, strict=True), touched))
+        leaving = self.removals.leaving(before.id for before in befores if before)
+        changed = list(self._changed(zip(page.records, befores, strict=True), touched, leaving))
+        self.left = []
         self._look_up(record for record, _ in changed if (record.scope, record.native_id) in known)
         rows = list(self._seen_alive(touched))
         for record, digest in changed:
@@ -112,6 +116,7 @@ class Intake:
             self.run.count(name, entity, "new", count)
         store.put_records(rows)
         supersede_deletes(store, self.reborn)
+        self.removals.see_leave((row.id for row in self.old.values() if not row.part), self.left)
         self.rejects.heal((record.scope, record.native_id) for record in page.records)
         self.removals.take(page, self.clock_offset)
         store.mark_dirty(self.dirty)
@@ -129,9 +134,10 @@ class Intake:
         self,
         pairs: Iterable[tuple[Record, KnownRecord | None]],
         touched: list[Record],
+        leaving: set[str],
     ) -> Iterator[tuple[Record, bytes]]:
         """What has to be mapped, of the records, each with what was known of it; what is unchanged and was
-        touched all the same goes into `touched`."""
+        touched all the same goes into `touched`. leaving: ids of those that no mapping took last time."""
         prints = {m.fingerprint for m in self.mappings}
         told = self.capabilities.deletes not in ("sweep", "never")
         for record, before in pairs:
@@ -146,7 +152,8 @@ class Intake:
                 before is None
                 or before.raw_hash != digest
                 or before.mapped_by not in prints
-                or before.status not in ("live", "out")
+                or before.status != "live"
+                or str(before.id) in leaving
             ):
                 yield record, digest
             elif before.version != record.version or (told and self._is_later(record, before)):
@@ -189,12 +196,7 @@ class Intake:
             return []
         if admitted is None:
             if main is not None and main.status == "live":
-                main.raw_hash = digest
-                for row in (main, *self.parts.get((record.scope, record.native_id), ())):
-                    if row.status == "live":
-                        row.status = "out"
-                        rows.append(row)
-                        self._touch(row)
+                self.left.append(main.id)
             return rows
         if main is not None and main.entity != admitted.entity:
             raise ValueError(f"was a {main.entity} and is now a {admitted.entity}; unlink it first")

@@ -41,8 +41,11 @@ def pull_system(run: Run, system: System) -> None:
 
 def pull_records(run: Run, system: System, stream: str, native_ids: Sequence[str]) -> None:
     """Read these records again, wherever the stream's cursor stands; those that are gone are passed over."""
-    with run.guard(system, stream):
-        _Pull(run, system, stream).read_again(native_ids)
+    try:
+        with run.guard(system, stream):
+            _Pull(run, system, stream).read_again(native_ids)
+    except LimitError as error:
+        run.stop(system, error)
 
 
 def _taken(run: Run, system: System, stream: str) -> list[StreamMapping]:
@@ -110,6 +113,7 @@ class _Pull:
             page = Page(list(self.system.connector.get_many(self.stream, wanted)))
             with self.run.store.transaction():
                 self.intake.take(page, sweeping=False)
+        self.removals.let_leave()
 
     def _follow_scopes(self) -> None:
         """Of companies that are no longer looked at nothing is known: their records are out of scope. New
@@ -212,6 +216,7 @@ class _Pull:
             complete = complete or self._listed_ids()
         if complete:
             self.removals.guard_emptied(self.row, self.listed, swept=swept)
+        self.removals.let_leave()
         if complete and swept:
             seen = self.row.read_started
             if self.capabilities.deletes == "sweep":  # a reading that is no complete listing shows no delete

@@ -155,6 +155,50 @@ class Removals:
         self.run.store.journal(golden_id, "created", who, now)
         return golden_id
 
+    # what no mapping takes any more
+
+    @property
+    def _leaving(self) -> str:
+        """The mark of such records until the reading is over, and while a person has to look."""
+        return f"leaving:{self.system.name}:{self.stream}"
+
+    def leaving(self, record_ids: Iterable[int]) -> set[str]:
+        """Which of these records have that mark."""
+        return self.run.store.marked(self._leaving, map(str, record_ids))
+
+    def see_leave(self, looked_at: Iterable[int], left: Iterable[int]) -> None:
+        """Of the records that were looked at these leave the scope; in the page's transaction."""
+        self.run.store.drop_marks(self._leaving, map(str, looked_at))
+        self.run.store.put_marks(self._leaving, map(str, left))
+
+    def let_leave(self) -> None:
+        """What no mapping takes any more is out of scope. Raises LimitError where that is so much at once
+        that a condition must be wrong, or the column that it looks at."""
+        store, name = self.run.store, self.system.name
+        self._guard_scope(store.count_marks(self._leaving))
+        while ids := store.marks(self._leaving, "", CHUNK):
+            mains = store.records_by_id([int(one) for one in ids])
+            keys = {(row.scope, row.native_id) for row in mains}
+            rows = store.records(name, self.stream, [row.native_id for row in mains])
+            with store.transaction():
+                self._leave(row for row in rows if (row.scope, row.native_id) in keys)
+                store.drop_marks(self._leaving, ids)
+
+    def _guard_scope(self, leaving: int) -> None:
+        known = self.run.store.count_stream(self.system.name, self.stream)
+        allowed = self.run.limits.allows("vanished", leaving, known, first=False)
+        if allowed or "vanished" in self.run.allowed:
+            return
+        raise LimitError(
+            f"{self.system.name}/{self.stream}: {leaving} of the {known} known records would be out of scope "
+            "all at once, since no `when:` takes them any more; the limit is "
+            f"{self.run.limits.describe('vanished', first=False)}",
+            limit="limits.vanished",
+            flag="--allow vanished",
+            hint=f"look at what `when:` takes: crmbridge map preview {self.system.name} {self.stream}; if it "
+            "is meant, pass --allow vanished for this run, or change limits.vanished in crmbridge.yaml",
+        )
+
     # what a listing lacks
 
     def sweep(self, since: int) -> None:
@@ -188,7 +232,8 @@ class Removals:
         left = [row for row in rows if row.status == "live"]
         for row in left:
             row.status, row.raw_hash = "out", b""
-            self.run.count(self.system.name, row.entity, "out of scope")
+            if not row.part:
+                self.run.count(self.system.name, row.entity, "out of scope")
         self.run.store.put_records(left)
         self.run.store.mark_dirty([row.golden_id for row in left if row.golden_id])
 

@@ -65,6 +65,9 @@ def _check_one(mapping: CompiledMapping, discovered: Mapping[str, FieldInfo]) ->
         for problem in misspelt(expression, of) if expression is not None else ():
             text, _, hint = problem.partition("; ")
             yield Finding("error", f"{position}: {name}: {text}", hint)
+        for field in sorted(expression.compared) if expression is not None else ():
+            text = f'{position}: {name}: "{field}" in double quotes is the name of a field'
+            yield Finding("warning", text, f"if the text is meant, write {field!r} in single quotes")
 
 
 def _inside(path: str, discovered: Mapping[str, FieldInfo]) -> Mapping[str, FieldInfo]:
@@ -100,10 +103,18 @@ def missing_columns(mapping: CompiledMapping, columns: Collection[str]) -> list[
             wanted |= dict.fromkeys(expression.names if expression is not None else (), one.places[place])
         wanted |= {path: rule.position for rule in rules for path in rule.sources}
     return [
-        Finding("error", f"{path!r} ({position})", meant(path, columns))
+        Finding("error", f"{path!r} ({position})", _single_quotes(mapping, path) or meant(path, columns))
         for path, position in sorted(wanted.items())
         if not _has(columns, path)
     ]
+
+
+def _single_quotes(mapping: CompiledMapping, name: str) -> str:
+    """What is meant by a field that a condition names in double quotes, and that there is not."""
+    conditions = (one.when for one in (mapping, *mapping.also))
+    if not any(name in condition.compared for condition in conditions if condition is not None):
+        return ""
+    return f"in double quotes it is the name of a column; for the text write {name!r} in single quotes"
 
 
 def _has(columns: Collection[str], path: str) -> bool:

@@ -46,6 +46,8 @@ class Expression:
         """The top-level keys that it looks at."""
         self.functions = frozenset(_functions(tree))
         """Those that it calls."""
+        self.compared = frozenset(name for name in _compared(tree) if f'"{name}"' in text)
+        """Fields in double quotes that are compared with another field: a text may be meant."""
         self._evaluate = evaluate
 
     def __call__(self, data: Any) -> Any:
@@ -100,6 +102,15 @@ def _functions(node: Node) -> Iterator[str]:
         yield node["value"]
     for child in node["children"] if node["type"] != "slice" else ():  # a slice holds numbers
         yield from _functions(child)
+
+
+def _compared(node: Node) -> Iterator[str]:
+    """The fields that are compared with fields."""
+    children = [child for child in node["children"] if isinstance(child, dict)]  # a slice has numbers
+    if node["type"] == "comparator" and all(child["type"] == "field" for child in children):
+        yield from (child["value"] for child in children)
+    for child in children:
+        yield from _compared(child)
 
 
 _INWARD = frozenset(

@@ -11,6 +11,7 @@ __all__ = ["Marks"]
 _PUT = upsert("marks", ("mark", "item"), ("mark", "item"))
 _MARKED = "SELECT item FROM marks WHERE mark = :mark AND item AMONG :ids"
 _COUNT = "SELECT count(*) FROM marks WHERE mark = :mark"
+_LIST = "SELECT item FROM marks WHERE mark = :mark AND item > :after ORDER BY item LIMIT :limit"
 _DROP = "DELETE FROM marks WHERE mark = :mark"
 _DROP_SOME = "DELETE FROM marks WHERE mark = :mark AND item AMONG :ids"
 
@@ -30,6 +31,10 @@ class Marks:
 
     def count_marks(self, mark: str) -> int:
         return int(self.database.value(_COUNT, {"mark": mark}))
+
+    def marks(self, mark: str, after: str, limit: int) -> list[str]:
+        values = {"mark": mark, "after": after, "limit": limit}
+        return [item for (item,) in self.database.rows(_LIST, values)]
 
     def drop_marks(self, mark: str, items: Iterable[str] | None = None) -> None:
         if items is None:

@@ -162,6 +162,7 @@ class SqlStore:
         self.put_marks = marks.put_marks
         self.marked = marks.marked
         self.count_marks = marks.count_marks
+        self.marks = marks.marks
         self.drop_marks = marks.drop_marks
 
         letters = DeadLetters(database, now)

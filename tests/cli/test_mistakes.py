@@ -408,3 +408,39 @@ def test_an_encoding_that_the_mark_of_the_file_denies(agreed: Place) -> None:
     assert done.code == 1
     assert "the encoding is declared as gb18030, but the file is utf-8" in done.err
     assert "correct `encoding:`, or leave it out" in done.err
+
+
+# -- conditions ------------------------------------------------------------------------------------
+
+
+def test_a_text_in_double_quotes_is_the_name_of_a_column(agreed: Place) -> None:
+    rows = "".join(f"{n:03},P {n},p{n}@x.example,,person,,\n" for n in range(1, 13))
+    agreed.customers("No,Name,Mail,Phone,Art,Firma\n" + rows)
+    assert agreed.run("sync").code == 0
+    path = agreed.folder / "mappings" / "sales.yaml"
+    right = path.read_text(encoding="utf-8")
+    path.write_text(right + 'when: Art == "Firma"\n', encoding="utf-8")
+    for command in (("check",), ("map", "preview", "sales", "customers")):
+        done = agreed.run(*command)
+        told = done.out + done.err
+        assert done.code == 0
+        assert '"Firma"' in told
+        assert "write 'Firma'" in told
+    done = agreed.run("sync")
+    assert done.code == 5
+    assert "12 of the 12 known records would be out of scope" in done.err
+    assert "agree" not in done.out + done.err
+    path.write_text(right + 'when: Art == "Company"\n', encoding="utf-8")
+    assert "for the text write 'Company' in single quotes" in agreed.run("sync").err
+
+
+def test_records_that_leave_the_scope_are_counted(agreed: Place) -> None:
+    path = agreed.folder / "mappings" / "sales.yaml"
+    path.write_text(path.read_text(encoding="utf-8") + "when: No != '001'\n", encoding="utf-8")
+    done = agreed.run("sync")
+    assert done.code == 0
+    (row,) = (line for line in done.out.splitlines() if "out of scope" in line)
+    assert row.split()[-1] == "1"
+    run = max(agreed.run("runs", "list", "--json").of("run"), key=lambda line: line["id"])
+    assert run["counts"]["sales/party/out of scope"] == 1
+    assert "out of scope" in agreed.run("runs", "show", str(run["id"])).out
