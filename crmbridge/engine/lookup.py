@@ -58,19 +58,23 @@ class _LookUp(Results):
     def look_up(self, row: IntentRow) -> None:
         """Settle one operation of unknown outcome."""
         planned = planned_of(row)
-        if row.status == "accepted" and row.handle:
-            self._poll(row, row.handle)
-        elif planned.kind == "create":
+        if row.status == "accepted" and row.handle and not self._silent_too_long(row, row.handle):
+            return
+        if planned.kind == "create":
             self._look_up_create(row, planned)
         else:
             self._look_up_record(row, planned)
 
-    def _poll(self, row: IntentRow, handle: str) -> None:
-        if self.run.trial:  # a system may tell the outcome only once, and this run's memory is thrown away
-            return
+    def _silent_too_long(self, row: IntentRow, handle: str) -> bool:
+        """Ask what became of an accepted operation. A system may tell it only once, and that may have been a
+        run that was killed: so nobody waits for ever."""
+        if self.run.trial:  # this run's memory is thrown away
+            return False
         for result in self.system.connector.poll([handle]):
             if result.operation_id == row.id:
                 self.settle([(row, result, self.complete([result], {row.id: row}).get(row.id))])
+                return False
+        return self.run.now() - row.updated_at > self.run.patience
 
     def _look_up_record(self, row: IntentRow, planned: Planned) -> None:
         record = self._read(planned.native_id or "", planned.scope)
@@ -90,7 +94,7 @@ class _LookUp(Results):
         records = self.system.connector.get_many(self.stream, [native_id])
         return next((r for r in records if (r.scope, r.native_id) == (scope, native_id)), None)
 
-    def _in_place(self, planned: Planned, record: Record) -> Planned | None:
+    def _in_place(self, planned: Planned, record: Record, *, ours: bool = False) -> Planned | None:
         """The part of an operation that the record shows, field by field; None where it cannot be known."""
         known = self.run.store.records_by_id([planned.record_id]) if planned.record_id else []
         link = link_of(known[0] if known else self._unknown(record), self.flow.shape)
@@ -103,6 +107,7 @@ class _LookUp(Results):
                 self.mapping.read(record.data),
                 self.flow.shape.in_country(planned.country),
                 self.mapping,
+                ours=ours,
             )
         except MappingError:
             return None
@@ -129,13 +134,15 @@ class _LookUp(Results):
             found = self._search(row, planned)
         elif found is None and waited < lag:
             found = _Sight(doubt="sent, and cannot be searched for yet")
+        if found is None and row.status == "accepted":  # it may still be done: never a second record
+            found = _Sight(doubt="accepted long ago, and nobody says what came of it")
         if found is None:
             self._drop(row)
         elif found.record is None:
             self._still_uncertain(row, found)
         else:
             record, ours = found.record, found.proven
-            part = found.part or (planned if ours else self._in_place(planned, record))
+            part = found.part or self._in_place(planned, record, ours=ours) or (planned if ours else None)
             self.settle(
                 [(row, Result(row.id, "done"), record)], Found(part or replace(planned, changes=[]), ours)
             )

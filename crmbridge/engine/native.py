@@ -204,7 +204,8 @@ def adopt(
 ) -> Settled:
     """Our write is in place: `held` is what the record now says. Changes `link`.
 
-    edited_since: the record was changed after our write; what differs from it is an edit, not an alteration.
+    edited_since: the record was changed after our write; what differs from it, and is no part of it, is an
+    edit and not an alteration.
     """
     shape = reading.shape.in_country(planned.country)
     _learn_children(planned, link, held, shape)
@@ -214,7 +215,7 @@ def adopt(
         holds = now.get(change.path, UNSET)
         if holds is UNSET:
             holds = None if change.path.count("/") == 1 or change.new is None else change.new
-        if edited_since:
+        if edited_since and not _cut(holds, change.new):
             holds = change.new
         if planned.undoes:
             _put_back(link, change, holds, reading.at)
@@ -257,17 +258,24 @@ def _stood_there(change: Change) -> Any:
 
 
 def placed(
-    planned: Planned, link: Link, held: Mapping[str, Any], shape: Shape, mapping: StreamMapping
+    planned: Planned,
+    link: Link,
+    held: Mapping[str, Any],
+    shape: Shape,
+    mapping: StreamMapping,
+    *,
+    ours: bool = False,
 ) -> Planned:
     """Of an operation of unknown outcome, what the record shows: that is our own work and nobody's edit.
-    Changes `link`: pass one of which nothing is kept."""
+    Changes `link`: pass one of which nothing is kept. ours: we made the record, so that only what it lacks
+    was not written; what differs was altered by the system, or edited since."""
     _learn_children(planned, link, held, shape)
     now = flatten(shape, link, held)
-    added = {
-        element_id: _holds_like(shape.lists[name], parts, held.get(name) or ())
-        for name in {change.path.partition("/")[0] for change in planned.changes if "/" in change.path}
-        for element_id, parts in _added(planned, name).items()
-    }
+    added: dict[str, bool] = {}
+    for name in {change.path.partition("/")[0] for change in planned.changes if "/" in change.path}:
+        children, elements = held.get(name) or (), _added(planned, name)
+        whole = ours and len(children) >= len(elements)
+        added.update({e: whole or _holds_like(shape.lists[name], x, children) for e, x in elements.items()})
 
     def is_placed(change: Change) -> bool:
         name, _, rest = change.path.partition("/")
@@ -279,13 +287,25 @@ def placed(
         holds, element = now.get(change.path), _element(link, change.path)
         if shape.same(change.path, holds, change.new, element):
             return True
-        return name in mapping.fields and shape.same(name, holds, mapping.project(name, change.new))
+        if name in mapping.fields and shape.same(name, holds, mapping.project(name, change.new)):
+            return True
+        if ours:
+            return holds is not None
+        return _cut(holds, change.new) and not shape.same(change.path, holds, change.old, element)
 
     slots = {
         name: {slot: one for slot, one in shown.items() if one is None or added.get(one, False)}
         for name, shown in planned.slots.items()
     }
     return replace(planned, changes=[c for c in planned.changes if is_placed(c)], slots=slots)
+
+
+def _cut(held: Any, text: Any) -> bool:
+    """Whether a system keeps this of a text that it cuts, trims or writes in another case."""
+    if not (isinstance(held, str) and isinstance(text, str)):
+        return False
+    kept = " ".join(held.casefold().split())
+    return bool(kept) and " ".join(text.casefold().split()).startswith(kept)
 
 
 def _holds_like(shape: ListShape, parts: Mapping[str, Any], children: Any) -> bool:

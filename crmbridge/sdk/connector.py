@@ -446,7 +446,8 @@ class Connector(ABC):
             yield from (record for record in page.records if record.data.get(key) == value)
 
     def poll(self, handles: Sequence[str]) -> Iterable[Result]:
-        """What became of accepted operations. Handles that are still busy are left out.
+        """What became of accepted operations. Handles that are still busy are left out; one that is left out
+        for longer than `limits.parked_hours` is looked up as if its answer was lost.
 
         Only called with handles that this connector gave; `Result.operation_id` is that of the
         operation which was accepted.

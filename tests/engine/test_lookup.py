@@ -138,6 +138,38 @@ def test_what_was_accepted_is_asked_for_until_it_is_done_and_never_by_a_plan() -
     assert made.sync().summary.total == 0
 
 
+@pytest.mark.parametrize("kind", ["update", "create"])
+def test_what_was_accepted_and_is_never_told_of_is_looked_up_in_the_end(kind: str) -> None:
+    """The system told it once, to a run that was killed."""
+    made = linked(accepts_first=True) if kind == "update" else empty(accepts_first=True)
+    if kind == "update":
+        made.memory["shop"].edit("customers", "s1", note="b")
+    else:
+        made.memory["shop"].add("customers", "s1", **FIELDS)
+    made.sync()
+    ((stream, operation),) = made.memory["erp"].accepted.values()
+    made.memory["erp"].accepted.clear()
+    made.sync()
+    assert len(made.store.intents_with(["accepted"], 9)) == 1, "it may still be busy"
+    made.memory["erp"].carry_out(stream, operation)
+    made.clock.sleep(25 * 3600)
+    made.sync()
+    assert made.store.intents_with(["accepted", "uncertain"], 9) == []
+    assert made.sync().summary.total == 0
+    assert made.only("erp")["note"] == made.only("shop")["note"]
+
+
+def test_a_create_that_was_accepted_and_is_nowhere_waits_for_a_person() -> None:
+    made = empty(accepts_first=True)
+    made.memory["shop"].add("customers", "s1", **FIELDS)
+    made.sync()
+    made.memory["erp"].accepted.clear()
+    made.clock.sleep(25 * 3600)
+    assert made.sync().open_problems == 1
+    assert reason(made) == "accepted long ago, and nobody says what came of it"
+    assert made.live("erp") == {}
+
+
 # -- creates
 
 
@@ -157,6 +189,16 @@ def test_a_create_is_found_by_its_mark_or_made_again() -> None:
         assert len(made.live("erp")) == 1
         assert uncertain(made) == []
         assert made.sync().summary.total == 0
+
+
+def test_of_a_create_that_arrived_by_half_the_rest_is_written() -> None:
+    made = created("lost half")
+    assert len(made.only("erp")) == 2, "a name, or a note, and our mark"
+    made.sync()
+    assert {**made.only("erp"), **FIELDS} == made.only("erp")
+    assert made.sync().summary.total == 0
+    assert {**made.only("shop"), **FIELDS} == made.only("shop")
+    assert made.store.notes(None, None, 9, "altered") == []
 
 
 def test_two_records_with_the_mark_of_one_create_are_for_a_person() -> None:
