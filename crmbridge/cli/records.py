@@ -215,8 +215,8 @@ def _tell(session: Session, one: Explained) -> None:
     output = session.output
     name = one.label if "/" in one.path else one.path
     output.print(output.text(f"\n{name}: ", "bold").append(output.text(value(one.value), "green")))
-    where = f"{one.system} {one.native_id}".strip()
-    output.print(f"  from {where}, {one.when}: {one.because}")
+    where = f"from {one.system} {one.native_id}".strip()
+    output.print(f"  {where}, {one.when}: {one.because}" if one.system else f"  {one.because}")
     for lost in one.lost:
         text = output.text("  lost ", "red").append(output.text(f"{value(lost.value)} "))
         output.print(

@@ -34,6 +34,7 @@ from crmbridge.engine.repeats import (
     is_left_in_vain,
     slot_is_left_empty,
 )
+from crmbridge.engine.undecided import OWN, in_the_meantime, is_kept, undecided_below
 from crmbridge.identity.link import UNSET, FieldState, Link, Statement, digest
 from crmbridge.identity.policy import HUB
 from crmbridge.identity.shape import element_path
@@ -201,13 +202,12 @@ class _Step:
     def _elements(self, name: str, rule: ListRule) -> Iterator[Change]:
         golden, shown, added = self.given.golden, self.link.shown(name), False
         for element_id in self._in_order(name):
-            if not rule.expresses(self._without_refs(name, element_id)):
+            if not self._is_wanted(name, element_id, rule):
                 continue
             path = element_path(name, element_id)
-            decision = golden.decisions[path]
             if element_id in shown:
                 yield from self._whole_parts(name, element_id, rule)
-            elif not self._keeps_its_own(path, decision):
+            elif not self._keeps_its_own(path, golden.decisions[path]):
                 changes = self._anew(name, element_id, rule)
                 added = added or bool(changes)
                 yield from changes
@@ -258,20 +258,31 @@ class _Step:
                     if path not in changes:
                         held = self.link.holds(path)
                         old = None if held is UNSET else held
-                        changes[path] = Change(
-                            path, old, decision.winner.value, decision.winner, decision.system
-                        )
+                        said, by = self._said_here(path, decision)
+                        changes[path] = Change(path, old, said.value, said, by)
         yield from changes.values()
 
+    def _is_wanted(self, name: str, element_id: str, rule: ListRule) -> bool:
+        """Whether this record shall show an element of the golden record, as far as its mapping can."""
+        present = self._decision(element_path(name, element_id))
+        is_there = present is not None and present.winner.value is True
+        return is_there and rule.expresses(self._without_refs(name, element_id))
+
     def _without_refs(self, name: str, element_id: str) -> dict[str, Any]:
-        """An element's plain values: references are resolved apart."""
-        element = self.given.golden.element(name, element_id)
-        fields = self.given.shape.lists[name].fields
+        """An element's plain values as this record shall hold them: references are resolved apart."""
+        golden, path = self.given.golden, element_path(name, element_id)
+        element, fields = {**golden.element(name, element_id)}, self.given.shape.lists[name].fields
+        for part in undecided_below(golden, path):
+            decision, held = self._decision(part), self.link.holds(part)
+            if decision is not None and self._keeps_its_own(part, decision):
+                element[part.rpartition("/")[2]] = None if held is UNSET else held
+            elif decision is not None:
+                element[part.rpartition("/")[2]] = decision.winner.value
         return {k: v for k, v in element.items() if not (k in fields and fields[k].is_ref)}
 
     def _slots(self, name: str, rule: ListRule) -> Iterator[Change]:
         current = {local: element for element, local in self.link.shown(name).items()}
-        present = [e for e in self._by_seniority(name) if rule.expresses(self._without_refs(name, e))]
+        present = [e for e in self._by_seniority(name) if self._is_wanted(name, e, rule)]
         used = {e for local, e in current.items() if e in present}
         for slot in rule.slots:
             local = f"slot:{slot.name}"
@@ -329,7 +340,7 @@ class _Step:
         present = self.given.golden.decisions[path]
         yield Change(path, None, True, present.winner, present.system)
         for inner in sorted(rule.element_fields):
-            decision = self.given.golden.decisions.get(f"{path}/{inner}")
+            decision = self._decision(f"{path}/{inner}")
             if decision is None or decision.winner.value is None:
                 continue
             if fields[inner].meta.computed and self._computes():
@@ -389,13 +400,16 @@ class _Step:
     # one field
 
     def _decision(self, path: str) -> Decision | None:
-        """The golden decision; where its origin has left the cluster, the record's own word."""
+        """The golden decision; where its origin has left the cluster, or was taken back while a person has to
+        decide, the record's own word."""
         decision = self.given.golden.decisions.get(path)
         state = self.link.fields.get(path)
-        if decision is not None or state is None or state.sent is None:
-            return decision
+        if decision is not None:
+            return in_the_meantime(decision, state, self.link.system)
+        if state is None or state.sent is None:
+            return None
         own = state.own or Statement(None, 0, self.link.record_id)
-        return Decision(own, self.link.system, "own")
+        return Decision(own, self.link.system, OWN)
 
     def _change(self, path: str, decision: Decision, desired: Any, projected: Any) -> Iterator[Change]:
         state = self.link.fields.get(path)
@@ -425,7 +439,14 @@ class _Step:
     def _keeps_its_own(self, path: str, decision: Decision) -> bool:
         """A person has to decide between this record's word and that of another, or the document's owner."""
         state, asks = self.link.fields.get(path), self.link.record_id in decision.asked
-        return (decision.waits or asks) and state is not None and state.speaks
+        return is_kept(decision, state) or (asks and state is not None and state.speaks)
+
+    def _said_here(self, path: str, decision: Decision) -> tuple[Statement, str]:
+        """What is written of a field that need not change, and who says so."""
+        state = self.link.fields.get(path)
+        if state is not None and state.own is not None and self._keeps_its_own(path, decision):
+            return state.own, self.link.system
+        return decision.winner, decision.system
 
     def _local(self, path: str) -> str:
         name, _, rest = path.partition("/")

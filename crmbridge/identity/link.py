@@ -121,9 +121,15 @@ class FieldState:
         return self.shared or (self.own if self.own and self.own.time == 0 else None)
 
     @property
+    def lent(self) -> Statement | None:
+        """Our write while it is in place, unless it gave the record no more than its own word back."""
+        is_own = self.sent and self.own and self.sent[1:3] == self.own[1:3]
+        return None if is_own else self.sent
+
+    @property
     def speaks(self) -> bool:
         """It holds a word of its own. A null at first contact is none."""
-        own = None if self.sent else self.own
+        own = None if self.lent else self.own
         return own is not None and (own.value is not None or own.time > 0)
 
     @property
@@ -280,7 +286,7 @@ def _edit(state: FieldState, value: Any, stamp: Stamp, record_id: int) -> None:
         state.said = state.own
     if value is not None:
         state.said = None
-    if state.sent is not None or state.own is None or state.own.time == 0:
+    if state.lent is not None or state.own is None or state.own.time == 0:
         state.shared = state.current()
     state.over = state.current()
     state.own = Statement(value, stamp.time, record_id, stamp.slack)

@@ -466,7 +466,7 @@ def _in_common(link: Link, path: str) -> Iterator[Statement]:
     """What a record last had in common with others. Who had a part of an element had the element."""
     state = link.fields.get(path)
     if state is not None:
-        yield from (one for one in (state.common, state.sent) if one)
+        yield from (one for one in (state.common, state.lent) if one)
     if path.count("/") == 1:
         parts = (one.common for inner, one in link.fields.items() if inner.startswith(f"{path}/"))
         yield from (common._replace(value=True) for common in parts if common)

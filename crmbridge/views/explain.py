@@ -180,6 +180,8 @@ class _Teller:
         }
         if decision.rule == "source" and system == HUB:
             return "crmbridge computes it"
+        if decision.waits and not system:
+            return "a person has to decide, and nothing is known that was agreed before"
         if decision.rule == "decided":
             return f"a person decided: {reason_for(self.history, path)}"
         return sentences.get(decision.rule, f"the rule {decision.rule} chose it")

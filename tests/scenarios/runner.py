@@ -304,6 +304,11 @@ class Stage:
         with self.bridge() as bridge:
             upkeep.rename_system(bridge, *names)
 
+    def do_remove_system(self, system: str) -> None:
+        """`crmbridge systems remove`."""
+        with self.bridge() as bridge:
+            upkeep.remove_system(bridge, system)
+
     def do_pause(self, system: str) -> None:
         """`crmbridge systems pause`."""
         with self.bridge() as bridge:
