@@ -2,11 +2,13 @@
 
 python -m benchmarks.ours pull cursor|full URL STATE     the pull into the state alone
 python -m benchmarks.ours sync STATE URL TARGET-URL      a whole sync into a second, empty system
+python -m benchmarks.ours find STATE URL TARGET-URL      what people look for there: prints the slowest answer
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +41,7 @@ def main(what: str, *arguments: str) -> None:
     else:
         state, url, target = arguments
         with opened(Path(state), url, "full", target) as bridge:
-            sync(bridge)
+            find(bridge) if what == "find" else sync(bridge)
 
 
 def opened(state: Path, url: str, read: str, target: str) -> Bridge:
@@ -82,6 +84,36 @@ def sync(bridge: Bridge) -> None:
     outcome = bridge.sync(Options(allow=frozenset({"creates"})))
     if outcome.exit_code:
         raise SystemExit(f"exit code {outcome.exit_code}: {outcome}")
+
+
+def find(bridge: Bridge) -> None:
+    """Look for customers as people do, by what one of them has and by the commonest words; print the seconds
+    and CPU seconds of the slowest question."""
+    from crmbridge.views.find import find as find_records
+
+    find_records(bridge.store, "+49 30 1", region="DE")  # what is imported at the first question
+    slowest = (0.0, 0.0)
+    for question in questions(bridge):
+        wall, cpu = time.perf_counter(), time.process_time()
+        if not find_records(bridge.store, question, region="DE"):
+            raise SystemExit(f"nothing is found by {question!r}")
+        slowest = max(slowest, (time.perf_counter() - wall, time.process_time() - cpu))
+    print(*slowest)
+
+
+def questions(bridge: Bridge) -> list[str]:
+    """What is typed: of every hundredth of a thousand customers the name, its words and first letter, all
+    ways to reach it and the end of a number."""
+    import json
+
+    ids = bridge.store.golden_ids("party", "", 1000)[::100]
+    asked: list[str] = []
+    for row in bridge.store.goldens(ids).values():
+        doc = json.loads(row.doc)
+        name = doc["display_name"]
+        reach = [point["value"] for point in doc.get("contact_points") or ()]
+        asked += [name, *name.split(), name[:1], *reach, *(r[-7:] for r in reach if r[-7:].isdigit())]
+    return asked
 
 
 if __name__ == "__main__":

@@ -14,13 +14,14 @@ from pathlib import Path
 
 from benchmarks.measure import ROOT, Measured, middle
 
-__all__ = ["Raw", "Result", "report"]
+__all__ = ["FIND", "Raw", "Result", "report"]
 
 Raw = dict[tuple[int, str, str], list[Measured]]
 """(number of customers, job, what it did) -> each run. 0 customers: nothing to do with any."""
 
 MILLION = 1_000_000
 HUNDRED = 100_000
+FIND = "find, the slowest question"
 FOLDER = ROOT / "benchmarks"
 LIBRARIES = ("httpx", "msgspec", "orjson", "pydantic", "sqlalchemy", "dlt", "duckdb", "pyarrow")
 
@@ -105,6 +106,9 @@ def _ratios(size: int, of: Mapping[tuple[str, str], Measured]) -> Iterator[Resul
         yield _at_least(
             f"{n}: whole sync into an empty second system", rate, "records/s", target(5000, HUNDRED)
         )
+    if ("crmbridge", FIND) in of:
+        slowest = of["crmbridge", FIND].wall * 1000
+        yield _at_most(f"{n}: {FIND}", slowest, "ms", target(100, HUNDRED))
 
 
 def _at_most(name: str, value: float, unit: str, limit: float | None) -> Result:

@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.measure import Measured, measure, output, server
-from benchmarks.report import Raw, report
+from benchmarks.report import FIND, Raw, report
 
 ROUNDS = 3
 SIZES = "100000,1000000"
@@ -115,6 +115,10 @@ def whole_sync(raw: Raw, size: int, number: int, address: str, data: Path) -> No
         measured = measure([*command, f"{address}/v1/customers", target])
         keep(raw, size, "crmbridge", "whole sync", measured)
         expect("whole sync", "ours", Path(folder), 2 * size)
+        search = [sys.executable, "-m", "benchmarks.ours", "find", f"{folder}/copy.db"]
+        wall, cpu = map(float, output([*search, f"{address}/v1/customers", target]).split())
+        memory = measure([*search, f"{address}/v1/customers", target]).memory
+        keep(raw, size, "crmbridge", FIND, Measured(wall, cpu, memory))
 
 
 def keep(raw: Raw, size: int, job: str, what: str, measured: Measured) -> None:
