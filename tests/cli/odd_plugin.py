@@ -34,7 +34,8 @@ class OddConnector(Connector):
         return []
 
     def streams(self) -> list[Stream]:
-        able = Capabilities(operations={"create", "update"}, changed_since=True)
+        update = "updat" if self.settings.does == "misspell" else "update"
+        able = Capabilities(operations={"create", update}, changed_since=True)
         return [Stream("people", key="id", capabilities=able)]
 
     def pull(self, stream: str, cursor: Any) -> Any:

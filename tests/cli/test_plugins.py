@@ -176,3 +176,13 @@ def test_a_name_of_ours_is_not_taken_by_a_plugin(place: Place, hook: str, offer:
         f"(crmbridge_{hook}) failed: '{key}' is offered by crmbridge already: give it another name"
         in done.err
     )
+
+
+def test_an_operation_that_there_is_not_is_refused_with_its_connector(place: Place) -> None:
+    place.odd("does: misspell")
+    for command in ("check", "sync", "plan"):
+        done = place.run(command)
+        told = done.out + done.err
+        assert done.code == 1
+        assert "odd/people: the connector 'odd' declares an unknown operation 'updat'" in told
+        assert "did you mean 'update'?" in told

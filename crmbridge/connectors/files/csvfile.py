@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import io
 import itertools
 import re
@@ -70,11 +71,11 @@ class CsvTable:
             return
         names = self._header
         width = len(names)
-        for raw in self._body():
+        for before, raw, after in _with_neighbours(self._body()):
             if not any(cell and not cell.isspace() for cell in raw.cells) and not raw.problem:
                 continue
             if raw.problem or len(raw.cells) != width:
-                problem = raw.problem or self._width_problem(raw)
+                problem = raw.problem or self._width_problem(raw) or self._cut_off(before, raw, after)
                 if problem:
                     yield Row(raw.line, {}, problem, _line(raw.text)[0])
                     continue
@@ -95,7 +96,26 @@ class CsvTable:
                 f"the row has {len(raw.cells)} cells, the header {len(self._header)}: "
                 f"put cells that hold {self._delimiter!r} or a line break in double quotes"
             )
-        return ""  # programs leave out empty cells at the end
+        return ""
+
+    def _cut_off(self, before: _RawRow | None, raw: _RawRow, after: _RawRow | None) -> str:
+        """Programs leave out empty cells at the end: each row its own, or Excel those of sixteen rows at a
+        time. A row that alone is short was cut off, and what it lacks is not empty."""
+        width, found = len(self._header), len(raw.cells)
+        whole = [row for row in (before, after) if row is not None and row.cells]
+        alone = bool(whole) and all(len(row.cells) >= width for row in whole)
+        if not alone or found >= width or not (self._ends_empty or found * 2 < width):
+            return ""
+        return (
+            f"the row has {found} of {width} cells: was it cut off? What is empty needs its "
+            f"{self._delimiter!r} all the same"
+        )
+
+    @functools.cached_property
+    def _ends_empty(self) -> bool:
+        """Whether empty cells at the end are written out, as far as the first rows show it."""
+        first = itertools.islice(self._records(self._delimiter, self._skipped), 1, _SNIFFED_ROWS)
+        return any(len(row.cells) == len(self._header) and not row.cells[-1].strip() for row in first)
 
     def _read_head(self) -> None:
         if self.path.stat().st_size <= len(self._encoding.mark):
@@ -318,6 +338,14 @@ class _Writer:
                 return [*cells, text[start:]]
             cells.append(text[start:end])
             start = end + len(self.delimiter)
+
+
+def _with_neighbours(rows: Iterator[_RawRow]) -> Iterator[tuple[_RawRow | None, _RawRow, _RawRow | None]]:
+    before, row = None, next(rows, None)
+    while row is not None:
+        after = next(rows, None)
+        yield before, row, after
+        before, row = row, after
 
 
 def _line(text: str) -> tuple[str, str]:

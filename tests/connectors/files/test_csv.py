@@ -219,3 +219,36 @@ def test_any_text_survives_a_round_trip(fresh_folder, rows, change, encoding, de
 
 def blank(text: str) -> str | None:
     return text if text.strip() else None
+
+
+def test_a_row_that_alone_is_short_was_cut_off(files):
+    full = [f"{n},Ann {n},030 {n},a{n}@x.example,Main St {n}" for n in range(1, 6)]
+    files.write("p.csv", "\n".join(["id,name,phone,mail,street", *full[:2], "3,Ann 3", *full[3:]]) + "\n")
+    stream = files.stream("p", key="id")
+    [reject] = stream.rejects()
+    assert reject.position == "p.csv:4"
+    assert reject.reason == (
+        "the row has 2 of 5 cells: was it cut off? What is empty needs its ',' all the same"
+    )
+    assert list(stream.rows()) == ["1", "2", "4", "5"]
+
+
+def test_a_row_that_lacks_one_cell_was_cut_off_where_others_write_out_what_is_empty(files):
+    rows = ["1,Ann,a@x.example,", "2,Bo,b@x.example,x", "3,Cy,c@x.example", "4,Di,d@x.example,y"]
+    files.write("p.csv", "\n".join(["id,name,mail,note", *rows]) + "\n")
+    [reject] = files.stream("p", key="id").rejects()
+    assert reject.position == "p.csv:4"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["1,Ann,a@x.example,", "2,Bo,b@x.example", "3,Cy,c@x.example", "4,Di,d@x.example,y"],
+        ["1,Ann,a@x.example,x", "2,Bo,b@x.example", "3,Cy,c@x.example,y"],
+    ],
+)
+def test_programs_leave_out_empty_cells_at_the_end(files, rows):
+    files.write("p.csv", "\n".join(["id,name,mail,note", *rows]) + "\n")
+    stream = files.stream("p", key="id")
+    assert stream.rejects() == []
+    assert stream.rows()["2"]["note"] is None
