@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from crmbridge.cli.values import local, value
 
 if TYPE_CHECKING:
-    from crmbridge.views.customer360 import Customer360, Held, LinkView
+    from crmbridge.views.customer360 import Customer360, GoldenField, Held, LinkView
 
 __all__ = ["Section", "heading", "sections"]
 
@@ -59,11 +59,17 @@ def _fields(found: Customer360, zone: tzinfo) -> Section:
             value(one.value),
             one.system,
             local(one.time, zone) or "first contact",
-            one.rule + (f", {one.lost} said otherwise" if one.lost else ""),
+            _because(one),
         )
         for one in found.fields
     ]
     return Section("Golden record", ("Field", "Value", "From", "Since", "Because"), rows)
+
+
+def _because(one: GoldenField) -> str:
+    if one.waits:
+        return "a person has to decide: conflicts list"
+    return one.rule + (f", {one.lost} said otherwise" if one.lost else "")
 
 
 def _documents(found: Customer360, zone: tzinfo) -> Iterator[Section]:

@@ -136,6 +136,7 @@ def _unless_open(outcome: Outcome, paused: list[str]) -> str:
             (outcome.open_problems - len(outcome.letters), "parked, waiting or uncertain piece"),
             (outcome.duplicates, "possible duplicate"),
             (outcome.doubtful, "doubtful link"),
+            (outcome.conflicts, "undecided conflict"),
         )
         if count
     ]
@@ -163,14 +164,18 @@ def _tell_doubtful(session: Session, outcome: Outcome, most: int) -> None:
                 session.output.say(f"  {line}")
             if count > len(shown):
                 session.output.say(f"  and {count - len(shown):,} more ({all_of_them} shows all)")
-    _tell_duplicates(session, outcome)
+    _tell_waiting(session, outcome)
 
 
-def _tell_duplicates(session: Session, outcome: Outcome) -> None:
-    for count, what in ((outcome.duplicates, "possible duplicate"), (outcome.doubtful, "doubtful link")):
+def _tell_waiting(session: Session, outcome: Outcome) -> None:
+    for count, what, *command in (
+        (outcome.duplicates, "possible duplicate", "identity", "duplicates"),
+        (outcome.doubtful, "doubtful link", "identity", "duplicates"),
+        (outcome.conflicts, "conflict", "conflicts", "list"),
+    ):
         if count:
             waits = f"{what} waits" if count == 1 else f"{what}s wait"
-            session.output.say(f"{count:,} {waits} for a person: {session.command('identity', 'duplicates')}")
+            session.output.say(f"{count:,} {waits} for a person: {session.command(*command)}")
 
 
 def _plan_code(outcome: Outcome, operations: int, *, detailed: bool) -> int:
@@ -327,11 +332,12 @@ def _tell_end(session: Session, outcome: Outcome, apply: str | None, *, differ: 
             output.print(f"  {reason}")
     elif differ and not outcome.failed and not outcome.open_problems:
         output.say("Done; what the systems do not agree on is named above.")
-    elif not outcome.failed and not outcome.open_problems and not (outcome.duplicates or outcome.doubtful):
+    elif not outcome.failed and not outcome.open_problems and not _asks(outcome):
         output.say("The others agree." if paused or shadows else "All systems agree.")
     elif not outcome.failed and not outcome.open_problems:
-        output.say("Done; all that is linked agrees.")
-    _tell_duplicates(session, outcome)
+        rest = ", but for what a person has to decide" if outcome.conflicts else ""
+        output.say(f"Done; all that is linked agrees{rest}.")
+    _tell_waiting(session, outcome)
     if apply is not None:
         output.print(f"To write it: {apply}")
     if outcome.open_problems:
@@ -350,6 +356,11 @@ def _tell_paused(session: Session) -> list[str]:
     if paused:
         session.output.say(f"Left alone, since paused: {', '.join(paused)}")
     return paused
+
+
+def _asks(outcome: Outcome) -> bool:
+    """Whether anything waits for a person."""
+    return bool(outcome.duplicates or outcome.doubtful or outcome.conflicts)
 
 
 def _tell_shadows(session: Session, outcome: Outcome) -> list[str]:
@@ -387,6 +398,7 @@ def _summary(command: str, outcome: Outcome, code: int) -> SummaryMessage:
         lost=outcome.summary.lost,
         undecided=outcome.summary.undecided,
         duplicates=outcome.duplicates,
+        conflicts=outcome.conflicts,
         doubtful_links=outcome.doubtful,
         waiting=_waiting(outcome),
     )

@@ -211,14 +211,20 @@ def _show_conflicts(session: Session, run: int, number: int) -> None:
     from crmbridge.cli.values import parsed, value
 
     rows = session.bridge().store.conflicts(None, run, NOTES)
-    shown = []
+    shown, asked = [], []
     for row in rows:
         winner, losers = parsed(row.winner), parsed(row.losers)
         session.output.emit(conflict_message(row))
         lost = "; ".join(f"{value(said)} ({system})" for system, said, *_ in losers)
         rule = row.rule + (", too close to call" if row.too_close else "")
-        shown.append((row.golden_id, row.path, f"{value(winner[1])} ({winner[0]})", lost, rule))
-    _table(session, "Conflicts", ("Golden record", "Field", "Won", "Lost", "Rule"), shown[:number], len(rows))
+        won = f"{value(winner[1])} ({winner[0]})"
+        if row.undecided:
+            asked.append((row.golden_id, row.path, f"{won}; {lost}"))
+        else:
+            shown.append((row.golden_id, row.path, won, lost, rule))
+    where = ("Golden record", "Field")
+    _table(session, "Conflicts", (*where, "Won", "Lost", "Rule"), shown[:number], len(shown))
+    _table(session, "Conflicts for a person to decide", (*where, "Said"), asked[:number], len(asked))
 
 
 def _show_notes(session: Session, run: int, number: int) -> None:

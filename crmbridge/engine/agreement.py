@@ -124,6 +124,8 @@ def _verdict(
             return "clear", wanted
         return ("fill" if here in (UNSET, None, []) else "change"), wanted
     decision = given.golden.decisions.get(name)
+    if any(one.undecided and one.path.startswith(f"{name}/") for one in given.golden.conflicts):
+        return "waits", next((held for held in known if held not in (UNSET, here)), None)
     if decision is None or given.shape.scalars[name].is_ref:  # a list, or each system's own reference
         return "agree", None
     against = [held for held in known if held is not UNSET and not given.shape.same(name, here, held)]

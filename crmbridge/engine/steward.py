@@ -53,9 +53,8 @@ class Ruling:
 def waiting(run: Run) -> list[ConflictRow]:
     """The conflicts that wait for a person, oldest first: not decided, nor settled by the systems since."""
     latest: dict[tuple[str, str], ConflictRow] = {}
-    for row in run.store.conflicts(None, None, MOST):
-        if row.undecided:
-            latest[row.golden_id, row.path] = row
+    for row in run.store.undecided_conflicts(MOST):
+        latest[row.golden_id, row.path] = row
     undecided: dict[str, set[str]] = {}
     for golden_id, _ in latest:
         if golden_id not in undecided:

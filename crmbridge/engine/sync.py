@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
 
-from crmbridge.engine import consent, doubtful, doubts, insights
+from crmbridge.engine import consent, doubtful, doubts, insights, steward
 from crmbridge.engine.golden import Summary, plan_dirty
 from crmbridge.engine.lookup import settle
 from crmbridge.engine.operations import Planned, chunks, decode, signature
@@ -83,6 +83,8 @@ class Outcome:
     """Links of a person and an organization that wait for a person, as of now."""
     loose: list[str] = field(default_factory=list)
     """A line for each of the first of them; of a plan also other links that may be wrong."""
+    conflicts: int = 0
+    """Conflicts that wait for a person, as of now."""
     letters: list[DeadLetterRow] = field(default_factory=list)
     """Of a plan: what could not be taken, or cannot be written."""
 
@@ -328,10 +330,11 @@ def _ended(run: Run, outcome: Outcome) -> Outcome:
 
 
 def _doubted(run: Run, outcome: Outcome) -> None:
-    """What waits for a person who says who is who."""
+    """What waits for a person who says who is who, or which value it shall be."""
     outcome.duplicates, outcome.doubts = doubts.waiting(run, SHOWN)
     outcome.doubtful, lines = doubtful.waiting(run, SHOWN)
     outcome.loose = [*lines, *outcome.loose]
+    outcome.conflicts = len(steward.waiting(run))
 
 
 def _stuck(run: Run) -> int:

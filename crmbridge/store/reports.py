@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -63,6 +63,7 @@ _WRITES = f"""{select("writes", columns_of(WriteRow))}
 _PUT_CONFLICT = upsert("conflicts", (*_CONFLICT, "digest"), ("digest",))
 _KNOWN_CONFLICTS = "SELECT digest FROM conflicts WHERE golden_id AMONG :ids"
 _CONFLICTS = select("conflicts", columns_of(ConflictRow))
+_UNDECIDED = f"{_CONFLICTS} WHERE undecided ORDER BY id LIMIT :limit"
 _PUT_NOTE = insert("notes", _NOTE)
 _NOTES = select("notes", columns_of(NoteRow))
 _PAGE = " ORDER BY id LIMIT :limit"
@@ -196,8 +197,13 @@ class Reports:
 
     def conflicts(self, golden_id: str | None, run: int | None, limit: int) -> list[ConflictRow]:
         chosen = {"golden_id": golden_id, "run": run}
-        rows = self.database.rows(f"{_CONFLICTS}{matching(chosen)}{_PAGE}", {**chosen, "limit": limit})
-        found = [ConflictRow(*row) for row in rows]
+        return self._conflicts(f"{_CONFLICTS}{matching(chosen)}{_PAGE}", {**chosen, "limit": limit})
+
+    def undecided_conflicts(self, limit: int) -> list[ConflictRow]:
+        return self._conflicts(_UNDECIDED, {"limit": limit})
+
+    def _conflicts(self, text: str, values: Mapping[str, Any]) -> list[ConflictRow]:
+        found = [ConflictRow(*row) for row in self.database.rows(text, values)]
         for row in found:  # SQLite's are numbers
             row.too_close, row.undecided = row.too_close == 1, row.undecided == 1
         return found

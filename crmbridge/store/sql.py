@@ -185,6 +185,7 @@ class SqlStore:
         self.writes = reports.writes
         self.put_conflicts = reports.put_conflicts
         self.conflicts = reports.conflicts
+        self.undecided_conflicts = reports.undecided_conflicts
         self.put_notes = reports.put_notes
         self.notes = reports.notes
 

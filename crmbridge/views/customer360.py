@@ -44,6 +44,8 @@ class GoldenField:
     """Why it won; see `explain`."""
     lost: int = 0
     """How many systems said something else."""
+    waits: bool = False
+    """A person has to decide about it, or about a part of it: `conflicts list`."""
 
 
 @dataclass(frozen=True, slots=True)

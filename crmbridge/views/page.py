@@ -105,6 +105,8 @@ class _Page:
         for one in fields:
             since = self._stamp(one.time) if one.time else "at first contact"
             rule = "" if one.rule == "first contact" else one.rule
+            if one.waits:
+                rule = "a person has to decide"
             other = f"{one.lost} said otherwise" if one.lost else ""
             origin = " · ".join(_text(part) for part in (one.system, rule, since, other) if part)
             rows.append((_text(_label(one.path)), _value(one.value), f"<small>{origin}</small>"))

@@ -141,19 +141,21 @@ class _Reader:
         if flow is None:
             return []
         golden, _ = merge_one(self.run, flow, self.id)
+        asked = {"/".join(one.path.split("/")[:2]) for one in golden.conflicts if one.undecided}
         made: list[GoldenField] = []
         for name in flow.shape.model.model_fields:
             paths = [f"{name}/{e}" for e in golden.elements(name)] if name in flow.shape.lists else [name]
             for path in paths:
                 decision = golden.decisions.get(path)
-                if decision is None or decision.winner.value is None:
+                if decision is None or (decision.winner.value is None and path not in asked):
                     continue
                 value = decision.winner.value
                 if name in flow.shape.lists:
                     element = golden.element(name, path.partition("/")[2])
                     value = {key: element[key] for key in flow.shape.lists[name].fields if key in element}
                 won, lost = decision.winner, len(decision.lost)
-                made.append(GoldenField(path, value, decision.system, won.time, decision.rule, lost))
+                waits = path in asked
+                made.append(GoldenField(path, value, decision.system, won.time, decision.rule, lost, waits))
         return made
 
     def duplicates(self) -> list[Duplicate]:

@@ -742,9 +742,17 @@ def test_a_person_decides_a_conflict_and_takes_it_back(agreed: Place) -> None:
     assert "No conflict waits" in agreed.run("conflicts", "list").out
     agreed.customers(CUSTOMERS.replace("Ann Lee", "Anna Lee"))
     agreed.shop("UPDATE customers SET full_name = 'Ann-Marie Lee' WHERE id = 1")
-    assert agreed.run("sync").code == 0
+    for command in ("sync", "plan", "sync"):  # not only the first time
+        told = agreed.run(command)
+        assert (told.code, "ystems agree" in told.out + told.err) == (0, False)
+        assert "1 conflict waits for a person: crmbridge conflicts list" in told.err
+        assert agreed.run(command, "--json").of("summary")[0]["conflicts"] == 1
     (waits,) = agreed.run("conflicts", "list", "--json").of("conflict")
     assert (waits["path"], waits["undecided"]) == ("display_name", True)
+    (line,) = [line for line in agreed.run("show", "ann@x.example").out.splitlines() if "Ann Lee" in line][
+        1:2
+    ]
+    assert "a person has to decide: conflicts list" in line
     number = str(waits["id"])
     shown = agreed.run("conflicts", "show", number).out
     assert re.search(r"sales: Anna Lee, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d CST", shown)
@@ -755,7 +763,7 @@ def test_a_person_decides_a_conflict_and_takes_it_back(agreed: Place) -> None:
     (said,) = agreed.run("conflicts", "decide", number, "--take", "shop", *why, "--json").of("decision")
     assert (said["value"], said["by"], said["why"]) == ("Ann-Marie Lee", "王小明", "she told me so")
     assert agreed.run("conflicts", "list", "--json").of("conflict") == []
-    assert agreed.run("sync").code == 0
+    assert agreed.run("sync", "--json").of("summary")[0]["conflicts"] == 0
     assert "001,Ann-Marie Lee," in (agreed.folder / "sales" / "customers.csv").read_text()
     told = agreed.run("explain", "ann@x.example", "display_name").out
     assert 'a person decided: "Ann-Marie Lee" by 王小明: she told me so' in told
@@ -774,6 +782,14 @@ def test_a_conflict_about_an_element_tells_which_and_whether_it_is_there(agreed:
     listed = agreed.run("conflicts", "list", "--json")
     (waits,) = listed.of("conflict")
     number = str(waits["id"])
+    told = agreed.run("runs", "show", str(waits["run"])).out
+    assert "Conflicts for a person to decide: 1" in told
+    assert " Won " not in told
+    shown = agreed.run("show", "ann@x.example").out
+    assert "a person has to decide: conflicts list" in shown
+    _, *fields = agreed.run("systems", "agreement", "shop", "--json").lines
+    (points,) = (one for one in fields if one["field"] == "contact_points")
+    assert points["waits"] == 1
     shown = agreed.run("conflicts", "show", number).out
     assert f"Conflict {number}: contact_points (" in shown
     assert "+49 30 7654321" in shown.splitlines()[0]

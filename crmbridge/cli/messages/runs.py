@@ -98,6 +98,8 @@ class SummaryMessage(Message):
     """Pairs of golden records that may be one and wait for a person: `identity duplicates`."""
     doubtful_links: int = 0
     """Linked records of which one says person and one organization, which wait for a person: the same."""
+    conflicts: int = 0
+    """Conflicts that wait for a person: `conflicts list`."""
     waiting: list[str] = []
     """What is parked too long, and what it waits for: the longest first, at most 100."""
     plan: str | None = None
