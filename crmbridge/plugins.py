@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pluggy
+from pydantic import BaseModel
 
 from crmbridge import __version__
 from crmbridge.sdk.connector import Connector
@@ -101,7 +102,7 @@ class Plugins:
         name = str(path) if self._manager.has_plugin(path.stem) else path.stem
         spec = importlib.util.spec_from_file_location(f"crmbridge_plugin_{name}", path)
         if spec is None or spec.loader is None or not path.is_file():
-            self.failures.append(Failure(name, str(path), "there is no such Python file"))
+            self.failures.append(Failure(name, str(path), f"there is no Python file {path}"))
             return
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
@@ -207,10 +208,10 @@ class Plugins:
         except RAISED as error:
             self._fail(plugin, name, _told(error))
             return None
-        fits, what = _WANTED[hook]
-        if fits(value):
+        wrong = _JUDGES[hook](value)
+        if not wrong:
             return value
-        self._fail(plugin, hook, f"it gave {value!r} for {name!r}, which is no {what}")
+        self._fail(plugin, hook, f"it gave {value!r} for {name!r}, which {wrong}")
         return None
 
     def _careful(
@@ -258,22 +259,37 @@ class Plugins:
             yield one.plugin_name, one.function
 
 
-def _is_codec(value: object) -> bool:
-    return isinstance(value, Codec) and all(map(callable, value))
+def _wrong_connector(value: object) -> str:
+    if wrong := _wrong_kind(value, Connector):
+        return wrong
+    lacks = [f"the method {name}" for name in sorted(getattr(value, "__abstractmethods__", ()))]
+    model = getattr(value, "settings_model", None)
+    if _wrong_kind(model, BaseModel) or model is BaseModel:
+        lacks.insert(0, "settings_model (a pydantic model of what stands below the system in the config)")
+    return f"lacks {', '.join(lacks)}" if lacks else ""
 
 
-def _is_kind(value: object, of: type) -> bool:
-    return isinstance(value, type) and issubclass(value, of)
+def _wrong_codec(value: object) -> str:
+    return "" if isinstance(value, Codec) and all(map(callable, value)) else "is no Codec"
 
 
-_WANTED: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "crmbridge_connectors": (lambda value: _is_kind(value, Connector), "subclass of Connector"),
-    "crmbridge_codecs": (_is_codec, "Codec"),
-    "crmbridge_functions": (callable, "function"),
-    "crmbridge_survivorship": (callable, "function"),
-    "crmbridge_schemas": (lambda value: _is_kind(value, Entity), "subclass of Entity"),
+def _wrong_function(value: object) -> str:
+    return "" if callable(value) else "is no function"
+
+
+def _wrong_kind(value: object, of: type) -> str:
+    fits = isinstance(value, type) and issubclass(value, of)
+    return "" if fits else f"is no subclass of {of.__name__}"
+
+
+_JUDGES: dict[str, Callable[[Any], str]] = {
+    "crmbridge_connectors": _wrong_connector,
+    "crmbridge_codecs": _wrong_codec,
+    "crmbridge_functions": _wrong_function,
+    "crmbridge_survivorship": _wrong_function,
+    "crmbridge_schemas": lambda value: _wrong_kind(value, Entity),
 }
-"""Hook -> what it has to offer, by name."""
+"""Hook -> what is wrong with something that it offers by a name; empty where nothing is."""
 
 
 def _that_stays(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -29,6 +29,7 @@ from crmbridge.bridge.loading import load_plugins
 from crmbridge.config import Config, Secrets, check_survivorship, load_config, meant, raise_all
 from crmbridge.engine import repair, steward
 from crmbridge.engine import sync as pipeline
+from crmbridge.engine.contract import Checked
 from crmbridge.engine.flows import FlowMaker
 from crmbridge.engine.planfile import SavedPlan, guard_place, load_plan, save_plan
 from crmbridge.engine.prune import forgotten
@@ -165,7 +166,7 @@ class Bridge:
             secrets = self._secrets()
             own = self.config.system_settings(name, kind.settings_model, secrets)
             with _placing(self.config, name):
-                self._connectors[name] = kind(own, self._context(name, store or self.store))
+                self._connectors[name] = _made(kind, name, own, self._context(name, store or self.store))
         return self._connectors[name]
 
     def _secrets(self) -> Secrets:
@@ -189,8 +190,8 @@ class Bridge:
 
     def system(self, name: str) -> System:
         """One system, opened and bound to its mappings. Raises the connector's error."""
-        connector = self.connector(name)
         with _placing(self.config, name):
+            connector = Checked(name, self.connector(name))
             streams = {stream.name: stream for stream in connector.streams()}
             _check_operations(name, self.config.systems[name].connector, streams)
         try:
@@ -475,6 +476,13 @@ def _check_operations(system: str, connector: str, streams: Mapping[str, Stream]
                 hint="to be corrected in the connector's Capabilities.operations: "
                 f"{meant(unknown, sorted(KNOWN_OPERATIONS))}",
             )
+
+
+def _made(kind: type[Connector], name: str, settings: BaseModel, context: Context) -> Connector:
+    try:
+        return kind(settings, context)
+    except RAISED as error:
+        raise told(error, name) from error
 
 
 @contextmanager

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from crmbridge.bridge.bridge import Bridge, settings_models
-from crmbridge.bridge.guard import fingerprint
 from crmbridge.config import by_place
 from crmbridge.engine import checkup
 from crmbridge.engine.checkup import CheckLine, Topic
-from crmbridge.engine.run import System
+from crmbridge.engine.run import System, told
 from crmbridge.sdk.errors import RAISED, ConfigError, CrmbridgeError, StateError
 
 __all__ = ["check"]
@@ -44,7 +43,7 @@ def check(bridge: Bridge) -> Iterator[CheckLine]:
 
 
 def _check_fingerprint(bridge: Bridge, system: System) -> CheckLine:
-    mark = fingerprint(system)
+    mark = system.connector.fingerprint()
     known = {row.name: row.fingerprint for row in bridge.store.systems()}.get(system.name)
     if not mark:
         text = "cannot tell which instance it is: a wrong address would not be noticed"
@@ -81,10 +80,8 @@ def _check_mappings(bridge: Bridge, opened: Sequence[System]) -> Iterator[CheckL
 
 
 def _failed_check(system: str, error: Exception | SystemExit) -> CheckLine:
-    if isinstance(error, CrmbridgeError):
-        return _told("config" if isinstance(error, ConfigError) else "access", error, system)
-    text = f"the connector failed: {type(error).__name__}: {error}"
-    return CheckLine("error", "access", text, system=system, exit_code=1)
+    topic: Topic = "config" if isinstance(error, ConfigError) else "access"
+    return _told(topic, told(error, system), system)
 
 
 def _told(topic: Topic, error: CrmbridgeError, system: str = "") -> CheckLine:

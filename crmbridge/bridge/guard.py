@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from crmbridge.config import Config
-from crmbridge.engine.run import Run, System
-from crmbridge.sdk.errors import FatalError, LimitError, StateError
+from crmbridge.engine.run import Run
+from crmbridge.sdk.errors import LimitError, StateError
 from crmbridge.store.rows import SystemRow
 
-__all__ = ["fingerprint", "guard_state"]
+__all__ = ["guard_state"]
 
 
 def guard_state(run: Run, config: Config) -> None:
@@ -37,7 +37,7 @@ def guard_state(run: Run, config: Config) -> None:
             continue
         mark = ""
         with run.guard(system):
-            mark = fingerprint(system)
+            mark = system.connector.fingerprint()
         if system.failure is not None:
             continue
         row = known.get(name) or SystemRow(name)
@@ -50,11 +50,3 @@ def guard_state(run: Run, config: Config) -> None:
         row.fingerprint, row.connector = mark or row.fingerprint, config.systems[name].connector
         with run.store.transaction():
             run.store.put_system(row)
-
-
-def fingerprint(system: System) -> str:
-    """Which instance it is; empty where its connector cannot tell. Raises FatalError for what is no text."""
-    mark: object = system.connector.fingerprint()
-    if not isinstance(mark, str):
-        raise FatalError(f"{system.name}: the connector gave {mark!r} for a fingerprint")
-    return mark

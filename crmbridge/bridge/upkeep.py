@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 
 from crmbridge.bridge.bridge import Bridge
-from crmbridge.bridge.guard import fingerprint
 from crmbridge.config import meant
 from crmbridge.engine import repair
 from crmbridge.engine.run import Flow
@@ -51,7 +50,7 @@ def rebind_system(bridge: Bridge, name: str) -> str:
     would be written there is looked at first."""
     row = _known_system(bridge, name)
     system = bridge.system(name)
-    row.fingerprint = fingerprint(system)
+    row.fingerprint = system.connector.fingerprint()
     with bridge.store.lock("systems rebind"), bridge.store.transaction():
         bridge.store.put_system(row)
         repair.start_over(bridge.store, bridge.config.settings.sync, name, system.streams)

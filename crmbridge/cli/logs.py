@@ -25,8 +25,9 @@ _LEVELS = {"error": logging.ERROR, "warning": logging.WARNING}
 
 
 @contextmanager
-def log_to(bridge: Bridge, verbose: int) -> Iterator[None]:
-    """Log to the config's file, and with -v to standard error, while the bridge is open."""
+def log_to(bridge: Bridge, verbose: int, *, debug: bool) -> Iterator[None]:
+    """Log to the config's file, and with -v to standard error, while the bridge is open. debug: there are
+    told the tracebacks of connectors that failed too."""
     settings = bridge.config.settings.log
     handlers: list[logging.Handler] = []
     if settings.file is not None:
@@ -34,6 +35,9 @@ def log_to(bridge: Bridge, verbose: int) -> Iterator[None]:
     if verbose:
         level = "info" if verbose == 1 else "debug"
         handlers.append(_handler(logging.StreamHandler(sys.stderr), level))
+    if debug and verbose < 2:
+        handlers.append(_handler(logging.StreamHandler(sys.stderr), "debug"))
+        handlers[-1].addFilter(lambda record: record.exc_info is not None)
     for handler in handlers:
         form = _Json if settings.format == "json" else _Plain
         handler.setFormatter(form(bridge.redact))

@@ -98,7 +98,7 @@ class Session:
             garbage.rarely()
             self._exit.enter_context(raising())
             self._exit.callback(self._bridge.close)
-            self._exit.enter_context(log_to(self._bridge, self.options.verbose))
+            self._exit.enter_context(log_to(self._bridge, self.options.verbose, debug=self.options.debug))
             self._tell_failures()
             self._exit.callback(self._tell_failures)
         return self._bridge

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
+from crmbridge.engine.contract import ContractError
 from crmbridge.engine.links import link_of, planned_of
 from crmbridge.engine.native import Outward, to_operation
 from crmbridge.engine.operations import Change, Planned, encode
@@ -73,6 +74,9 @@ class _Push(Results):
             self._take_results(waiting, [operation for _, _, operation in ready])
         except AnswerLostError as error:
             self.mark_uncertain(waiting.values(), str(error))
+        except ContractError as error:
+            self.mark_uncertain(waiting.values(), error.message)
+            raise
         except (RecordError, ConflictError) as error:
             self._alone(ready, waiting, error)
         except CrmbridgeError:

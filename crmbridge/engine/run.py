@@ -5,11 +5,14 @@ The bridge builds these from config and plugins; the stages only use them.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
+from traceback import walk_tb
 from typing import Any, Literal, Protocol
 
 from crmbridge.identity.policy import Policy
@@ -25,6 +28,8 @@ from crmbridge_schemas.registry import ENTITIES
 
 __all__ = ["Counts", "Flow", "Limits", "Run", "System", "micros", "recovering", "set_back", "told"]
 
+_logger = logging.getLogger("crmbridge.connector")
+_OURS = ("crmbridge.bridge", "crmbridge.cli", "crmbridge.engine", "crmbridge.sdk")
 Mode = Literal["live", "shadow", "read-only"]
 
 
@@ -202,12 +207,30 @@ class Run:
 
 
 def told(error: Exception | SystemExit, place: str) -> CrmbridgeError:
-    """What a connector raised, as an error that a person understands. place: `system` or `system/stream`."""
+    """What a connector raised, as an error that a person understands; whoever looks for its cause gets the
+    traceback. place: `system` or `system/stream`."""
+    if error.__cause__ is None or not isinstance(error, CrmbridgeError):  # else it was told already
+        _logger.debug("%s: the traceback of what failed", place, exc_info=error)
     if isinstance(error, CrmbridgeError):
         return error
-    failure = FatalError(f"{place}: the connector failed: {type(error).__name__}: {error}")
+    at = _raised_at(error)
+    text = f"{place}: the connector failed: {type(error).__name__}: {error}" + (f" ({at})" if at else "")
+    failure = FatalError(text)
     failure.__cause__ = error
     return failure
+
+
+def _raised_at(error: Exception | SystemExit) -> str:
+    """`kasse.py:41`: the last line of the connector that was being run; empty where none was."""
+    frames = [
+        (frame.f_code.co_filename, line)
+        for frame, line in walk_tb(error.__traceback__)
+        if not str(frame.f_globals.get("__name__")).startswith(_OURS)
+    ]
+    if not frames:
+        return ""
+    file = frames[0][0]  # what that calls in turn is a library's
+    return f"{Path(file).name}:{[line for name, line in frames if name == file][-1]}"
 
 
 def recovering(system: str) -> str:

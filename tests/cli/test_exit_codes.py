@@ -43,7 +43,13 @@ def test_1_with_one_line_and_the_traceback_in_a_file_for_what_should_not_happen(
 ) -> None:
     kept = tmp_path_factory.mktemp("kept")
     monkeypatch.setattr("tempfile.tempdir", str(kept))
-    place.odd("does: crash")
+    place.odd("pages: 2")
+    plugin = place.folder / "odd_plugin.py"
+    text = plugin.read_text().replace("import BaseModel,", "import BaseModel, field_validator,")
+    broken = (
+        "    @field_validator('pages')\n    def count(cls, value): return value / 0\n\n\nclass OddConnector"
+    )
+    plugin.write_text(text.replace("\n\nclass OddConnector", broken))
     done = place.run("map", "preview", "odd", "people")
     assert done.code == 1
     (file,) = kept.glob("crmbridge-*.log")

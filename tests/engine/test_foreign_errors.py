@@ -9,8 +9,8 @@ import pytest
 
 from tests.scenarios.runner import Stage
 
-OF_A_STREAM = ("pull", "list_ids", "get_many", "search", "poll", "push")
-METHODS = ("open", "streams", "fingerprint", *OF_A_STREAM)
+OF_A_STREAM = ("pull", "list_ids", "get_many", "search", "push")
+METHODS = ("open", "streams", "fingerprint", "poll", *OF_A_STREAM)
 
 
 def stage(folder: Path, **behaviour: Any) -> Stage:
@@ -74,7 +74,7 @@ def test_a_connector_that_cannot_even_be_closed_has_done_its_work(
         told: list[str] = []
         bridge.listeners.append(lambda event: told.append(event.text))
         assert bridge.sync().exit_code == 0
-    assert [text for text in told if "crm" in text] == [
-        f"crm: the connector failed: {says}, when it was closed"
-    ]
+    (text,) = (text for text in told if "crm" in text)
+    assert text.startswith(f"crm: the connector failed: {says}")
+    assert text.endswith(", when it was closed")
     assert built.memory["crm"].live("customers")["crm"]["note"] == "VIP"

@@ -50,7 +50,7 @@ def test_a_page_that_was_asked_for_before_the_last_answer_is_older_than_it() -> 
 
     run = world.run()
     crm = run.systems["crm"]
-    crm.connector = _Slow.on(world.memory["crm"], crm.connector.context)
+    crm.connector = _Slow.on(world.memory["crm"], crm.connector.checked.context)
     crm.connector.run = run
     pull_system(run, crm)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from crmbridge.connectors.memory import Behaviour, MemoryConnector, MemorySystem
 from crmbridge.engine import sync as pipeline
+from crmbridge.engine.contract import Checked
 from crmbridge.engine.operations import Planned
 from crmbridge.engine.run import Flow, Run, System
 from crmbridge.engine.titles import titled
@@ -153,7 +154,7 @@ class World:
         by_stream: dict[str, list[StreamMapping]] = {}
         for one in self.compiled[name]:
             by_stream.setdefault(one.stream, []).append(one)
-        return System(name, connector, "live", streams, by_stream)
+        return System(name, Checked(name, connector), "live", streams, by_stream)
 
     def _flow(self, policy: Policy) -> Flow:
         targets = (self.targets or {}).get(policy.entity, list(policy.systems))

@@ -14,12 +14,19 @@ from crmbridge.sdk import Candidate, RunEvent
 from crmbridge.sdk.errors import ConfigError
 
 GOOD = """
+from pydantic import BaseModel
 from crmbridge.sdk import Codec, Connector, hookimpl
 from crmbridge_schemas.base import Entity
 
 heard = []
 
-class Shop(Connector): pass
+class ShopSettings(BaseModel): pass
+class Shop(Connector):
+    settings_model = ShopSettings
+    def check(self): return []
+    def streams(self): return []
+    def pull(self, stream, cursor): return []
+    def push(self, stream, operations): return []
 class Tea(Entity): pass
 
 @hookimpl
@@ -43,6 +50,11 @@ HOOKS = {
     "crmbridge_survivorship": "longest",
     "crmbridge_schemas": "tea",
 }
+TILL = f"""
+from pydantic import BaseModel
+from crmbridge.sdk import Connector
+{GOOD[GOOD.index("class ShopS") : GOOD.index("class Tea")].replace("Shop", "Till")}
+"""
 EVENT = RunEvent("run-started", "1", datetime(2026, 1, 1, tzinfo=UTC))
 SAID = [Candidate("erp", "Ann", None), Candidate("crm", "Annabel", None)]
 
@@ -136,8 +148,7 @@ def test_a_system_gets_its_connector_though_another_plugin_offers_none(tmp_path:
 
 
 def test_what_is_right_of_a_plugin_works_beside_what_is_wrong_of_it(tmp_path: Path) -> None:
-    text = "from crmbridge.sdk import Connector\nclass Till(Connector): pass\n"
-    plugins = load(tmp_path, bad=text + hook("crmbridge_connectors", "return {'till': Till, 'desk': 1}"))
+    plugins = load(tmp_path, bad=TILL + hook("crmbridge_connectors", "return {'till': Till, 'desk': 1}"))
     assert plugins.offers() == {"bad": ["till"], "good": ["shop"]}
     assert "'desk'" in reported(plugins)["bad"]
 
@@ -176,6 +187,33 @@ def test_what_is_our_own_has_our_version_whoever_else_offers_the_name(tmp_path: 
     plugins = load_plugins((tmp_path / "taking.py",))
     assert plugins.version("crmbridge_codecs", "e164") == OURS
     assert plugins.version("crmbridge_connectors", "files") == OURS
+
+
+@pytest.mark.parametrize(
+    ("line", "lacks"),
+    [
+        ("settings_model = TillSettings", "settings_model (a pydantic model of "),
+        ("class TillSettings(BaseModel): pass", "settings_model (a pydantic model of "),
+        ("def pull(self, stream, cursor): return []", "the method pull"),
+        ("def check(self): return []", "the method check"),
+    ],
+)
+def test_a_connector_that_is_not_whole_is_told_with_what_it_lacks(
+    tmp_path: Path, line: str, lacks: str
+) -> None:
+    text = TILL.replace(line, "TillSettings = BaseModel" if "class" in line else "pass")
+    plugins = load(tmp_path, bad=text + hook("crmbridge_connectors", "return {'till': Till}"))
+    with pytest.raises(ConfigError, match=r"there is no connector 'till'; bad failed to load: .*bad\.Till.*"):
+        plugins.connector("till")
+    assert f"for 'till', which lacks {lacks}" in reported(plugins)["bad"]
+    assert plugins.offers() == {"good": ["shop"]}
+
+
+def test_a_file_that_is_not_there_is_told_with_its_path(tmp_path: Path) -> None:
+    plugins = load(tmp_path)
+    plugins.add_file(tmp_path / "till.py")
+    with pytest.raises(ConfigError, match=rf"till failed to load: there is no .* {tmp_path}/till.py"):
+        plugins.connector("till")
 
 
 def test_files_of_one_name_are_two_plugins(tmp_path: Path) -> None:
