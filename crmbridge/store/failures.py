@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
 from datetime import UTC, datetime
@@ -12,7 +13,9 @@ from crmbridge.sdk.remedy import remedy
 __all__ = [
     "broken_text",
     "damaged",
+    "full",
     "newer",
+    "refused",
     "told",
     "translate_postgres",
     "translate_sqlite",
@@ -38,6 +41,21 @@ def newer(place: str, number: int, newest: int) -> StateError:
         f"(its number is {number}, this one knows {newest}); nothing was changed in it",
         hint="install that version again, or restore the backup that was made before the upgrade",
     )
+
+
+def full(place: str) -> StateError:
+    """There is no room left for the state."""
+    return StateError(
+        f"the disk is full: the state {place} cannot grow; what was not finished is undone",
+        hint="make room on that disk, then run the same command again",
+    )
+
+
+def refused(error: OSError, place: str) -> StateError:
+    """The operating system let a file of the state not be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return full(place)
+    return unwritable(place, str(error.strerror or error))
 
 
 def unwritable(place: str, why: str) -> StateError:
@@ -93,9 +111,12 @@ def translate_sqlite(error: sqlite3.Error, place: str) -> CrmbridgeError:
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
         return damaged(place, str(error))
     if code == sqlite3.SQLITE_FULL:
+        return full(place)
+    if code == sqlite3.SQLITE_IOERR:  # SQLite does not say which: a full disk is the usual one
         return StateError(
-            f"the disk is full: the state {place} cannot grow; what was not finished is undone",
-            hint="make room on that disk, then run the same command again",
+            f"the disk of the state {place} refuses to work ({error}); what was not finished is undone",
+            hint="make room on that disk (df shows how much there is) and run the same command again; if "
+            "there is room, the disk or its file system is broken: dmesg tells",
         )
     if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}:
         return unwritable(place, str(error))

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from crmbridge.sdk.errors import LockedError, StateError
 from crmbridge.store.database import Database
-from crmbridge.store.failures import damaged, newer, told, translate_sqlite, unlockable, unwritable
+from crmbridge.store.failures import damaged, newer, refused, told, translate_sqlite, unlockable, unwritable
 
 __all__ = ["APPLICATION_ID", "Sqlite", "file_lock"]
 
@@ -73,6 +73,8 @@ class Sqlite:
                 copy = _copied(source.connection, self.path.parent)
         except sqlite3.Error as error:
             raise translate_sqlite(error, place) from None
+        except OSError as error:
+            raise refused(error, place) from None
         with closing(_database(copy, place)) as database:
             yield database
 
@@ -99,7 +101,7 @@ class Sqlite:
                 os.fsync(file.fileno())
             new.replace(self._beside)
         except OSError as error:
-            raise unwritable(str(self._beside), str(error.strerror)) from None
+            raise refused(error, str(self._beside)) from None
 
     @property
     def _beside(self) -> Path:
@@ -108,7 +110,7 @@ class Sqlite:
 
     def damages(self, database: Database) -> list[str]:
         """What the file's own structure has to say."""
-        found = [row[0] for row in database.rows("PRAGMA integrity_check(20)")]
+        found = [line for row in database.rows("PRAGMA integrity_check(20)") for line in _plain(row[0])]
         return [] if found == ["ok"] else [f"the file is damaged: {line}" for line in found]
 
 
@@ -140,7 +142,13 @@ def _examine(connection: sqlite3.Connection, path: Path, newest: int) -> None:
         return
     finding = pragma("quick_check(1)")
     if finding != "ok":
-        raise damaged(str(path), finding.partition("\n")[0])
+        raise damaged(str(path), next(_plain(finding)))
+
+
+def _plain(finding: str) -> Iterator[str]:
+    """What a check of SQLite found, line by line, without its headings."""
+    lines = [line.strip() for line in finding.splitlines()]
+    yield from [line for line in lines if line and not line.startswith("***")] or lines
 
 
 def _make(path: Path) -> None:
@@ -152,7 +160,7 @@ def _make(path: Path) -> None:
         # Customers' data: for this user only.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
-        raise unwritable(str(path), str(error.strerror)) from None
+        raise refused(error, str(path)) from None
 
 
 def _address(path: Path, mode: str) -> str:
@@ -234,7 +242,10 @@ def file_lock(path: Path, holder: str, now: Callable[[], int]) -> Iterator[None]
 
 
 def _tell(file: Any, who: dict[str, Any]) -> None:
-    file.truncate(0)
-    file.seek(0)
-    file.write(json.dumps(who, ensure_ascii=False))
-    file.flush()
+    try:
+        file.truncate(0)
+        file.seek(0)
+        file.write(json.dumps(who, ensure_ascii=False))
+        file.flush()
+    except OSError as error:
+        raise refused(error, file.name) from None

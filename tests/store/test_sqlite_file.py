@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import sqlite3
 import stat
 import subprocess
@@ -205,7 +206,9 @@ def test_a_state_with_a_damaged_page_is_refused(state: Path) -> None:
     size = int.from_bytes(content[16:18])  # https://www.sqlite.org/fileformat.html#page_size
     for at in range(0, len(content), size):
         state.write_bytes(content[:at] + bytes(size) + content[at + size :])
-        assert "damaged" in refused(state).message
+        told = refused(state).message
+        assert "damaged" in told
+        assert "***" not in told, "SQLite's heading says nothing"
 
 
 def test_any_damage_is_a_refusal_or_harmless(state: Path) -> None:
@@ -382,3 +385,21 @@ def test_an_older_copy_of_the_state_gives_itself_away(state: Path) -> None:
         beside.unlink()
         assert store.later_run() is None
     assert not list(state.parent.glob("*.new"))
+
+
+def test_a_disk_that_takes_no_more_is_told_with_what_to_do(state: Path) -> None:
+    """A limit of the process on the size of its files makes SQLite speak of an I/O error."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with closing(opened(state)) as store:
+        put(store, record("before"))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (state.stat().st_size // 4, hard))
+        try:
+            with pytest.raises(StateError) as caught:
+                put(store, *(record(f"more{n}", seen="x" * 500) for n in range(3000)))
+            with pytest.raises(StateError, match="cannot grow|refuses"), store.scratch():
+                pass
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert str(state) in caught.value.message
+    assert "what was not finished is undone" in caught.value.message
+    assert "make room on that disk" in str(caught.value.hint)
