@@ -164,7 +164,7 @@ SYSTEMS = "systems:\n  erp: {connector: a}\n  crm: {connector: b}\n"
         (SYSTEMS + "timezone: Mars/Olympus\n", "crmbridge.yaml:4:11: timezone: should be an IANA time zone"),
         (
             SYSTEMS + "timezone: Europe/Berln\n",
-            "Berlin or UTC; did you mean 'Europe/Berlin'?, not 'Europe/Berln'",
+            "Berlin or UTC, not 'Europe/Berln'; did you mean 'Europe/Berlin'?",
         ),
         (
             SYSTEMS + "country: Germany\n",

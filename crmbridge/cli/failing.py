@@ -45,6 +45,7 @@ def ending(ctx: Any) -> Iterator[None]:
         raise typer.Exit(BROKEN_PIPE) from None
     except (Exception, SystemExit) as error:  # a connector may do that: its failure is no quiet end
         if hasattr(error, "show"):  # a mistake on the command line: typer shows it with the usage
+            _tell_number(error)
             _emit_usage(_session(ctx), error)
             raise
         raise typer.Exit(_report(_session(ctx), error)) from None
@@ -69,6 +70,12 @@ def _tell_abort(session: Session) -> None:
 
         session.output.emit(ErrorMessage(error="Abort", message=text, hint=hint, exit_code=1))
     session.output.say_always(f"\n{text}. {hint}")
+
+
+def _tell_number(error: Any) -> None:
+    """What is no number, in other words than those of whoever looked for one."""
+    if "valid integer" in getattr(error, "message", "") and error.param is not None:
+        error.message = f"that is no whole number. {error.param.help}"
 
 
 def _emit_usage(session: Session, error: Any) -> None:

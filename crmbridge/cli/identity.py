@@ -51,7 +51,7 @@ def duplicates(
     from crmbridge.engine.doubts import open_doubts
 
     session: Session = ctx.obj
-    output, run = session.output, session.bridge().looking()
+    output, run = session.output, session.bridge(tolerant=True).looking()
     _check(session, entity, system)
     count = 0
     for one in open_doubts(run, entity, system):

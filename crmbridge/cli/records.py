@@ -53,7 +53,7 @@ def find(
 def _found(session: Session, text: str, limit: int) -> list[Found]:
     from crmbridge.views.find import find as find_records
 
-    bridge = session.bridge()
+    bridge = session.bridge(tolerant=True)  # what is wrong with a mapping changes nothing that is known
     streams = dict.fromkeys((mapping.system, mapping.stream) for mapping in bridge.mappings.all)
     region = bridge.config.settings.country
     entities = bridge.entities
@@ -104,7 +104,9 @@ def named(session: Session, text: str) -> str:
 def show(
     ctx: typer.Context,
     id_: str = ID,
-    html: Path | None = typer.Option(None, "--html", metavar="FILE", help="Write a page instead."),
+    html: Path | None = typer.Option(
+        None, "--html", metavar="FILE", help="Write a page instead; -: to standard output."
+    ),
 ) -> None:
     """Show all that is known of a customer: fields, orders, shipments, invoices, cases, contacts, links."""
     from crmbridge.cli.messages.records import RecordMessage
@@ -115,7 +117,9 @@ def show(
     output = session.output
     found = customer(session.bridge().looking(), named(session, id_))
     output.emit(RecordMessage(golden_id=found.id, entity="party", data=_plain(found)))
-    if html is not None:
+    if html == Path("-") and not output.json:
+        print(session.redact(page(found, zone=session.zone())))
+    elif html is not None:
         _write(html, session.redact(page(found, zone=session.zone())))
         output.say(f"{html} is written.")
     else:

@@ -44,7 +44,7 @@ def list_(
     """List runs, the latest first."""
     session: Session = ctx.obj
     output = session.output
-    rows = session.bridge().store.runs(number)
+    rows = session.bridge(tolerant=True).store.runs(number)
     for row in rows:
         output.emit(_message(session, row))
     if not rows:
@@ -122,7 +122,7 @@ def undo(
 def _run(session: Session, run: int) -> RunRow:
     from crmbridge.sdk.errors import ConfigError
 
-    found = next((row for row in session.bridge().store.runs(LONG_AGO) if row.id == run), None)
+    found = next((row for row in session.bridge(tolerant=True).store.runs(LONG_AGO) if row.id == run), None)
     if found is None:
         old = _is_forgotten(session, run)
         text = f"run {run} is no longer listed (keep: runs_days)" if old else f"there is no run {run}"

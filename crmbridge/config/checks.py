@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
+from os.path import commonprefix
 from typing import Any
 
 from crmbridge.config.model import EntitySync, Owner, Settings
@@ -53,11 +55,16 @@ BUILTIN_RULES = frozenset({"latest", "manual"})
 def meant(name: str, known: Iterable[str]) -> str:
     """What to say of a name that does not exist: the one that it resembles, or which ones there are."""
     names = list(known)
-    close = get_close_matches(name, names, n=1)
-    if close:
-        return f"did you mean {close[0]!r}?"
+    if close := get_close_matches(name, names, n=3):
+        # Of those that are about equally close the one that begins alike: `partie` is no `price`.
+        return f"did you mean {max(close, key=functools.partial(_likeness, name))!r}?"
     more = ", ..." if len(names) > MOST_NAMES else ""
     return f"there are {', '.join(names[:MOST_NAMES]) or 'none'}{more}"
+
+
+def _likeness(name: str, other: str) -> tuple[float, int]:
+    same = len(commonprefix((name, other)))  # noqa: RUF071 - of characters
+    return round(SequenceMatcher(None, other, name).ratio(), 1), same
 
 
 def meant_entity(name: str, known: Iterable[str]) -> str:

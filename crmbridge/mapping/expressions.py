@@ -75,10 +75,10 @@ def compile_expression(
     except EmptyExpressionError as error:
         raise ValueError("the expression is empty") from error
     except LexerError as error:
-        raise ValueError(_at(text, error.lexer_position, error.message)) from error
+        raise ValueError(_at(text, error.lexer_position, error.message) + _quoted(text)) from error
     except ParseError as error:
         found = f"unexpected {error.token_value!r}" if error.token_value else "it ends too early"
-        raise ValueError(_at(text, error.lex_position, found)) from error
+        raise ValueError(_at(text, error.lex_position, found) + _quoted(text)) from error
     except JMESPathError as error:
         raise ValueError(f"{error} in the expression {text!r}") from error
     known = {**FUNCTIONS, **(functions or {})}
@@ -122,6 +122,19 @@ _INWARD = frozenset(
 
 def _at(text: str, position: int, problem: str) -> str:
     return f"{problem} at character {position + 1} of the expression {text!r}"
+
+
+_NAME = re.compile(r"\w[\w .:/#&+-]*")
+"""What people call a column."""
+
+
+def _quoted(text: str) -> str:
+    """How a name is written that is no name to JMESPath: `E-Mail`, `First name`."""
+    if not _NAME.fullmatch(text):
+        return ""
+    return (
+        f"; if that is the name of a field, put it in double quotes inside of the single ones: '\"{text}\"'"
+    )
 
 
 class _ExactParser(Parser):

@@ -162,7 +162,7 @@ class _Composer:
         with self._syntax_errors():
             self._loader.get_event()  # stream start
             if self._loader.check_event(StreamEndEvent):
-                raise self._error(None, "the file is empty", "write at least one key, as in 'systems: {}'")
+                raise self._error(None, "the file is empty", "write a key: value, or remove the file")
             self._loader.get_event()  # document start
             root = self._node(1)
             self._loader.get_event()  # document end

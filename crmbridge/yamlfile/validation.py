@@ -136,11 +136,12 @@ class _Judge:
                 found.key_at,
                 "this key is not allowed: " + _reason(detail, found.node, found.path),
             )
+        reason, meant, name = _reason(detail, found.node, found.path).partition("; did you mean ")
         return _Problem(
             found.path,
             found.node.at,
-            _reason(detail, found.node, found.path),
-            _meant_value(detail, found.node),
+            reason,
+            meant + name or _meant_value(detail, found.node),
             _shown(found.node, found.path),
             wrong_type=kind.endswith("_type"),
         )

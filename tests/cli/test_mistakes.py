@@ -444,3 +444,68 @@ def test_records_that_leave_the_scope_are_counted(agreed: Place) -> None:
     run = max(agreed.run("runs", "list", "--json").of("run"), key=lambda line: line["id"])
     assert run["counts"]["sales/party/out of scope"] == 1
     assert "out of scope" in agreed.run("runs", "show", str(run["id"])).out
+
+
+# -- words -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("conflicts show xx", "that is no whole number. Its id, as `conflicts list` shows it."),
+        ("runs show abc", "that is no whole number. The run's id, as `runs list` shows it."),
+        ("runs list --last xx", "that is no whole number. How many, the latest first."),
+        ("schema partie", "did you mean 'party'?"),
+    ],
+)
+def test_words_that_help_on_the_command_line(place: Place, command: str, says: str) -> None:
+    place.env["TERMINAL_WIDTH"] = "300"
+    done = place.run(*command.split())
+    assert done.code == 2
+    assert says in done.err
+
+
+def test_a_time_zone_that_is_spelt_otherwise(place: Place) -> None:
+    place.config(CONFIG + "timezone: Europa/Berlin\n")
+    done = place.run("sync")
+    assert "or UTC, not 'Europa/Berlin'; did you mean 'Europe/Berlin'?" in done.err
+
+
+def test_a_mapping_file_without_anything_in_it(place: Place) -> None:
+    (place.folder / "mappings" / "shop.yaml").write_text("# later\n")
+    done = place.run("sync")
+    assert done.code == 2
+    assert "shop.yaml:1:1: the file is empty" in done.err
+    assert "systems: {}" not in done.err
+
+
+@pytest.mark.parametrize("name", ["E-Mail", "Mail address", "E-1"])
+def test_a_field_whose_name_is_no_name_to_jmespath(place: Place, name: str) -> None:
+    file = place.folder / "mappings" / "sales.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("display_name: Name", f"display_name: {{read: {name}, write: never}}"))
+    place.env["COLUMNS"] = "400"
+    done = place.run("sync")
+    assert done.code == 2
+    assert f"""put it in double quotes inside of the single ones: '"{name}"'""" in done.err
+    place.customers(CUSTOMERS.replace("Name", name))
+    file.write_text(
+        text.replace("display_name: Name", f"""display_name: {{read: '"{name}"', write: never}}""")
+    )
+    assert place.run("sync").code == 4, "and that works"
+
+
+def test_what_needs_no_mapping_works_while_one_is_wrong(agreed: Place) -> None:
+    (agreed.folder / "mappings" / "shop.yaml").write_text("system: shop\nfields: {nmae: x}\n")
+    assert agreed.run("sync").code == 2
+    assert "Ann Lee" in agreed.run("find", "Ann").out
+    assert agreed.run("runs", "list").code == 0
+    assert agreed.run("runs", "show", "1").code == 0
+    assert agreed.run("identity", "duplicates").code == 0
+
+
+def test_a_page_for_standard_output(agreed: Place) -> None:
+    done = agreed.run("show", "Ann Lee", "--html", "-")
+    assert done.code == 0
+    assert done.out.startswith("<!doctype html>") or done.out.startswith("<!DOCTYPE html>")
+    assert not (agreed.folder / "-").exists()

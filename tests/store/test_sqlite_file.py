@@ -396,7 +396,7 @@ def test_a_disk_that_takes_no_more_is_told_with_what_to_do(state: Path) -> None:
         try:
             with pytest.raises(StateError) as caught:
                 put(store, *(record(f"more{n}", seen="x" * 500) for n in range(3000)))
-            with pytest.raises(StateError, match="cannot grow|refuses"), store.scratch():
+            with pytest.raises(StateError, match=r"cannot grow|refuses"), store.scratch():
                 pass
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
