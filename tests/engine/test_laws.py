@@ -150,6 +150,9 @@ def agreed(made: World, habits: list[str]) -> None:
         for field in ("name", "note", "stage", "phone"):
             whole = {seen[field] for habit, seen in rows if habit != "lossy"}
             assert len(whole) <= 1, f"{mail}.{field}: {rows}"
+            kept = {_clipped(field, value) for value in whole}
+            lossy = {seen[field] for habit, seen in rows if habit == "lossy"}
+            assert len(kept | lossy) <= 1, f"{mail}.{field}: {rows}"
 
 
 HABIT_LISTS = st.lists(st.sampled_from(sorted(HABITS)), min_size=2, max_size=4)
