@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from crmbridge.cli.messages.runs import NoteMessage, SummaryMessage
+from crmbridge.cli.phrases import counted, finding
 from crmbridge.cli.showplan import emit_plan, show_plan
 
 if TYPE_CHECKING:
@@ -27,11 +28,6 @@ NOTES = 100_000
 _READ = ("new", "changed", "gone", "out of scope", "waiting")
 _WRITTEN = ("created", "updated", "archived", "deleted", "moved on")
 _LEFT = ("dead letter", "uncertain", "parked")
-_PLURALS = {
-    "doubtful link": "doubtful links",
-    "possible duplicate": "possible duplicates",
-    "request": "requests",
-}
 DIFFERENT = (
     "apart",
     "closed",
@@ -101,6 +97,9 @@ def report_plan(
     _tell_doubtful(session, outcome, most)
     _tell_findings(session, outcome.summary.notes)
     _tell_conflicts(session, outcome)
+    for note in outcome.notes[:most] if most else outcome.notes:
+        place = " ".join(part for part in (note.system, note.golden_id, note.path) if part)
+        session.output.say(f"  {note.kind}: {place}: {note.text}")
     if outcome.limit is not None:
         output.warn(f"sync would stop here: {outcome.limit.message}", outcome.limit.hint)
     elif outcome.reasons:
@@ -130,21 +129,19 @@ def _unless_open(outcome: Outcome, paused: list[str]) -> str:
     if outcome.failed:
         return f" now; whether {', '.join(outcome.failed)} agrees is not known."
     open_now = [
-        f"{count:,} {what}{'s' if count != 1 else ''}"
-        for count, what in (
-            (len(outcome.letters), "dead letter"),
-            (outcome.open_problems - len(outcome.letters), "parked, waiting or uncertain piece"),
-            (outcome.duplicates, "possible duplicate"),
-            (outcome.doubtful, "doubtful link"),
-            (outcome.conflicts, "undecided conflict"),
-        )
-        if count
+        *_open_now(outcome),
+        *(finding(kind, count) for kind, count in _doubts(outcome) if count),
+        counted(outcome.conflicts, "undecided conflict", "undecided conflicts") if outcome.conflicts else "",
     ]
-    if open_now:
-        return f"; open: {', '.join(open_now)}."
+    if any(open_now):
+        return f"; open: {', '.join(filter(None, open_now))}."
     if any(outcome.summary.notes[kind] for kind in DIFFERENT):
         return "; some values differ and are left as they are."
     return ": the others agree." if paused else ": all systems agree."
+
+
+def _doubts(outcome: Outcome) -> list[tuple[str, int]]:
+    return [("possible duplicate", outcome.duplicates), ("doubtful link", outcome.doubtful)]
 
 
 def _tell_doubtful(session: Session, outcome: Outcome, most: int) -> None:
@@ -278,10 +275,7 @@ def _tell_loud(session: Session, rows: Sequence[NoteRow]) -> None:
 
 def _tell_findings(session: Session, kinds: Counter[str], run: int | None = None) -> None:
     if kinds:
-        found = ", ".join(
-            f"{count:,} {_PLURALS.get(kind, kind) if count > 1 else kind}"
-            for kind, count in sorted(kinds.items())
-        )
+        found = ", ".join(finding(kind, count) for kind, count in sorted(kinds.items()))
         where = f" (see {session.command('runs', 'show', str(run))})" if run else ""
         session.output.say(f"Found: {found}{where}")
 
@@ -340,14 +334,32 @@ def _tell_end(session: Session, outcome: Outcome, apply: str | None, *, differ: 
     _tell_waiting(session, outcome)
     if apply is not None:
         output.print(f"To write it: {apply}")
-    if outcome.open_problems:
-        shows, retries = session.command("dead-letters", "list"), session.command("retry")
-        output.warn(
-            f"open: {outcome.open_problems:,} (dead letters, uncertain operations, parked for too long)",
-            f"{shows} shows them, {retries} tries them again",
+    _tell_open(session, outcome)
+
+
+def _tell_open(session: Session, outcome: Outcome) -> None:
+    """What is left open, each with the command that shows it."""
+    letters, retry = session.command("dead-letters", "list"), session.command("retry")
+    uncertain = session.command("uncertain", "list")
+    hints = f"{letters} shows why, {retry} tries again", f"{uncertain} shows what may have come of it", None
+    for what, hint in zip(_open_now(outcome), hints, strict=True):
+        if what:
+            session.output.warn(f"open: {what}", hint)
+    for one in _waiting(outcome)[:10]:
+        session.output.say(f"  {one}")
+
+
+def _open_now(outcome: Outcome) -> list[str]:
+    """Dead letters, uncertain operations, and what waits for another record; "" where there is none."""
+    waiting = outcome.open_problems - outcome.open_letters - outcome.uncertain
+    return [
+        counted(count, one, more) if count else ""
+        for count, one, more in (
+            (outcome.open_letters, "dead letter", "dead letters"),
+            (outcome.uncertain, "operation of unknown outcome", "operations of unknown outcome"),
+            (waiting, "record that waits for another", "records that wait for others"),
         )
-        for one in _waiting(outcome)[:10]:
-            output.say(f"  {one}")
+    ]
 
 
 def _tell_paused(session: Session) -> list[str]:

@@ -24,7 +24,7 @@ from crmbridge.engine.recover import end_recovery, find_created
 from crmbridge.engine.resolve import resolve
 from crmbridge.engine.run import Flow, Run
 from crmbridge.sdk.errors import AuthError, LimitError
-from crmbridge.store.rows import DeadLetterRow, OwedRow
+from crmbridge.store.rows import DeadLetterRow, NoteRow, OwedRow
 
 __all__ = [
     "Approved",
@@ -44,6 +44,8 @@ ROUNDS = 4
 CHUNK = 500
 SHOWN = 100
 """So many of what is parked too long, or no longer true, are listed."""
+_OPEN = ("parked", "impossible", "unwritable")
+"""Notes of what is listed as a dead letter or as waiting already."""
 NOTES = 100_000
 """So many notes are looked through for what is doubtful."""
 
@@ -73,6 +75,10 @@ class Outcome:
     """System -> why it dropped out."""
     open_problems: int = 0
     """Dead letters, waiting records, uncertain operations and what is parked too long, as of now."""
+    open_letters: int = 0
+    """Of these the dead letters."""
+    uncertain: int = 0
+    """Of these the operations of unknown outcome."""
     waiting: list[OwedRow] = field(default_factory=list)
     """What is parked too long, the longest first: the first of them."""
     duplicates: int = 0
@@ -85,6 +91,8 @@ class Outcome:
     """A line for each of the first of them; of a plan also other links that may be wrong."""
     conflicts: int = 0
     """Conflicts that wait for a person, as of now."""
+    notes: list[NoteRow] = field(default_factory=list)
+    """Of a plan: what it found besides."""
     letters: list[DeadLetterRow] = field(default_factory=list)
     """Of a plan: what could not be taken, or cannot be written."""
 
@@ -129,9 +137,11 @@ def plan(run: Run, planner: Planner = plan_dirty) -> Outcome:
     _check(run, outcome, accept_config=False)
     outcome.failed = _failures(run)
     outcome.letters = run.store.dead_letters("open")
-    outcome.open_problems = len(outcome.letters) + _stuck(run)
+    _count_open(run, outcome, len(outcome.letters))
     notes = run.store.notes(run.id, None, NOTES, doubts.LOOSE)
     outcome.loose = [note.text for note in notes if not note.path]
+    found = run.store.notes(run.id, None, NOTES)
+    outcome.notes = [note for note in found if note.kind not in (doubts.LOOSE, doubts.DOUBT, *_OPEN)]
     _doubted(run, outcome)
     return outcome
 
@@ -324,7 +334,7 @@ def _ended(run: Run, outcome: Outcome) -> Outcome:
     long_ago = run.now() - run.patience
     outcome.failed = _failures(run)
     outcome.waiting = run.store.owed("parked", long_ago, SHOWN)
-    outcome.open_problems = _stuck(run) + run.store.count_open_letters()
+    _count_open(run, outcome, run.store.count_open_letters())
     _doubted(run, outcome)
     return outcome
 
@@ -337,10 +347,12 @@ def _doubted(run: Run, outcome: Outcome) -> None:
     outcome.conflicts = len(steward.waiting(run))
 
 
-def _stuck(run: Run) -> int:
-    """Records that wait, operations of unknown outcome, and what is parked too long."""
-    uncertain = len(run.store.intents_with(["uncertain"], CHUNK))
-    return uncertain + run.counts.of("waiting") + run.store.count_owed("parked", run.now() - run.patience)
+def _count_open(run: Run, outcome: Outcome, letters: int) -> None:
+    """Dead letters, operations of unknown outcome, records that wait, and what is parked too long."""
+    outcome.open_letters = letters
+    outcome.uncertain = len(run.store.intents_with(["uncertain"], CHUNK))
+    waiting = run.counts.of("waiting") + run.store.count_owed("parked", run.now() - run.patience)
+    outcome.open_problems = letters + outcome.uncertain + waiting
 
 
 def _failures(run: Run) -> dict[str, Exception]:

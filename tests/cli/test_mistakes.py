@@ -509,3 +509,17 @@ def test_a_page_for_standard_output(agreed: Place) -> None:
     assert done.code == 0
     assert done.out.startswith("<!doctype html>") or done.out.startswith("<!DOCTYPE html>")
     assert not (agreed.folder / "-").exists()
+
+
+# -- what was found --------------------------------------------------------------------------------
+
+
+def test_a_plan_shows_what_it_found_in_words(agreed: Place) -> None:
+    agreed.config(CONFIG + "    authority: {display_name: [shop]}\n")
+    agreed.shop("UPDATE customers SET full_name = 'Anna Lee' WHERE full_name = 'Ann Lee'")
+    assert agreed.run("sync", "--accept-config").code == 0
+    agreed.customers(CUSTOMERS.replace("Ann Lee", "Anne Lee"))
+    done = agreed.run("plan")
+    assert "Found: 1 edit that lost against another value (overruled)" in done.err
+    assert "overruled: sales " in done.err
+    assert "'Anne Lee' lost" in done.err
