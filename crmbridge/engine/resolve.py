@@ -31,7 +31,7 @@ from crmbridge.engine.links import (
     was_written,
 )
 from crmbridge.engine.run import Flow, Run
-from crmbridge.identity.match import Verdict, compare, contradict
+from crmbridge.identity.match import Verdict, compare, names_differ
 from crmbridge.identity.normalize import identity_keys
 from crmbridge.identity.policy import HUB
 from crmbridge.store.doubts import TURNED
@@ -277,14 +277,16 @@ class _Batch:
 
     def _join_met(self, row: RecordRow, met: Mapping[str, Sequence[str]]) -> str:
         """The golden record that a new record is of: all that it met are one, but for those that were written
-        or parted."""
+        or parted, and those that contradict each other."""
         if len(met) == 1 or not self.flow.shape.model.matched:
             return next(iter(met))
         free = {golden for golden in met if self._is_free(golden)}
         chosen = next((golden for golden in met if golden not in free), next(iter(met)))
         parted, one = self.run.store.parted(sorted(met)), {chosen}
         for other in (golden for golden in met if golden in free and golden != chosen):
-            if one.isdisjoint(parted.get(other, {})) and (chosen in free or self._agree(chosen, other)):
+            if one.isdisjoint(parted.get(other, {})) and self._agree(
+                chosen, other, (*met[chosen], *met[other])
+            ):
                 self._join(other, chosen, _joined_by(row, met[other]))
                 one.add(other)
         return chosen
@@ -299,11 +301,20 @@ class _Batch:
             return False
         return not store.intents_of([golden_id], ["sent", "accepted", "uncertain"])
 
-    def _agree(self, one: str, other: str) -> bool:
-        """Whether no record of the one contradicts one of the other."""
-        rows = self.run.store.records_of([one, other])
-        ours, theirs = ([json.loads(row.seen) for row in rows.get(golden, [])] for golden in (one, other))
-        return not any(contradict(a, b) for a in ours for b in theirs)
+    def _agree(self, one: str, other: str, keys: Iterable[str]) -> bool:
+        """Whether no record of the one contradicts one of the other; keys: by which the new one met them. A
+        tax id says more than a name."""
+        named = not any(key.startswith("id:") for key in keys)
+        ours, theirs = self._docs_of(one), self._docs_of(other)
+        return not any(kinds_differ(a, b) or (named and names_differ(a, b)) for a in ours for b in theirs)
+
+    def _docs_of(self, golden_id: str) -> list[Mapping[str, Any]]:
+        """Of all its records, those of this batch as well."""
+        rows = self.run.store.records_of([golden_id]).get(golden_id, [])
+        here = {
+            r: self.docs[r] for r, golden in self.golden.items() if golden == golden_id and r in self.docs
+        }
+        return [*({row.id: json.loads(row.seen) for row in rows} | here).values()]
 
     def _join(self, loser: str, survivor: str, why: str) -> None:
         store, batch = self.run.store, {row.id for row in self.rows}

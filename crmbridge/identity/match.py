@@ -13,7 +13,7 @@ from typing import Any
 
 from crmbridge.identity.normalize import is_han, name_tokens
 
-__all__ = ["Verdict", "are_two", "compare", "contradict"]
+__all__ = ["Verdict", "are_two", "compare", "names_differ"]
 
 NAME_FIELDS = ("display_name", "legal_name", "full_name", "name")
 
@@ -39,11 +39,9 @@ def compare(one: Mapping[str, Any], other: Mapping[str, Any], key: str, *, gener
     return Verdict.SAME if _names_agree(_names(one), _names(other)) else Verdict.REVIEW
 
 
-def contradict(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two documents differ in kind or name, so that without a key of both nothing says that they are
-    one."""
-    kinds = {doc.get("kind") for doc in (one, other)} - {None}
-    return len(kinds) > 1 or not _names_agree(_names(one), _names(other))
+def names_differ(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether both are named, and no name of the one agrees with one of the other."""
+    return not _names_agree(_names(one), _names(other))
 
 
 def are_two(one: Mapping[str, Any], other: Mapping[str, Any], *keys: Collection[str]) -> bool:
