@@ -60,8 +60,11 @@ _PUT_WRITE = insert("writes", _WRITE)
 _WRITES = f"""{select("writes", columns_of(WriteRow))}
     WHERE run = :run AND (record_id, id) > (:record_id, :id) ORDER BY record_id, id LIMIT :limit
 """
-_PUT_CONFLICT = upsert("conflicts", (*_CONFLICT, "digest"), ("digest",))
 _KNOWN_CONFLICTS = "SELECT digest FROM conflicts WHERE golden_id AMONG :ids"
+# One that waits still was found by the run that met it first.
+_PUT_CONFLICT = f"""{upsert("conflicts", (*_CONFLICT, "digest"), ("digest",))}
+    WHERE NOT (conflicts.undecided AND excluded.undecided)
+"""
 _CONFLICTS = select("conflicts", columns_of(ConflictRow))
 _UNDECIDED = f"{_CONFLICTS} WHERE undecided ORDER BY id LIMIT :limit"
 _PUT_NOTE = insert("notes", _NOTE)
