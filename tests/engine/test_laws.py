@@ -81,12 +81,23 @@ EDITS = st.builds(
 STEPS = st.lists(st.one_of(st.just("sync"), EDITS), max_size=12)
 
 
-def world(habits: list[str]) -> World:
+POLICIES: dict[str, dict[str, Any]] = {
+    "latest": {},
+    "deletes": {"deletes": "delete"},
+    "authority": {"authority": {"name": ["b", "a"], "note": ["a"], "contact_points": ["b"]}},
+    "ignored clears": {"ignore_clear": frozenset({"note", "lifecycle_stage"})},
+    "one way": {"source": "a"},
+}
+"""How conflicts are decided, and what of a clear, a delete or a target's own edit travels."""
+
+
+def world(habits: list[str], **policy: Any) -> World:
     """Three people, each known to some systems by the same e-mail address."""
     names = SYSTEMS[: len(habits)]
     mappings = {name: [HABITS[habit][0]] for name, habit in zip(names, habits, strict=True)}
     behaviours = {name: HABITS[habit][1] for name, habit in zip(names, habits, strict=True)}
-    made = World(mappings, [Policy("party", names)], behaviours)
+    targets = {"party": list(names[1:])} if "source" in policy else None
+    made = World(mappings, [Policy("party", names, **policy)], behaviours, targets=targets)
     for person in range(3):
         for index, name in enumerate(names):
             if (person + index) % 2 == 0:
@@ -177,6 +188,55 @@ def test_any_interleaving_of_edits_converges_and_then_nothing_is_planned(
     assert second.summary.total == 0, second.summary
     agreed(made, habits)
     assert not made.store.dead_letters("open")
+
+
+@FEW
+@given(HABIT_LISTS, st.sampled_from(sorted(POLICIES)), STEPS)
+def test_whatever_the_policy_is_the_systems_come_to_rest(
+    habits: list[str], policy: str, steps: list[Any]
+) -> None:
+    made = world(habits, **POLICIES[policy])
+    made.sync()
+    for step in steps:
+        if step == "sync":
+            made.sync()
+        else:
+            act(made, habits, step)
+    made.sync()
+    second = made.sync()
+    assert second.summary.total == 0, second.summary
+    assert not made.store.dead_letters("open")
+    if policy in ("deletes", "authority"):  # what is cleared or said at a target of one way may stay there
+        agreed(made, habits)
+
+
+@FEW
+@given(HABIT_LISTS, st.integers(0, 3), st.integers(0, 2), STEPS)
+def test_a_delete_that_travels_takes_the_record_everywhere_or_nowhere(
+    habits: list[str], system: int, record: int, steps: list[Any]
+) -> None:
+    """Nowhere: somebody edited it after the delete."""
+    made = world(habits, deletes="delete")
+    made.sync()
+    name = SYSTEMS[system % len(habits)]
+    rows = sorted(made.live(name).items())
+    gone, row = rows[record % len(rows)]
+    mail = view(row)["mail"]
+    made.memory[name].remove("customers", gone)
+    edited = False
+    for step in steps:
+        if step == "sync":
+            made.sync()
+            continue
+        before = _held(made, habits)
+        act(made, habits, step)
+        after = _held(made, habits)
+        edited |= any(place[1] == mail and before[place] != after[place] for place in after)
+    made.sync()
+    assert made.sync().summary.total == 0
+    left = {system for system, of, _ in _held(made, habits) if of == mail}
+    others = {*SYSTEMS[: len(habits)]} - {name}
+    assert left == set() or (edited and left == others), left
 
 
 @FEW
