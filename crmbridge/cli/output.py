@@ -78,7 +78,10 @@ class Output:
     def error(self, error: CrmbridgeError) -> None:
         """Why the command cannot go on."""
         where = f"{error.where}: " if error.where else ""
-        self._told("error", "bold red", f"{where}{error.message}", error.hint)
+        *others, last = f"{where}{error.message}".split("\n")  # several problems are one line each
+        for line in others:
+            self._told("error", "bold red", line, None)
+        self._told("error", "bold red", last, error.hint)
         if self.json:
             from crmbridge.cli.messages.base import ErrorMessage
 

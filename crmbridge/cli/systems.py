@@ -37,13 +37,16 @@ def register(app: typer.Typer) -> None:
 @systems.command("list")
 def list_(ctx: typer.Context) -> None:
     """List the systems of the config and those that the state has links of."""
+    from crmbridge.cli.values import local
+
     session: Session = ctx.obj
     output = session.output
     rows = []
+    seen = {row.name: local(row.last_success, session.zone()) for row in session.bridge().store.systems()}
     for one in _all(session):
         output.emit(one)
         state = "paused" if one.paused else one.mode if one.in_config else "not in the config"
-        rows.append((one.name, one.connector, state, one.last_success or "never", one.fingerprint))
+        rows.append((one.name, one.connector, state, seen.get(one.name) or "never", one.fingerprint))
     output.print(output.table(("System", "Connector", "Mode", "Last success", "Instance"), rows))
 
 

@@ -87,6 +87,24 @@ def check_settings(settings: Settings, document: Document) -> None:
     raise_all([_error(document, problem) for problem in problems])
 
 
+def unknown_systems(document: Document) -> list[ConfigError]:
+    """Systems that a sync names and that are not there, of a config that cannot be read as a whole."""
+    data = document.data if isinstance(document.data, dict) else {}
+    systems, syncs = data.get("systems"), data.get("sync")
+    if not isinstance(systems, dict) or not isinstance(syncs, dict):
+        return []
+    return [
+        _error(document, problem)
+        for entity, sync in syncs.items()
+        if isinstance(sync, dict)
+        for key in ("between", "to")
+        if isinstance(names := sync.get(key), list)
+        for index, name in enumerate(names)
+        if isinstance(name, str)
+        for problem in _unknown(name, systems, ("sync", entity, key, index), "system")
+    ]
+
+
 def _check_sync(sync: EntitySync, systems: Collection[str], loc: Loc) -> Iterator[Problem]:
     for key, names in (("between", sync.between or []), ("to", sync.to or [])):
         for index, name in enumerate(names):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel
 
-from crmbridge.config.checks import check_settings, meant
+from crmbridge.config.checks import check_settings, meant, raise_all, unknown_systems
 from crmbridge.config.model import Settings, SystemSettings
 from crmbridge.config.secrets import Secrets, literal_secrets
 from crmbridge.sdk.errors import RAISED, ConfigError
@@ -306,16 +306,25 @@ def load_config(path: Path, environment: str | None = None) -> Config:
     An environment has a state of its own: the one it names, or `crmbridge.NAME.db` for `crmbridge.db`.
     """
     document = load(path)
-    settings = validate(document, Settings)
+    settings = _validated(document)
     if environment is None:
         check_settings(settings, document)
         return Config(path, settings, document)
     overlay = load(_beside(path, environment))
     merged = document.overlaid_by(overlay)
     state = _state_of(environment, settings.state, overlay)
-    merged_settings = validate(merged, Settings).model_copy(update={"state": state})
+    merged_settings = _validated(merged).model_copy(update={"state": state})
     check_settings(merged_settings, merged)
     return Config(path, merged_settings, merged, environment)
+
+
+def _validated(document: Document) -> Settings:
+    """Raises ConfigError for all that is wrong, also with names in a part whose shape is wrong elsewhere."""
+    try:
+        return validate(document, Settings)
+    except ConfigError as error:
+        raise_all([error, *unknown_systems(document)])
+        raise
 
 
 def _beside(path: Path, environment: str) -> Path:

@@ -127,7 +127,7 @@ def told(text: str) -> str:
     """Who holds a lock, from what the holder wrote."""
     try:
         who = json.loads(text)
-        since = datetime.fromtimestamp(who["since"] / 1e6, tz=UTC).isoformat(sep=" ", timespec="seconds")
+        since = f"{datetime.fromtimestamp(who['since'] // 1_000_000, UTC):%Y-%m-%d %H:%M:%S %Z}"
         return f"{who['command']} (process {who['pid']} on {who['host']}, since {since})"
     except (ValueError, KeyError, TypeError):
         return "it does not say which (it is just starting or ending)"

@@ -523,3 +523,22 @@ def test_a_plan_shows_what_it_found_in_words(agreed: Place) -> None:
     assert "Found: 1 edit that lost against another value (overruled)" in done.err
     assert "overruled: sales " in done.err
     assert "'Anne Lee' lost" in done.err
+
+
+def test_mistakes_of_all_kinds_are_told_at_once_each_as_an_error(place: Place) -> None:
+    text = CONFIG.replace("between: [sales, shop]", "between: [sales, shopp]")
+    place.config(text + "    deletes: archiv\n")
+    done = place.run("sync")
+    assert done.code == 2
+    first, second = done.err.splitlines()
+    assert first.startswith("error: ")
+    assert "'shopp' is no system; did you mean 'shop'?" in first
+    assert second.startswith("error: ")
+    assert "crmbridge.yaml:11:14: sync.party.deletes: " in second
+
+
+def test_systems_are_listed_with_times_of_the_zone_of_the_config(agreed: Place) -> None:
+    agreed.config(CONFIG + "timezone: Asia/Kolkata\n")
+    out = agreed.run("systems", "list").out
+    assert out.count(" IST ") == 2
+    assert all(line["last_success"].endswith("Z") for line in agreed.run("systems", "list", "--json").lines)
