@@ -78,11 +78,23 @@ def examine(
                 yield _line(finding, "mapping", system.name, name)
         for mapping in written:
             yield from _precision(system, mapping, stream, discovered)
+    yield from _refers_to_nothing(system, by_entity)
     yield from _left_alone(system, by_entity)
     for flow in by_entity.values():
         yield from _altered(system.name, flow, altered)
         if system.name in flow.targets:
             yield from _coverage(system, flow, held.get(flow.entity, frozenset()))
+
+
+def _refers_to_nothing(system: System, flows: Collection[str]) -> Iterator[CheckLine]:
+    """References to records that nothing maps here: they never find theirs."""
+    for name, mappings in system.mappings.items():
+        for mapping in mappings:
+            for one in mapping.references if mapping.entity in flows else ():
+                if not any(m.entity == one.entity for m in system.mappings.get(one.stream, ())):
+                    text = f"{one.position}: nothing maps {one.stream} to {one.entity}: it is always empty"
+                    hint = f"add a mapping of {one.stream}, or leave the reference out"
+                    yield CheckLine("warning", "mapping", text, hint, system.name, name)
 
 
 def _left_alone(system: System, flows: Collection[str]) -> Iterator[CheckLine]:

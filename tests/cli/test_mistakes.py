@@ -542,3 +542,15 @@ def test_systems_are_listed_with_times_of_the_zone_of_the_config(agreed: Place) 
     out = agreed.run("systems", "list").out
     assert out.count(" IST ") == 2
     assert all(line["last_success"].endswith("Z") for line in agreed.run("systems", "list", "--json").lines)
+
+
+def test_a_reference_to_a_stream_that_nothing_maps_is_told(place: Place) -> None:
+    place.env["COLUMNS"] = "400"
+    place.config(CONFIG.partition("sync:")[0] + "sync: {sales_order: {between: [sales, shop]}}\n")
+    for system, number in (("sales", "No"), ("shop", "full_name")):
+        (place.folder / "mappings" / f"{system}.yaml").write_text(
+            f"system: {system}\nstream: customers\nentity: sales_order\n"
+            f"fields: {{number: {number}, party: {{path: {number}, ref: people}}}}\n",
+            encoding="utf-8",
+        )
+    assert "nothing maps people to party: it is always empty" in place.run("check").out
