@@ -474,7 +474,7 @@ def test_check_looks_at_every_system_whatever_is_wrong_with_mappings_and_setting
     assert "is refused" in done.out
 
 
-@pytest.mark.parametrize("command", ["plan", "sync", "find x"])
+@pytest.mark.parametrize("command", ["plan", "sync", "conflicts list"])
 def test_a_misspelt_setting_of_a_connector_is_told_before_anything_else_is_looked_at(
     place: Place, command: str
 ) -> None:
