@@ -38,8 +38,8 @@ from crmbridge.engine.titles import titled
 from crmbridge.engine.undo import Undo, plan_undo
 from crmbridge.mapping.load import Mappings, read_mappings
 from crmbridge.plugins import Plugins
-from crmbridge.sdk.connector import KNOWN_OPERATIONS, Connector, Context, Stream
-from crmbridge.sdk.errors import RAISED, ConfigError, CrmbridgeError, FatalError
+from crmbridge.sdk.connector import Connector, Context
+from crmbridge.sdk.errors import RAISED, ConfigError, CrmbridgeError
 from crmbridge.sdk.hookspecs import RunEvent
 from crmbridge.sdk.http import HttpClient, Surroundings
 from crmbridge.sdk.redact import Redactor
@@ -193,7 +193,6 @@ class Bridge:
         with _placing(self.config, name):
             connector = Checked(name, self.connector(name))
             streams = {stream.name: stream for stream in connector.streams()}
-            _check_operations(name, self.config.systems[name].connector, streams)
         try:
             self.mappings = self.mappings.bind(name, list(streams.values()))
         except ConfigError as error:
@@ -464,18 +463,6 @@ def _look_at_systems(config: Config, plugins: Plugins) -> tuple[dict[str, Path |
         shipped[name] = kind.mappings
         wrong += _wrong_settings(config, name, kind)
     return shipped, wrong
-
-
-def _check_operations(system: str, connector: str, streams: Mapping[str, Stream]) -> None:
-    """Raises FatalError for an operation that there is not: nothing would ever be written by it."""
-    for stream in streams.values():
-        for unknown in sorted(stream.capabilities.operations - KNOWN_OPERATIONS):
-            raise FatalError(
-                f"{system}/{stream.name}: the connector {connector!r} declares an unknown operation "
-                f"{unknown!r}",
-                hint="to be corrected in the connector's Capabilities.operations: "
-                f"{meant(unknown, sorted(KNOWN_OPERATIONS))}",
-            )
 
 
 def _made(kind: type[Connector], name: str, settings: BaseModel, context: Context) -> Connector:

@@ -62,7 +62,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, M
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import msgspec
 from pydantic import BaseModel
@@ -92,7 +92,6 @@ Cursor = Any
 """Opaque to the engine: any JSON value that says where reading goes on."""
 
 OperationKind = Literal["create", "update", "archive", "delete", "transition"]
-KNOWN_OPERATIONS: frozenset[str] = frozenset(get_args(OperationKind))
 Deletes = Literal["feed", "flag", "archive", "sweep", "never"]
 
 

@@ -496,9 +496,9 @@ def test_a_misspelt_setting_of_a_connector_is_told_before_anything_else_is_looke
 
 def test_settings_that_are_known_only_once_secrets_are_resolved_are_no_mistakes(place: Place) -> None:
     place.odd('pages: "${env:NOT_SET}"')
-    assert place.run("runs", "list").code == 0
+    assert place.run("conflicts", "list").code == 0
     place.odd('pages: "${env:NOT_SET}", instanze: "${env:NOT_SET}"')
-    assert "did you mean 'instance'?" in place.run("runs", "list").err
+    assert "did you mean 'instance'?" in place.run("conflicts", "list").err
 
 
 def test_check_says_which_fields_a_system_stores_otherwise(agreed: Place) -> None:

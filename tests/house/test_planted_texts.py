@@ -9,5 +9,5 @@ from tests.prove.test_planted_bugs import BUGS, ROOT
 
 @pytest.mark.parametrize("name", BUGS)
 def test_the_text_that_a_planted_bug_replaces_is_there_once(name: str) -> None:
-    file, sound, _ = BUGS[name]
+    _, file, sound, _ = BUGS[name]
     assert (ROOT / file).read_text(encoding="utf-8").count(sound) == 1

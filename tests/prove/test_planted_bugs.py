@@ -54,13 +54,13 @@ BUGS: dict[str, tuple[str, str, str, str]] = {
     "no echo rule": (
         "merge.origin-kept",
         "crmbridge/engine/native.py",
-        "wrote(link, change.path, statement, holds, reading.at, _stood_there(change))",
+        "wrote(link, change.path, statement, holds, at, _stood_there(change))",
         "pass",
     ),
     "what was sent is forgotten": (
         "merge.sent-while-seen",
         "crmbridge/engine/plan.py",
-        "if state and state.sent and same(path, state.sent.value, desired, element):",
+        "if state and sent and same(path, sent.value, desired, element):",
         "if False:",
     ),
     "a lost clear": (

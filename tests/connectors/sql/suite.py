@@ -639,7 +639,7 @@ class SqlSuite:
             Operation("op9", "update", "7", {"name": "seven!"}),
             Operation("op10", "update", "99", {"name": "nobody"}),
             Operation("op11", "delete", "98"),
-            Operation("op12", "merge", "7", others=("1",)),
+            Operation("op12", "transition", "7", {"status": "open"}),
         )
         assert [r.status for r in results] == [
             *("done", "rejected", "rejected", "rejected", "rejected", "rejected", "rejected", "rejected"),
