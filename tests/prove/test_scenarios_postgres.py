@@ -1,4 +1,4 @@
-"""The stories of the engine with their state in PostgreSQL: every rule holds there as well."""
+"""Stories of the engine with their state in PostgreSQL. All of them would take half an hour."""
 
 from pathlib import Path
 
@@ -13,8 +13,10 @@ OF_SQLITE = {"back_up_state", "restore_state"}
 
 
 def stories() -> list[Path]:
-    """Those that say nothing about that file."""
-    return [path for path in scenario_files() if OF_SQLITE.isdisjoint(map(str, load(path)["steps"]))]
+    """One in eight of those that say nothing about that file, and the one that joins a new system by a saved
+    plan."""
+    told = [path for path in scenario_files() if OF_SQLITE.isdisjoint(map(str, load(path)["steps"]))]
+    return sorted({*told[::8], *(path for path in told if path.stem == "044-new-system")})
 
 
 @pytest.mark.parametrize("path", stories(), ids=lambda path: path.stem)
